@@ -1,0 +1,1 @@
+//! The driver contract and what every driver shares.

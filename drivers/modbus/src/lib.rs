@@ -1,0 +1,1 @@
+//! Modbus over TCP, RTU, RTU over TCP, ASCII and TLS.

@@ -1,0 +1,1 @@
+//! Simulated PLCs, a broker, and a network that fails on request.

@@ -1,0 +1,1 @@
+//! End-to-end, interop and fault tests over the real binary.
