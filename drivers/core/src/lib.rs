@@ -1,1 +1,37 @@
-//! The driver contract and what every driver shares.
+//! The driver contract, and what every driver shares.
+//!
+//! A [`Driver`] turns a URL and a list of tags into planned [`Device`]s without touching the network, then opens a
+//! [`Connection`] that polls them. A [`Line`] joins the three behind one object-safe face and holds the rules that every
+//! driver obeys: one reading for each tag that was due, and a connection that is dropped after its first link error.
+//!
+//! Nothing here knows an uplink, a buffer or a gateway: these crates are a library of their own, with which a Rust
+//! program reads any PLC by URL.
+
+mod quality;
+mod reading;
+mod tag;
+mod time;
+mod value;
+
+mod data_type;
+mod order;
+
+mod error;
+mod spec;
+mod url;
+
+mod driver;
+mod line;
+
+pub use data_type::DataType;
+pub use driver::{Connection, Contact, Device, Driver, DriverInfo, Fact, Plan, PlannedRequest, TagText, WriteOutcome};
+pub use error::{LinkError, Place, SpecError, WriteError};
+pub use line::{AnyDriver, BoxFuture, Line};
+pub use order::Order;
+pub use quality::{Level, Quality, Reason};
+pub use reading::{Reading, Readings};
+pub use spec::{DeviceSpec, LineSpec, TagSpec};
+pub use tag::{GroupId, TagId};
+pub use time::{Clock, ClockState, SystemClock, Timestamp};
+pub use url::{EndpointUrl, Options};
+pub use value::Value;

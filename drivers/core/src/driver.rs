@@ -1,0 +1,156 @@
+//! The contract: what a protocol has to be able to do.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::{DataType, DeviceSpec, EndpointUrl, GroupId, LinkError, Readings, SpecError, TagId, Value, WriteError};
+
+/// A protocol: one static value that checks and plans, and opens connections. No I/O happens before [`Driver::connect`].
+pub trait Driver: Send + Sync + 'static {
+    /// Where a connection leads to: the URL, understood.
+    type Endpoint: Send + Sync + 'static;
+    /// A configured PLC whose requests are planned.
+    type Device: Device;
+    /// A live session to one endpoint.
+    type Connection: Connection<Device = Self::Device>;
+
+    /// What it is called and how it is described.
+    fn info(&self) -> &'static DriverInfo;
+
+    /// Understands a URL; every wrong part is reported. `timeout` overrides the driver's default for an answer.
+    fn endpoint(&self, url: &EndpointUrl, timeout: Option<Duration>) -> Result<Self::Endpoint, Vec<SpecError>>;
+
+    /// Understands the addresses of a device and plans its requests; every wrong address is reported. `index` is the
+    /// device's place on its line, for the error's [`Place`](crate::Place).
+    fn device(
+        &self,
+        endpoint: &Self::Endpoint,
+        index: usize,
+        spec: &DeviceSpec,
+    ) -> Result<Self::Device, Vec<SpecError>>;
+
+    /// Opens a connection. Bounded in time by the driver.
+    fn connect(&self, endpoint: &Self::Endpoint) -> impl Future<Output = Result<Self::Connection, LinkError>> + Send;
+}
+
+/// A configured PLC: its addresses understood, its requests planned, and what was learned about it.
+pub trait Device: Send + 'static {
+    /// What one cycle of each group costs.
+    fn plan(&self) -> Plan;
+
+    /// How a tag's address reads in this driver's own notation, by index within the device.
+    fn tag_text(&self, tag: usize) -> TagText;
+
+    /// What was learned from the device (addresses it refuses, lengths it accepts), as text to be kept on disk and given
+    /// back in [`DeviceSpec::learned`]; `None` when there is nothing new since the last call.
+    fn learned(&mut self) -> Option<String>;
+}
+
+/// A live session. It is spent by its first [`LinkError`]: whoever owns it drops it and connects anew.
+pub trait Connection: Send + 'static {
+    /// The devices that it polls.
+    type Device;
+
+    /// Reads all tags of a group once and pushes exactly one reading for each: a tag that fails gets a bad one with its
+    /// reason. Only what ends the connection is an error.
+    fn poll(
+        &mut self,
+        device: &mut Self::Device,
+        group: GroupId,
+        readings: &mut Readings<'_>,
+    ) -> impl Future<Output = Result<Contact, LinkError>> + Send;
+
+    /// Writes one tag and reads it back.
+    fn write(
+        &mut self,
+        device: &mut Self::Device,
+        tag: TagId,
+        value: &Value,
+    ) -> impl Future<Output = Result<WriteOutcome, LinkError>> + Send;
+
+    /// One cheap request that shows whether a device answers at all, for one that has been silent.
+    fn touch(&mut self, device: &mut Self::Device) -> impl Future<Output = Result<Contact, LinkError>> + Send;
+
+    /// What the device says of itself (vendor, product, firmware), as label and text; empty when it says nothing.
+    fn identify(&mut self, device: &mut Self::Device) -> impl Future<Output = Result<Vec<Fact>, LinkError>> + Send;
+
+    /// Takes leave of the far side where the protocol has a word for it. Bounded in time.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Whether the device itself was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// At least one answer came, be it a refusal.
+    Answered,
+    /// Nothing came in time, though the line is up.
+    Silent,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WriteOutcome {
+    /// The device took it; this is what it holds now, read back. [`Value::None`] when it cannot be read back.
+    Written(Value),
+    /// It did not happen, or it is not known whether it did.
+    Failed(WriteError),
+}
+
+/// One thing that a device says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is, such as `vendor`.
+    pub label: String,
+    /// What the device says.
+    pub text: String,
+}
+
+/// What a driver is called and how it is described.
+#[derive(Debug)]
+pub struct DriverInfo {
+    /// The crate's short name, such as `modbus`.
+    pub name: &'static str,
+    /// The URL schemes that it serves, such as `modbus-tcp`.
+    pub schemes: &'static [&'static str],
+    /// A commented gateway file that shows it.
+    pub sample: &'static str,
+    /// The options that may stand in the URL's query, with one line of help each.
+    pub options: &'static [(&'static str, &'static str)],
+}
+
+/// What one cycle of a device costs.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Every request, in the order in which it is sent.
+    pub requests: Vec<PlannedRequest>,
+}
+
+/// One request of a plan.
+#[derive(Debug, Clone)]
+pub struct PlannedRequest {
+    /// The group that it serves.
+    pub group: GroupId,
+    /// The request in the protocol's words, such as `hr:0..125 (function 3)`.
+    pub text: String,
+    /// How many tags it serves.
+    pub tags: usize,
+    /// Bytes on the wire, out and back, with framing.
+    pub wire_bytes: usize,
+    /// How long it occupies the line, as estimated from its speed and the usual time of an answer.
+    pub time: Duration,
+}
+
+/// A tag's address in the driver's notation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagText {
+    /// The canonical form: parsing it gives the same address again.
+    pub canonical: String,
+    /// Where it lies on the wire and how others write it, such as `offset 100 = 40101`.
+    pub also: String,
+    /// The type of its value, or of each element of an array.
+    pub data_type: DataType,
+    /// How many elements it has; 1 when it is no array.
+    pub elements: usize,
+    /// Whether the protocol can write it.
+    pub writable: bool,
+}

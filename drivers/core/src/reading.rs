@@ -1,0 +1,76 @@
+//! What one poll says of one tag.
+
+use crate::{Clock, ClockState, Quality, Reason, TagId, Timestamp, Value};
+
+/// One tag's value, quality and time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Which tag.
+    pub tag: TagId,
+    /// What it holds; [`Value::None`] when the quality is bad.
+    pub value: Value,
+    /// How far to trust it.
+    pub quality: Quality,
+    /// The protocol's own status (Modbus exception code, S7 return code, OPC UA StatusCode); 0 when it gave none.
+    pub status: u32,
+    /// When the answer arrived, or when the device says that it took the value.
+    pub timestamp: Timestamp,
+    /// Whether the clock behind the timestamp was synchronized.
+    pub clock: ClockState,
+}
+
+/// Where a driver puts the readings of a poll; it stamps each with the time at which its answer arrived.
+pub struct Readings<'a> {
+    out: &'a mut Vec<Reading>,
+    clock: &'a dyn Clock,
+    timestamp: Timestamp,
+    state: ClockState,
+}
+
+impl<'a> Readings<'a> {
+    /// Readings are appended to `out`, stamped by `clock`.
+    pub fn new(out: &'a mut Vec<Reading>, clock: &'a dyn Clock) -> Readings<'a> {
+        let (timestamp, state) = clock.now();
+        Readings { out, clock, timestamp, state }
+    }
+
+    /// To be called when an answer has arrived: what is pushed from here on bears this time.
+    pub fn answered(&mut self) {
+        (self.timestamp, self.state) = self.clock.now();
+    }
+
+    /// A good value.
+    pub fn good(&mut self, tag: TagId, value: Value) {
+        self.push(tag, value, Quality::Good, 0);
+    }
+
+    /// No value, and why; `status` is the protocol's own code or 0.
+    pub fn bad(&mut self, tag: TagId, reason: Reason, status: u32) {
+        self.push(tag, Value::None, Quality::Bad(reason), status);
+    }
+
+    /// Any reading.
+    pub fn push(&mut self, tag: TagId, value: Value, quality: Quality, status: u32) {
+        self.out.push(Reading { tag, value, quality, status, timestamp: self.timestamp, clock: self.state });
+    }
+
+    /// How many readings there are so far, those of earlier polls into the same vector included.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// The readings from index `from` on.
+    pub fn since(&self, from: usize) -> &[Reading] {
+        self.out.get(from..).unwrap_or_default()
+    }
+
+    pub(crate) fn since_mut(&mut self, from: usize) -> &mut Vec<Reading> {
+        debug_assert!(from <= self.out.len());
+        self.out
+    }
+}

@@ -1,0 +1,221 @@
+//! A device's URL: `scheme:[//host[:port]][/path][?key=value&…]`, with the place of each part for error messages.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use crate::{Place, SpecError};
+
+/// The parts of a device's URL. The path of a serial port is `/dev/ttyUSB0` or `usb:VID:PID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointUrl {
+    text: Box<str>,
+    scheme: Range<usize>,
+    host: Range<usize>,
+    port: Option<u16>,
+    path: Range<usize>,
+    options: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl EndpointUrl {
+    /// The scheme, such as `modbus-tcp`.
+    pub fn scheme(&self) -> &str {
+        &self.text[self.scheme.clone()]
+    }
+
+    /// Host name or address, an IPv6 address without its brackets; empty when there is none.
+    pub fn host(&self) -> &str {
+        self.text[self.host.clone()].trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, where the URL names one.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// What stands between host and `?`, such as `/dev/ttyUSB0` or `usb:0403:6001`; empty when there is none.
+    pub fn path(&self) -> &str {
+        &self.text[self.path.clone()]
+    }
+
+    /// The text as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The options of the query, to be asked for one by one; what is not asked for is unknown.
+    pub fn options(&self) -> Options<'_> {
+        Options { url: self, taken: vec![false; self.options.len()], errors: Vec::new() }
+    }
+
+    /// An error about the host.
+    pub fn host_error(&self, message: impl Into<String>) -> SpecError {
+        SpecError { place: Place::Url(self.host.clone()), message: message.into() }
+    }
+
+    /// An error about the path.
+    pub fn path_error(&self, message: impl Into<String>) -> SpecError {
+        SpecError { place: Place::Url(self.path.clone()), message: message.into() }
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for EndpointUrl {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<EndpointUrl, SpecError> {
+        let error =
+            |range: Range<usize>, message: &str| SpecError { place: Place::Url(range), message: message.into() };
+        let colon = text
+            .find(':')
+            .filter(|at| *at > 0)
+            .ok_or_else(|| error(0..text.len(), "a device is a URL, such as modbus-tcp://10.0.0.11?unit=1"))?;
+        let question = text.find('?').unwrap_or(text.len());
+        if colon > question {
+            return Err(error(0..question, "the URL has no scheme: begin it with one, such as modbus-tcp://"));
+        }
+        let after = colon + 1;
+        let (host, port, path) = if text[after..question].starts_with("//") {
+            let start = after + 2;
+            let end = text[start..question].find('/').map_or(question, |at| start + at);
+            if let Some(at) = text[start..end].find('@') {
+                return Err(error(
+                    start..start + at + 1,
+                    "a URL holds no user and password: they would be printed with it. Give them as keys beside `url`",
+                ));
+            }
+            let (host, port) = split_port(text, start..end)?;
+            (host, port, end..question)
+        } else {
+            (after..after, None, after..question)
+        };
+        let options = split_options(text, question);
+        Ok(EndpointUrl { text: text.into(), scheme: 0..colon, host, port, path, options })
+    }
+}
+
+fn split_port(text: &str, authority: Range<usize>) -> Result<(Range<usize>, Option<u16>), SpecError> {
+    let part = &text[authority.clone()];
+    let host_end = part.rfind(']').map_or(0, |at| at + 1);
+    let Some(colon) = part[host_end..].find(':').map(|at| host_end + at) else {
+        return Ok((authority, None));
+    };
+    let digits = authority.start + colon + 1..authority.end;
+    match text[digits.clone()].parse() {
+        Ok(port) if port > 0 => Ok((authority.start..authority.start + colon, Some(port))),
+        _ => Err(SpecError { place: Place::Url(digits), message: "a port is a number from 1 to 65535".into() }),
+    }
+}
+
+fn split_options(text: &str, question: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let mut options = Vec::new();
+    let mut at = question + 1;
+    while at < text.len() {
+        let end = text[at..].find('&').map_or(text.len(), |offset| at + offset);
+        let equals = text[at..end].find('=').map_or(end, |offset| at + offset);
+        options.push((at..equals, (equals + 1).min(end)..end));
+        at = end + 1;
+    }
+    options
+}
+
+/// The query of a URL, asked for key by key; errors are gathered, not thrown.
+pub struct Options<'a> {
+    url: &'a EndpointUrl,
+    taken: Vec<bool>,
+    errors: Vec<SpecError>,
+}
+
+impl<'a> Options<'a> {
+    /// The text of an option, if it is there.
+    pub fn text(&mut self, key: &str) -> Option<&'a str> {
+        self.range(key).map(|range| &self.url.text[range])
+    }
+
+    /// An option that `parse` understands; where it does not, the error says that `expected` is what should stand there.
+    pub fn parse<T>(&mut self, key: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let range = self.range(key)?;
+        let parsed = parse(&self.url.text[range.clone()]);
+        if parsed.is_none() {
+            let message = format!("`{key}` is `{}`; expected {expected}", &self.url.text[range.clone()]);
+            self.errors.push(SpecError { place: Place::Url(range), message });
+        }
+        parsed
+    }
+
+    /// An error of the caller's about an option that was understood, such as two that contradict each other.
+    pub fn error(&mut self, key: &str, message: impl Into<String>) {
+        let range = self.range(key).unwrap_or(0..self.url.text.len());
+        self.errors.push(SpecError { place: Place::Url(range), message: message.into() });
+    }
+
+    /// All errors, with one for each option that was never asked for.
+    pub fn finish(mut self, known: &[(&str, &str)]) -> Result<(), Vec<SpecError>> {
+        for (index, (key, _)) in self.url.options.iter().enumerate() {
+            if !self.taken[index] {
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                let message =
+                    format!("unknown option `{}`; known here: {}", &self.url.text[key.clone()], names.join(", "));
+                self.errors.push(SpecError { place: Place::Url(key.clone()), message });
+            }
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+
+    fn range(&mut self, key: &str) -> Option<Range<usize>> {
+        let index = self.url.options.iter().position(|(name, _)| &self.url.text[name.clone()] == key)?;
+        self.taken[index] = true;
+        Some(self.url.options[index].1.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let url: EndpointUrl = "modbus-tcp://10.0.0.11:1502?unit=3&timeout=2s".parse().expect("a URL");
+        assert_eq!((url.scheme(), url.host(), url.port(), url.path()), ("modbus-tcp", "10.0.0.11", Some(1502), ""));
+        let url: EndpointUrl = "modbus-rtu:///dev/ttyUSB0?baud=19200".parse().expect("a URL");
+        assert_eq!((url.host(), url.port(), url.path()), ("", None, "/dev/ttyUSB0"));
+        let url: EndpointUrl = "modbus-rtu:usb:0403:6001".parse().expect("a URL");
+        assert_eq!((url.host(), url.path()), ("", "usb:0403:6001"));
+        let url: EndpointUrl = "modbus-tcp://[::1]:502".parse().expect("a URL");
+        assert_eq!((url.host(), url.port()), ("::1", Some(502)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let refused = |text: &str| text.parse::<EndpointUrl>().expect_err(text);
+        assert_eq!(refused("10.0.0.11").place, Place::Url(0..9));
+        assert_eq!(refused("modbus-tcp://h:99999").place, Place::Url(15..20));
+        assert!(refused("modbus-tcp://me:secret@h").message.contains("no user and password"));
+    }
+
+    #[test]
+    fn options_that_nobody_asked_for_are_unknown() {
+        let url: EndpointUrl = "modbus-tcp://h?unit=x&unti=3".parse().expect("a URL");
+        let mut options = url.options();
+        assert_eq!(options.parse("unit", "a number", |text| text.parse::<u8>().ok()), None);
+        let errors = options.finish(&[("unit", "the unit")]).expect_err("two errors");
+        assert_eq!(errors.len(), 2);
+        assert!(errors[0].message.contains("expected a number"), "{errors:?}");
+        assert!(errors[1].message.contains("unknown option `unti`"), "{errors:?}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC*") {
+            if let Ok(url) = text.parse::<EndpointUrl>() {
+                assert_eq!(url.as_str(), text);
+                assert!(text.starts_with(url.scheme()));
+            }
+        }
+    }
+}
