@@ -1,3 +1,7 @@
-//! The gateway.
+//! The binary `forebay`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forebay::command::main()
+}

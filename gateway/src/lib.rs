@@ -1,0 +1,10 @@
+//! The gateway: the only place where drivers and buffer meet.
+//!
+//! Read it in the order in which a reading travels: [`config`] says what is wanted, [`pipeline`] polls, stores and
+//! forwards, [`uplink`] carries to the far side; [`command`] is what stands behind each word of the command line.
+
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod pipeline;
+pub mod uplink;

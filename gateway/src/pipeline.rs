@@ -1,0 +1,6 @@
+//! The way of a reading, in the order of the modules.
+//!
+//! schedule -> link -> poll -> process run on the acquisition thread, one task a line; batch -> encode -> store on the
+//! store thread; forward on the uplink thread, one task an uplink. Between them stand two bounded queues: readings into
+//! the store, and the log itself.
+
