@@ -1,0 +1,129 @@
+//! The contract of a store.
+
+use crate::block::{Class, Identity, Item, NewBlock, Seq, SeqRange};
+use crate::cursor::Cursor;
+use crate::error::Result;
+use crate::gap::Gap;
+use crate::stats::Stats;
+use crate::sync::{SyncJob, Synced};
+
+/// What became of appended blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The seqs of the blocks, in their order; block `i` takes `count` of them after those of block `i - 1`.
+    pub seqs: SeqRange,
+    /// What was lost on the way, empty when nothing was: the oldest records, or some of these blocks themselves.
+    pub gaps: Vec<Gap>,
+}
+
+/// What became of an acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// All seqs below this one are now acknowledged.
+    pub low: Seq,
+    /// Acknowledged ranges that did not fit into the cursor's [`crate::CURSOR_RANGES_MAX`] and are forgotten: they
+    /// count as not acknowledged, so acknowledge them again later or send them again. Empty in ordinary life.
+    pub forgotten: Vec<SeqRange>,
+}
+
+/// A store of blocks: one owner, one thread, synchronous.
+///
+/// After any error the store is consistent and the same call may be made again.
+/// A block is *accepted* when `append` has returned: from then on it survives the death of the process.
+/// It survives a power cut when a sync that began afterwards has succeeded.
+pub trait Store: Send {
+    /// Who writes here; the epoch is that of this opening.
+    fn identity(&self) -> Identity;
+
+    /// Appends all `blocks`, or none of them, as one write.
+    ///
+    /// # Errors
+    /// Environment: the disk is full (see [`Store::make_room`]), or refuses, or too much waits for a sync that is under
+    /// way; nothing was appended. Bug: a block breaks a limit.
+    fn append(&mut self, class: Class, blocks: &[NewBlock<'_>]) -> Result<Appended>;
+
+    /// Gives `count` records up that could not be appended: they get seqs, and the gap is published like any other.
+    ///
+    /// # Errors
+    /// Bug: `count` is 0. A disk that refuses is no error: the gap is kept in memory and written when it can be.
+    fn discard(&mut self, class: Class, count: u64, time_ns: Option<(i64, i64)>) -> Result<Gap>;
+
+    /// Bytes of blocks that a power cut would take now.
+    fn unsynced_bytes(&self) -> u64;
+
+    /// Begins to make durable what is written so far; `None` when all of it is, or when a sync is under way.
+    /// [`SyncJob::run`] may take seconds and belongs on another thread; hand its result to [`Store::end_sync`].
+    ///
+    /// # Errors
+    /// Environment: earlier trouble with writing is not over yet.
+    fn begin_sync(&mut self) -> Result<Option<SyncJob>>;
+
+    /// Ends a sync. When it failed, the files are not trusted again: what they held unsynced is written to new ones.
+    ///
+    /// # Errors
+    /// Environment: the sync failed, or writing again did; the next append or sync tries again.
+    fn end_sync(&mut self, synced: Synced) -> Result<()>;
+
+    /// Makes durable what is written so far, on this thread.
+    ///
+    /// # Errors
+    /// As [`Store::begin_sync`] and [`Store::end_sync`].
+    fn sync(&mut self) -> Result<()> {
+        match self.begin_sync()? {
+            Some(job) => self.end_sync(job.run()),
+            None => Ok(()),
+        }
+    }
+
+    /// Pushes the items from `from` on to `items`, up to about `bytes_max` payload bytes but at least one if there is
+    /// one, and returns the seq from which to read on. Nothing is pushed when `from` is the end.
+    ///
+    /// The first block may begin below `from`, because seqs are given to records and files hold blocks; a gap never
+    /// begins below. Payloads are slices of memory shared with the store: drop them when they are sent.
+    ///
+    /// # Errors
+    /// Environment: the disk refuses; what was pushed before is good. Damage is no error but a gap.
+    fn read(&mut self, from: Seq, bytes_max: usize, items: &mut Vec<Item>) -> Result<Seq>;
+
+    /// The seq of the first block with a record at or after `t_ns`, nanoseconds since 1970 UTC; the end if there is none.
+    ///
+    /// # Errors
+    /// Environment: the disk refuses.
+    fn seek(&mut self, t_ns: i64) -> Result<Seq>;
+
+    /// States the uplinks that must get every record. A name never seen starts at the oldest kept block, so that
+    /// nothing is lost; a name that is no longer there is forgotten and pins nothing.
+    /// Without uplinks everything is kept until the bounds act.
+    ///
+    /// # Errors
+    /// Environment: the change holds in this process, but could not be written yet; it is written when it can be.
+    fn declare(&mut self, uplinks: &[&str]) -> Result<()>;
+
+    /// Where an uplink stands; `None` if it was not declared.
+    fn cursor(&self, uplink: &str) -> Option<&Cursor>;
+
+    /// Marks seqs as delivered by one uplink, in any order, repeats allowed. When it returns, a kill loses nothing of
+    /// it; a power cut may take back what was not synced, and the records are sent again.
+    ///
+    /// # Errors
+    /// Environment: it holds in this process, but could not be written yet; it is written when it can be.
+    /// Bug: the uplink was not declared, or a seq was never given out.
+    fn acknowledge(&mut self, uplink: &str, seqs: &[SeqRange]) -> Result<Acknowledged>;
+
+    /// Removes what every uplink has durably acknowledged, and what is too old at `now_ns` (nanoseconds since 1970 UTC;
+    /// pass `None` while the clock cannot be trusted). Returns what was lost by age. To be called every few seconds.
+    ///
+    /// # Errors
+    /// Environment: a file could not be removed; the next call tries again.
+    fn trim(&mut self, now_ns: Option<i64>) -> Result<Vec<Gap>>;
+
+    /// After an append that failed because the disk is full: drops the oldest segment if the policy allows it.
+    /// Returns what was lost; nothing lost does not mean that nothing was freed.
+    ///
+    /// # Errors
+    /// Environment: the file could not be removed.
+    fn make_room(&mut self) -> Result<Vec<Gap>>;
+
+    /// The store's state in figures.
+    fn stats(&self) -> Stats;
+}
