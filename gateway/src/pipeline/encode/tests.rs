@@ -1,0 +1,149 @@
+use driver_core::{ClockState, Quality, Reading, Reason, TagId, Timestamp, Value};
+use proptest::prelude::*;
+
+use super::*;
+
+fn reading(tag: u32, value: Value, at: i64) -> Reading {
+    Reading {
+        tag: TagId(tag),
+        value,
+        quality: Quality::Good,
+        status: 0,
+        timestamp: Timestamp(at),
+        clock: ClockState::Synchronized,
+    }
+}
+
+/// The bits count, not their value: NaN must come back too.
+fn same(left: &Reading, right: &Reading) -> bool {
+    format!("{left:?}") == format!("{right:?}")
+        && match (&left.value, &right.value) {
+            (Value::Real(left), Value::Real(right)) => left.to_bits() == right.to_bits(),
+            (Value::LReal(left), Value::LReal(right)) => left.to_bits() == right.to_bits(),
+            _ => true,
+        }
+}
+
+fn round_trip(readings: &[Reading]) -> (usize, Vec<Reading>) {
+    let mut encoder = Encoder::new().expect("zstd's memory");
+    let mut bytes = Vec::new();
+    let codec = encoder.encode(readings, &mut bytes);
+    let mut back = Vec::new();
+    Decoder::default().decode(codec, &bytes, &mut back).expect("what was encoded decodes");
+    (bytes.len(), back)
+}
+
+/// What is promised: the same readings; each tag's in their order; times in their order.
+fn check(readings: &[Reading]) {
+    let (_, back) = round_trip(readings);
+    assert_eq!(back.len(), readings.len());
+    let mut tags: Vec<TagId> = readings.iter().map(|reading| reading.tag).collect();
+    tags.sort();
+    tags.dedup();
+    for tag in tags {
+        let of = |all: &[Reading]| all.iter().filter(|reading| reading.tag == tag).cloned().collect::<Vec<_>>();
+        let (left, right) = (of(readings), of(&back));
+        assert_eq!(left.len(), right.len(), "{tag:?}");
+        assert!(left.iter().zip(&right).all(|(left, right)| same(left, right)), "{left:?}\n{right:?}");
+    }
+}
+
+#[test]
+fn readings_come_back_time_by_time() {
+    let readings: Vec<Reading> = (0..3)
+        .flat_map(|tick| (0..4).map(move |tag| reading(tag, Value::Int(i64::from(tag) * 7 + tick), tick * 1_000)))
+        .collect();
+    assert_eq!(round_trip(&readings).1, readings);
+}
+
+#[test]
+fn an_empty_block_is_a_block() {
+    assert!(round_trip(&[]).1.is_empty());
+}
+
+#[test]
+fn a_dead_device_costs_a_few_bytes() {
+    let absent = |tag| Reading { quality: Quality::Bad(Reason::Timeout), ..reading(tag, Value::None, 5) };
+    let readings: Vec<Reading> = (0..10_000).map(absent).collect();
+    let (bytes, back) = round_trip(&readings);
+    assert_eq!(back, readings);
+    assert!(bytes < 80, "{bytes} bytes");
+}
+
+#[test]
+fn scaled_integers_cost_what_integers_cost() {
+    let slow = |tick: i64, tag: u32| Value::LReal((2_000 + tick % 3 + i64::from(tag)) as f64 / 10.0);
+    let readings: Vec<Reading> =
+        (0..60).flat_map(|tick| (0..200).map(move |tag| reading(tag, slow(tick, tag), tick * 1_000_000_000))).collect();
+    let (bytes, _) = round_trip(&readings);
+    assert!(bytes < readings.len() / 2, "{bytes} bytes for {} readings", readings.len());
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => any::<u16>().prop_map(|value| Value::LReal(f64::from(value) / 10.0)),
+        2 => any::<u64>().prop_map(|bits| Value::LReal(f64::from_bits(bits))),
+        2 => any::<u32>().prop_map(|bits| Value::Real(f32::from_bits(bits))),
+        2 => (-50_i32..50).prop_map(|value| Value::Real(value as f32 / 4.0)),
+        2 => any::<i64>().prop_map(Value::Int),
+        2 => any::<u64>().prop_map(Value::UInt),
+        2 => any::<bool>().prop_map(Value::Bool),
+        1 => "\\PC{0,20}".prop_map(|text| Value::Text(text.into())),
+        1 => any::<i64>().prop_map(Value::DateTime),
+        1 => prop::collection::vec(any::<i64>().prop_map(Value::Int), 0..4).prop_map(|all| Value::Array(all.into())),
+        1 => Just(Value::None),
+    ]
+}
+
+fn any_reading() -> impl Strategy<Value = Reading> {
+    let quality = prop_oneof![
+        6 => Just(Quality::Good),
+        1 => (1_u8..=10).prop_map(|number| Quality::Bad(Reason::from_number(number).expect("one of ten"))),
+        1 => (1_u8..=10).prop_map(|number| Quality::Uncertain(Reason::from_number(number).expect("one of ten"))),
+    ];
+    let time = prop_oneof![4 => 0..5_i64, 1 => any::<i64>()];
+    let status = prop_oneof![6 => Just(0), 1 => any::<u32>()];
+    let tag = prop_oneof![8 => 0..6_u32, 1 => 0..u32::MAX - 1];
+    (tag, any_value(), quality, status, time, any::<bool>()).prop_map(|(tag, value, quality, status, at, good)| {
+        Reading {
+            quality,
+            status,
+            clock: if good { ClockState::Synchronized } else { ClockState::Unsynchronized },
+            ..reading(tag, value, at)
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_reading_comes_back(readings in prop::collection::vec(any_reading(), 0..200)) {
+        check(&readings);
+    }
+
+    #[test]
+    fn one_tag_of_one_kind_comes_back(values in prop::collection::vec(any_value(), 1..40)) {
+        let readings: Vec<Reading> = values.into_iter().zip(0..).map(|(value, at)| reading(3, value, at)).collect();
+        check(&readings);
+    }
+
+    #[test]
+    fn garbage_never_panics(codec in 0..3_u8, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut readings = Vec::new();
+        let result = Decoder::default().decode(codec, &bytes, &mut readings);
+        prop_assert!(result.is_ok() || readings.is_empty());
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics(
+        readings in prop::collection::vec(any_reading(), 1..50), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let mut encoder = Encoder::new().expect("zstd's memory");
+        encoder.encode_plain(&readings);
+        let mut bytes = encoder.plain.clone();
+        let index = at.index(bytes.len());
+        bytes[index] = byte;
+        let mut back = Vec::new();
+        let result = Decoder::default().decode(CODEC_PLAIN, &bytes, &mut back);
+        prop_assert!(result.is_ok() || back.is_empty());
+    }
+}
