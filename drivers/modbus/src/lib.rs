@@ -1,1 +1,5 @@
 //! Modbus over TCP, RTU, RTU over TCP, ASCII and TLS.
+
+pub mod session;
+pub mod transport;
+pub mod wire;
