@@ -10,6 +10,7 @@
 mod quality;
 mod reading;
 mod tag;
+mod text;
 mod time;
 mod value;
 
@@ -32,6 +33,7 @@ pub use quality::{Level, Quality, Reason};
 pub use reading::{Reading, Readings};
 pub use spec::{DeviceSpec, LineSpec, TagSpec};
 pub use tag::{GroupId, TagId};
+pub use text::parse_value;
 pub use time::{Clock, ClockState, SystemClock, Timestamp};
 pub use url::{EndpointUrl, Options};
 pub use value::Value;

@@ -239,7 +239,9 @@ impl<D: Driver> Line for DriverLine<D> {
 
 /// Makes the readings since `before` exactly one for each tag of `due`, whatever the driver did.
 fn complete(due: &[TagId], before: usize, readings: &mut Readings<'_>, result: &Result<Contact, LinkError>) {
-    if readings.len() - before == due.len() && result.is_ok() {
+    if result.is_ok()
+        && fingerprint(readings.since(before).iter().map(|reading| reading.tag)) == fingerprint(due.iter().copied())
+    {
         return;
     }
     let mut missing: std::collections::HashSet<TagId> = due.iter().copied().collect();
@@ -252,5 +254,148 @@ fn complete(due: &[TagId], before: usize, readings: &mut Readings<'_>, result: &
     let reason = if result.is_ok() { Reason::ProtocolError } else { Reason::Disconnected };
     for tag in due.iter().filter(|tag| missing.contains(*tag)) {
         readings.bad(*tag, reason, 0);
+    }
+}
+
+/// A number that two sets of tags share only if each tag stands in both equally often, whatever their order.
+fn fingerprint(tags: impl Iterator<Item = TagId>) -> u64 {
+    tags.fold(0, |sum, tag| {
+        let mixed = (u64::from(tag.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        sum.wrapping_add((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DeviceSpec, Plan, SystemClock, TagSpec};
+
+    /// A driver that does what its connection was told to do, against the contract.
+    struct Careless(Misdeed);
+
+    #[derive(Clone, Copy)]
+    enum Misdeed {
+        Forgets,
+        Repeats,
+        Breaks,
+    }
+
+    struct CarelessConnection(Misdeed);
+    struct NoDevice;
+
+    impl Device for NoDevice {
+        fn plan(&self) -> Plan {
+            Plan::default()
+        }
+        fn tag_text(&self, _: usize) -> TagText {
+            unreachable!("not asked for")
+        }
+        fn learned(&mut self) -> Option<String> {
+            None
+        }
+    }
+
+    impl Driver for Careless {
+        type Endpoint = ();
+        type Device = NoDevice;
+        type Connection = CarelessConnection;
+
+        fn info(&self) -> &'static DriverInfo {
+            unreachable!("not asked for")
+        }
+        fn endpoint(&self, _: &EndpointUrl, _: Option<Duration>) -> Result<(), Vec<SpecError>> {
+            Ok(())
+        }
+        fn device(&self, (): &(), _: usize, _: &DeviceSpec) -> Result<NoDevice, Vec<SpecError>> {
+            Ok(NoDevice)
+        }
+        async fn connect(&self, (): &()) -> Result<CarelessConnection, LinkError> {
+            Ok(CarelessConnection(self.0))
+        }
+    }
+
+    impl Connection for CarelessConnection {
+        type Device = NoDevice;
+
+        async fn poll(&mut self, _: &mut NoDevice, _: GroupId, out: &mut Readings<'_>) -> Result<Contact, LinkError> {
+            out.good(TagId(1), Value::Int(1));
+            match self.0 {
+                Misdeed::Forgets => {}
+                Misdeed::Repeats => {
+                    out.good(TagId(1), Value::Int(2));
+                    out.good(TagId(9), Value::Int(3));
+                }
+                Misdeed::Breaks => return Err(LinkError::Lost { endpoint: "x".into(), cause: "gone".into() }),
+            }
+            Ok(Contact::Answered)
+        }
+        async fn write(&mut self, _: &mut NoDevice, _: TagId, _: &Value) -> Result<WriteOutcome, LinkError> {
+            unreachable!("not asked for")
+        }
+        async fn touch(&mut self, _: &mut NoDevice) -> Result<Contact, LinkError> {
+            Ok(Contact::Answered)
+        }
+        async fn identify(&mut self, _: &mut NoDevice) -> Result<Vec<Fact>, LinkError> {
+            Ok(Vec::new())
+        }
+        async fn close(self) {}
+    }
+
+    /// The futures here are always ready.
+    fn now<T>(mut future: BoxFuture<'_, T>) -> T {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(value) => value,
+            std::task::Poll::Pending => panic!("waits for something"),
+        }
+    }
+
+    fn line(driver: &'static Careless) -> Box<dyn Line> {
+        let tag = |id| TagSpec { id: TagId(id), address: "x".into(), group: GroupId(0) };
+        let groups = vec![Duration::from_secs(1)];
+        let device = DeviceSpec { groups, tags: vec![tag(0), tag(1), tag(2)], ..DeviceSpec::default() };
+        let spec = LineSpec { url: "x://y".parse().expect("a URL"), timeout: None, devices: vec![device] };
+        AnyDriver::line(driver, &spec).expect("a line")
+    }
+
+    fn poll(line: &mut dyn Line) -> (Vec<(u32, Value, crate::Quality)>, bool) {
+        let mut out = Vec::new();
+        let result = now(line.poll(0, GroupId(0), &mut Readings::new(&mut out, &SystemClock)));
+        let mut seen: Vec<_> = out.into_iter().map(|reading| (reading.tag.0, reading.value, reading.quality)).collect();
+        seen.sort_by_key(|(tag, ..)| *tag);
+        (seen, result.is_ok())
+    }
+
+    fn bad(tag: u32, reason: Reason) -> (u32, Value, crate::Quality) {
+        (tag, Value::None, crate::Quality::Bad(reason))
+    }
+
+    const GOOD: (u32, Value, crate::Quality) = (1, Value::Int(1), crate::Quality::Good);
+
+    #[test]
+    fn without_a_connection_every_due_tag_is_bad() {
+        let mut line = line(&Careless(Misdeed::Forgets));
+        let all = [0, 1, 2].map(|tag| bad(tag, Reason::NotConnected));
+        assert_eq!(poll(line.as_mut()), (all.to_vec(), true));
+    }
+
+    #[test]
+    fn tags_that_a_driver_forgot_or_repeated_are_put_right() {
+        let expected = vec![bad(0, Reason::ProtocolError), GOOD, bad(2, Reason::ProtocolError)];
+        for driver in [&Careless(Misdeed::Forgets), &Careless(Misdeed::Repeats)] {
+            let mut line = line(driver);
+            now(line.connect()).expect("connects");
+            assert_eq!(poll(line.as_mut()), (expected.clone(), true));
+        }
+    }
+
+    #[test]
+    fn a_connection_is_gone_after_its_first_error_and_the_poll_is_complete() {
+        let mut line = line(&Careless(Misdeed::Breaks));
+        now(line.connect()).expect("connects");
+        let expected = vec![bad(0, Reason::Disconnected), GOOD, bad(2, Reason::Disconnected)];
+        assert_eq!(poll(line.as_mut()), (expected, false));
+        assert!(!line.is_connected());
+        assert_eq!(poll(line.as_mut()).0[0], bad(0, Reason::NotConnected));
     }
 }
