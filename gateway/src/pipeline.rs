@@ -4,4 +4,7 @@
 //! store thread; forward on the uplink thread, one task an uplink. Between them stand two bounded queues: readings into
 //! the store, and the log itself.
 
+pub mod batch;
 pub mod encode;
+pub mod schema;
+pub mod store;

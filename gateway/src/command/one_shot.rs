@@ -1,0 +1,68 @@
+//! A line for one command: a URL and some addresses, without a configuration file.
+
+use std::future::Future;
+use std::time::Duration;
+
+use driver_core::{DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec};
+
+use super::Exit;
+
+/// The line that leads to these addresses. What is wrong with them is printed.
+pub(super) fn line(url: &str, addresses: &[String], timeout: Option<Duration>) -> Result<Box<dyn Line>, Exit> {
+    let found: Result<Box<dyn Line>, Vec<SpecError>> =
+        url.parse::<EndpointUrl>().map_err(|error| vec![error]).and_then(|parsed| {
+            let driver = drivers::by_scheme(parsed.scheme()).ok_or_else(|| vec![no_driver(parsed.scheme())])?;
+            let tags = addresses.iter().zip(0..);
+            let tags = tags.map(|(address, id)| TagSpec {
+                id: TagId(id),
+                address: address.as_str().into(),
+                group: GroupId(0),
+            });
+            let device =
+                DeviceSpec { groups: vec![Duration::from_secs(1)], tags: tags.collect(), ..DeviceSpec::default() };
+            driver.line(&LineSpec { url: parsed, timeout, devices: vec![device] })
+        });
+    found.map_err(|errors| {
+        errors.iter().for_each(|error| eprint!("{}", pointed(url, addresses, error)));
+        Exit::Configuration
+    })
+}
+
+fn no_driver(scheme: &str) -> SpecError {
+    let known: Vec<&str> = drivers::all().iter().flat_map(|driver| driver.info().schemes).copied().collect();
+    let message = format!("no driver for `{scheme}` in this build; drivers here: {}", known.join(", "));
+    SpecError { place: Place::Url(0..scheme.len()), message }
+}
+
+/// The text that is wrong, with a caret under the wrong part and the reason behind it.
+fn pointed(url: &str, addresses: &[String], error: &SpecError) -> String {
+    let (text, range) = match &error.place {
+        Place::Url(range) => (url, range.clone()),
+        Place::Device(_) => (url, 0..url.len()),
+        Place::Address(_, tag, range) => (addresses.get(*tag).map_or(url, String::as_str), range.clone()),
+    };
+    let before = text.get(..range.start).unwrap_or(text).chars().count();
+    let marked = text.get(range).unwrap_or_default().chars().count().max(1);
+    format!("  {text}\n  {}{} {}\n", " ".repeat(before), "^".repeat(marked), error.message)
+}
+
+/// Runs a command's only task on this thread.
+pub(super) fn block_on<T>(task: impl Future<Output = T>) -> Result<T, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
+        eprintln!("cannot start: {cause}");
+        Exit::Failure
+    })?;
+    Ok(runtime.block_on(task))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wrong_part_is_marked() {
+        let error = SpecError { place: Place::Address(0, 1, 5..8), message: "no such type".into() };
+        let text = pointed("modbus-tcp://h", &["hr:0".into(), "hr:0:FOO".into()], &error);
+        assert_eq!(text, "  hr:0:FOO\n       ^^^ no such type\n");
+    }
+}

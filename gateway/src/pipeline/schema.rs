@@ -1,0 +1,253 @@
+//! What the tag numbers in stored blocks mean.
+//!
+//! A block holds tag ids, which are places in the configuration of the day. The names behind them are kept beside the
+//! log, one file a configuration, so that a backlog is still understood after the configuration has changed.
+//!
+//! ```text
+//! forebay-schema 1
+//! <TAB>press                 a device: the tags that follow are its own
+//! temperature<TAB>°C         a tag and its unit
+//! current<TAB>
+//! ```
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use driver_core::TagId;
+
+const HEAD: &str = "forebay-schema 1\n";
+const DEVICE: char = '\t';
+
+/// Largest schema file that is read, bytes: a million tags with long names.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// How many numbers are tried until one is free, should two configurations have the same checksum.
+const ID_TRIES_MAX: u32 = 16;
+
+/// The names of all tags of one configuration, in the order of their ids.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Schema {
+    text: Box<str>,
+    devices: Box<[Range<u32>]>,
+    tags: Box<[Entry]>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    device: u32,
+    start: u32,
+    tab: u32,
+    end: u32,
+}
+
+/// The names of one tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagNames<'a> {
+    /// The device's place in the order of the configuration.
+    pub device_index: usize,
+    /// The device's name.
+    pub device: &'a str,
+    /// The tag's name.
+    pub tag: &'a str,
+    /// The unit of its value; empty when none is given.
+    pub unit: &'a str,
+}
+
+/// Gathers the names in the order of the tag ids.
+pub struct SchemaBuilder {
+    text: String,
+}
+
+impl Default for SchemaBuilder {
+    fn default() -> SchemaBuilder {
+        SchemaBuilder { text: HEAD.into() }
+    }
+}
+
+impl SchemaBuilder {
+    /// The tags that follow are this device's. A name holds no control characters: the configuration sees to that.
+    pub fn device(&mut self, name: &str) {
+        self.text.push(DEVICE);
+        self.text.push_str(name);
+        self.text.push('\n');
+    }
+
+    /// The next tag; `unit` is empty when it has none.
+    pub fn tag(&mut self, name: &str, unit: &str) {
+        self.text.push_str(name);
+        self.text.push('\t');
+        self.text.push_str(unit);
+        self.text.push('\n');
+    }
+
+    /// The schema of all that was given.
+    pub fn build(self) -> Schema {
+        Schema::parse(self.text.into_boxed_str()).expect("the builder writes what the parser reads")
+    }
+}
+
+impl Schema {
+    /// The names of a tag; `None` for an id that this configuration did not have.
+    pub fn tag(&self, id: TagId) -> Option<TagNames<'_>> {
+        let entry = self.tags.get(id.index())?;
+        Some(TagNames {
+            device_index: entry.device as usize,
+            device: self.device(entry.device as usize)?,
+            tag: &self.text[entry.start as usize..entry.tab as usize],
+            unit: &self.text[entry.tab as usize + 1..entry.end as usize],
+        })
+    }
+
+    /// The name of a device by its place.
+    pub fn device(&self, index: usize) -> Option<&str> {
+        self.devices.get(index).map(|name| &self.text[name.start as usize..name.end as usize])
+    }
+
+    /// How many devices there are.
+    pub fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// How many tags there are.
+    pub fn tags(&self) -> usize {
+        self.tags.len()
+    }
+
+    fn parse(text: Box<str>) -> Option<Schema> {
+        u32::try_from(text.len()).ok()?;
+        let body = text.strip_prefix(HEAD)?;
+        let (mut devices, mut tags) = (Vec::new(), Vec::new());
+        let mut start = HEAD.len();
+        for line in body.split_terminator('\n') {
+            let end = start + line.len();
+            if line.starts_with(DEVICE) {
+                devices.push((start + DEVICE.len_utf8()) as u32..end as u32);
+            } else if let Some(tab) = line.find('\t') {
+                let device = devices.len().checked_sub(1)? as u32;
+                tags.push(Entry { device, start: start as u32, tab: (start + tab) as u32, end: end as u32 });
+            } else {
+                return None;
+            }
+            start = end + 1;
+        }
+        Some(Schema { devices: devices.into(), tags: tags.into(), text })
+    }
+}
+
+/// The schemas of the blocks in one buffer: this configuration's, and those of earlier ones as they are asked for.
+pub struct Schemas {
+    folder: PathBuf,
+    current: u32,
+    known: HashMap<u32, Arc<Schema>>,
+}
+
+impl Schemas {
+    /// Keeps `schema` beside the log in `folder`, durably, unless it stands there already.
+    pub fn open(folder: &Path, schema: Arc<Schema>) -> io::Result<Schemas> {
+        fs::create_dir_all(folder)?;
+        let first = crc32c::crc32c(schema.text.as_bytes());
+        for id in (0..ID_TRIES_MAX).map(|step| first.wrapping_add(step)) {
+            let path = path_of(folder, id);
+            match fs::read_to_string(&path) {
+                Ok(text) if text == *schema.text => {}
+                Ok(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => write_durably(folder, &path, &schema.text)?,
+                Err(error) => return Err(error),
+            }
+            return Ok(Schemas { folder: folder.into(), current: id, known: HashMap::from([(id, schema)]) });
+        }
+        Err(io::Error::other(format!("no free name for this configuration's schema in {}", folder.display())))
+    }
+
+    /// The number that new blocks bear.
+    pub fn current(&self) -> u32 {
+        self.current
+    }
+
+    /// The schema of a block; `None` when its file is gone or no longer readable.
+    pub fn get(&mut self, id: u32) -> Option<Arc<Schema>> {
+        if let Some(schema) = self.known.get(&id) {
+            return Some(schema.clone());
+        }
+        let path = path_of(&self.folder, id);
+        let size = fs::metadata(&path).ok()?.len();
+        if size > FILE_BYTES_MAX {
+            return None;
+        }
+        let schema = Arc::new(Schema::parse(fs::read_to_string(&path).ok()?.into())?);
+        self.known.insert(id, schema.clone());
+        Some(schema)
+    }
+}
+
+fn path_of(folder: &Path, id: u32) -> PathBuf {
+    folder.join(format!("{id:08x}.schema"))
+}
+
+/// The whole file or none of it, whatever happens meanwhile.
+fn write_durably(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let half = path.with_extension("half");
+    let mut file = File::create(&half)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&half, path)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(unit: &str) -> Arc<Schema> {
+        let mut builder = SchemaBuilder::default();
+        builder.device("press");
+        builder.tag("device", unit);
+        builder.tag("current", "");
+        builder.device("empty");
+        builder.device("mixer");
+        builder.tag("level", "m³");
+        Arc::new(builder.build())
+    }
+
+    #[test]
+    fn tags_are_found_by_their_ids() {
+        let schema = schema("°C");
+        let first = TagNames { device_index: 0, device: "press", tag: "device", unit: "°C" };
+        assert_eq!(schema.tag(TagId(0)), Some(first));
+        assert_eq!(schema.tag(TagId(2)), Some(TagNames { device_index: 2, device: "mixer", tag: "level", unit: "m³" }));
+        assert_eq!(schema.tag(TagId(3)), None);
+        assert_eq!((schema.devices(), schema.tags()), (3, 3));
+    }
+
+    #[test]
+    fn blocks_of_an_earlier_configuration_keep_their_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = Schemas::open(folder.path(), schema("°C")).expect("opens").current();
+        let mut schemas = Schemas::open(folder.path(), schema("K")).expect("opens");
+        assert_ne!(schemas.current(), old);
+        assert_eq!(schemas.get(old), Some(schema("°C")));
+        assert_eq!(schemas.get(schemas.current()), Some(schema("K")));
+    }
+
+    #[test]
+    fn two_configurations_with_one_checksum_get_two_numbers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = crc32c::crc32c(schema("°C").text.as_bytes());
+        fs::write(path_of(folder.path(), first), "forebay-schema 1\n\tother\n").expect("writes");
+        let schemas = Schemas::open(folder.path(), schema("°C")).expect("opens");
+        assert_eq!(schemas.current(), first.wrapping_add(1));
+    }
+
+    #[test]
+    fn a_damaged_schema_is_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut schemas = Schemas::open(folder.path(), schema("K")).expect("opens");
+        fs::write(path_of(folder.path(), 7), "forebay-schema 1\ntag without device\t\n").expect("writes");
+        assert_eq!(schemas.get(7), None);
+        assert_eq!(schemas.get(8), None);
+    }
+}

@@ -1,0 +1,117 @@
+use std::path::Path;
+
+use buffer::{Log, Options};
+use driver_core::{Quality, SystemClock, TagId, Timestamp, Value};
+
+use super::super::encode::Decoder;
+use super::super::schema::SchemaBuilder;
+use super::*;
+
+fn reading(number: i64) -> Reading {
+    Reading {
+        tag: TagId(0),
+        value: Value::Int(number),
+        quality: Quality::Good,
+        status: 0,
+        timestamp: Timestamp(number),
+        clock: ClockState::Synchronized,
+    }
+}
+
+fn start(folder: &Path, policy: SyncPolicy) -> (StoreThread, Intake, StoreHandle) {
+    let mut builder = SchemaBuilder::default();
+    builder.device("press");
+    builder.tag("count", "");
+    let schemas = Schemas::open(&folder.join("schemas"), Arc::new(builder.build())).expect("schemas");
+    let log = Log::open(folder, &Options::new(["cloud"])).expect("the log opens");
+    StoreThread::start(Box::new(log), schemas, policy, Arc::new(SystemClock)).expect("the thread starts")
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
+        .block_on(async { tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time") })
+}
+
+/// All values from `from` on until `count` have come.
+async fn values(handle: &StoreHandle, from: Seq, count: usize) -> (Vec<i64>, Seq) {
+    let mut end = handle.end();
+    let (mut readings, mut next) = (Vec::new(), from);
+    while readings.len() < count {
+        let page = handle.read(next, 1 << 20).await.expect("the store is open");
+        for item in &page.items {
+            let Item::Block(block) = item else { panic!("a gap: {item:?}") };
+            Decoder::default().decode(block.meta.codec, &block.payload, &mut readings).expect("decodes");
+        }
+        if page.items.is_empty() {
+            end.changed().await.expect("the store is open");
+        }
+        next = page.next;
+    }
+    let number = |reading: &Reading| if let Value::Int(value) = reading.value { value } else { panic!("{reading:?}") };
+    (readings.iter().map(number).collect(), next)
+}
+
+#[test]
+fn readings_come_out_in_order_with_their_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (thread, intake, handle) = start(folder.path(), SyncPolicy::Every(Duration::from_secs(1)));
+    for start in 0..50 {
+        assert!(intake.offer((start * 100..(start + 1) * 100).map(reading).collect()));
+    }
+    let (found, next) = run(values(&handle, 1, 5_000));
+    assert_eq!(found, (0..5_000).collect::<Vec<i64>>());
+    assert_eq!(next, 5_001);
+    let page = run(handle.read(1, 1)).expect("open");
+    let Item::Block(block) = &page.items[0] else { panic!("no block") };
+    let schema = run(handle.schema(block.meta.schema)).expect("open").expect("known");
+    assert_eq!(schema.tag(TagId(0)).expect("known").tag, "count");
+    assert!(thread.stop());
+}
+
+#[test]
+fn what_was_acknowledged_does_not_come_again_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (thread, intake, handle) = start(folder.path(), SyncPolicy::Always);
+    assert!(intake.offer((0..10).map(reading).collect()));
+    run(values(&handle, 1, 10));
+    handle.acknowledge(&Arc::from("cloud"), vec![SeqRange { first: 1, last: 10 }]);
+    assert!(intake.offer((10..20).map(reading).collect()));
+    assert!(thread.stop());
+    let (thread, _, handle) = start(folder.path(), SyncPolicy::Always);
+    let cursor = run(handle.cursor("cloud")).expect("open").expect("declared");
+    assert_eq!(cursor.low(), 11);
+    assert_eq!(run(values(&handle, cursor.low(), 10)).0, (10..20).collect::<Vec<i64>>());
+    assert!(thread.stop());
+}
+
+#[test]
+fn a_value_too_large_for_the_log_is_declared_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (thread, intake, handle) = start(folder.path(), SyncPolicy::Always);
+    let noise: String =
+        (0..200_000_u32).map(|n| char::from(b' ' + (n.wrapping_mul(2_654_435_761) >> 25) as u8 % 95)).collect();
+    let large = Reading { value: Value::Text(noise.into()), ..reading(1) };
+    assert!(intake.offer(vec![reading(0), large, reading(2)]));
+    let items = run(async {
+        let mut end = handle.end();
+        while *end.borrow_and_update() < 4 {
+            end.changed().await.expect("open");
+        }
+        handle.read(1, 1 << 20).await.expect("open").items
+    });
+    let kinds: Vec<bool> = items.iter().map(|item| matches!(item, Item::Gap(_))).collect();
+    assert_eq!(kinds, [false, true, false], "{items:?}");
+    assert!(thread.stop());
+}
+
+#[test]
+fn whoever_asks_a_closed_store_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (thread, intake, handle) = start(folder.path(), SyncPolicy::Always);
+    assert!(thread.stop());
+    assert!(!intake.offer(vec![reading(0)]));
+    assert_eq!(run(handle.stats()).map(drop), Err(StoreClosed));
+}
