@@ -91,12 +91,11 @@ impl SerialEndpoint {
 }
 
 impl SerialPath {
-    /// `usb:VID:PID[:SERIAL]` with hexadecimal ids, or a device file; `None` if it begins with `usb:` and goes on wrong.
+    /// `usb:VID:PID[:SERIAL]` with ids of four hexadecimal digits, or a device file; `None` if it begins with `usb:` and goes on wrong.
     pub fn parse(text: &str) -> Option<Self> {
         let Some(usb) = text.strip_prefix("usb:") else { return Some(Self::File(text.to_owned())) };
         let mut parts = usb.splitn(3, ':');
-        let mut id = || u16::from_str_radix(parts.next()?, 16).ok();
-        let (vendor, product) = (id()?, id()?);
+        let (vendor, product) = (usb_id(parts.next()?)?, usb_id(parts.next()?)?);
         let serial = parts.next().filter(|serial| !serial.is_empty()).map(str::to_owned);
         Some(Self::Usb { vendor, product, serial })
     }
@@ -135,6 +134,11 @@ impl fmt::Display for SerialPath {
             Self::Usb { vendor, product, serial: Some(serial) } => write!(f, "usb:{vendor:04x}:{product:04x}:{serial}"),
         }
     }
+}
+
+fn usb_id(text: &str) -> Option<u16> {
+    let four_digits = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    four_digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
 }
 
 fn present_ports() -> Vec<SerialPortInfo> {

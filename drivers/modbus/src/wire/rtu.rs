@@ -167,7 +167,7 @@ mod tests {
             (rtu_frame(1, &[4, 4, 0, 1, 0, 2]), Mismatch::Function(4)),
             (rtu_frame(1, &[3, 2, 0, 1]), Mismatch::Length),
             (damaged, Mismatch::Checksum),
-            (good()[..5].to_vec(), Mismatch::Checksum),
+            (good()[..5].to_vec(), Mismatch::Cut),
             (vec![0xFF], Mismatch::Noise),
             (vec![0, 0, 0x55], Mismatch::Noise),
             (echoed.clone(), Mismatch::Echo),
