@@ -7,4 +7,5 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod pipeline;
+pub mod systemd;
 pub mod uplink;

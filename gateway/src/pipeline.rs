@@ -4,6 +4,16 @@
 //! store thread; forward on the uplink thread, one task an uplink. Between them stand two bounded queues: readings into
 //! the store, and the log itself.
 
+pub mod tags;
+
+pub mod breaker;
+pub mod health;
+pub mod learned;
+pub mod link;
+pub mod poll;
+pub mod process;
+pub mod schedule;
+
 pub mod batch;
 pub mod encode;
 pub mod schema;

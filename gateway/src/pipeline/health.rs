@@ -1,0 +1,167 @@
+//! Whether the pipeline itself moves, in figures that anyone may look at while the threads work.
+//!
+//! A dead device or a dead broker is no fault of the gateway, and restarting it would not help. A task that did not come
+//! back when it had promised to, or a store thread that no longer comes round, is one: [`Health::stuck`] says so.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a line's task may be late after the time by which it wanted to be back.
+const LINE_LATE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a poll, a touch, a write or a connect may take; drivers bound their own waits far below it.
+pub const ACT_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How long the store thread may take for a round: a disk that is slow is not a thread that stands still.
+const STORE_ROUND_MAX: Duration = Duration::from_secs(60);
+
+/// The figures of all lines, and the clock that their promises are kept by.
+#[derive(Debug)]
+pub struct Health {
+    start: Instant,
+    /// One for each line, in the order of the configuration.
+    pub lines: Box<[LineHealth]>,
+}
+
+/// The figures of one line.
+#[derive(Debug, Default)]
+pub struct LineHealth {
+    /// Milliseconds since the start by which its task will be back; 0 before its first turn.
+    back_by_ms: AtomicU64,
+    /// Whether there is a connection.
+    pub connected: AtomicBool,
+    /// Devices that are suspended because they do not answer.
+    pub suspended: AtomicU32,
+    /// Groups that were polled.
+    pub polls: AtomicU64,
+    /// Polls that the device did not answer.
+    pub silent: AtomicU64,
+    /// Cycles that passed because an earlier one took too long, or the gateway stood still.
+    pub missed: AtomicU64,
+    /// Connections that were made.
+    pub connects: AtomicU64,
+    /// Times that its task panicked and was made anew.
+    pub panics: AtomicU64,
+}
+
+impl LineHealth {
+    /// Adds to one of the figures.
+    pub fn count(figure: &AtomicU64, by: u64) {
+        figure.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// What does not move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stuck {
+    /// The task of the line with this index.
+    Line(usize),
+    /// The store thread.
+    Store,
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stuck::Line(index) => write!(f, "the task of line {index} has not come back"),
+            Stuck::Store => f.write_str("the store thread does not come round"),
+        }
+    }
+}
+
+impl Health {
+    /// The health of so many lines.
+    pub fn new(lines: usize, start: Instant) -> Health {
+        Health { start, lines: (0..lines).map(|_| LineHealth::default()).collect() }
+    }
+
+    /// A line's task promises to be back by `at`.
+    pub fn back_by(&self, line: usize, at: Instant) {
+        if let Some(line) = self.lines.get(line) {
+            line.back_by_ms.store(self.millis(at).max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// A line's task has ended and promises nothing any more.
+    pub fn ended(&self, line: usize) {
+        if let Some(line) = self.lines.get(line) {
+            line.back_by_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How many lines have a connection.
+    pub fn connected(&self) -> usize {
+        self.lines.iter().filter(|line| line.connected.load(Ordering::Relaxed)).count()
+    }
+
+    /// What does not move, if anything: to be asked with the store's rounds every few seconds.
+    pub fn stuck(&self, store: &mut StoreWatch, store_rounds: u64, now: Instant) -> Option<Stuck> {
+        if store.is_stuck(store_rounds, now) {
+            return Some(Stuck::Store);
+        }
+        let late = |line: &LineHealth| match line.back_by_ms.load(Ordering::Relaxed) {
+            0 => false,
+            back_by_ms => self.millis(now) > back_by_ms + LINE_LATE_MAX.as_millis() as u64,
+        };
+        self.lines.iter().position(late).map(Stuck::Line)
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// When the store thread was last seen to come round.
+#[derive(Debug)]
+pub struct StoreWatch {
+    rounds: u64,
+    moved_at: Instant,
+}
+
+impl StoreWatch {
+    /// It has come round no times at `now`.
+    pub fn new(now: Instant) -> StoreWatch {
+        StoreWatch { rounds: 0, moved_at: now }
+    }
+
+    fn is_stuck(&mut self, rounds: u64, now: Instant) -> bool {
+        if rounds != self.rounds {
+            *self = StoreWatch { rounds, moved_at: now };
+        }
+        now.duration_since(self.moved_at) > STORE_ROUND_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_line_is_stuck_when_it_breaks_its_promise_and_not_before() {
+        let start = Instant::now();
+        let health = Health::new(2, start);
+        let stuck = |at: Duration| health.stuck(&mut StoreWatch::new(start + at), 0, start + at);
+        assert_eq!(stuck(1000 * SECOND), None);
+        health.back_by(1, start + 3600 * SECOND);
+        assert_eq!(stuck(3600 * SECOND), None);
+        assert_eq!(stuck(3661 * SECOND), Some(Stuck::Line(1)));
+        health.back_by(1, start + 3700 * SECOND);
+        assert_eq!(stuck(3661 * SECOND), None);
+        health.ended(1);
+        assert_eq!(stuck(9000 * SECOND), None);
+    }
+
+    #[test]
+    fn the_store_is_stuck_when_it_no_longer_comes_round() {
+        let start = Instant::now();
+        let health = Health::new(0, start);
+        let mut store = StoreWatch::new(start);
+        assert_eq!(health.stuck(&mut store, 1, start + 50 * SECOND), None);
+        assert_eq!(health.stuck(&mut store, 1, start + 110 * SECOND), None);
+        assert_eq!(health.stuck(&mut store, 1, start + 111 * SECOND), Some(Stuck::Store));
+        assert_eq!(health.stuck(&mut store, 2, start + 112 * SECOND), None);
+    }
+}

@@ -1,0 +1,237 @@
+//! The life of a line's connection: one state machine for all drivers.
+//!
+//! ```text
+//! Idle --start--> Waiting --due--> Connecting --opened--> Connected
+//!                    ^                 | failed               | lost
+//!                    +-----------------+----------------------+
+//! ```
+//!
+//! No state is terminal. Waits grow exponentially, with full jitter, up to a bound; a connection that held for a while
+//! starts the count anew, one that was lost at once does not. Time and randomness are passed in.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+/// How waits grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// No wait is shorter.
+    pub shortest: Duration,
+    /// The upper bound of the first wait; it doubles with each try.
+    pub first: Duration,
+    /// The upper bound of any wait.
+    pub longest: Duration,
+    /// A success that held this long starts the count anew.
+    pub steady: Duration,
+}
+
+/// Reconnects of a line: soon after the first loss, at most half a minute apart.
+pub const RECONNECT: Backoff = Backoff {
+    shortest: Duration::from_millis(100),
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(30),
+    steady: Duration::from_secs(10),
+};
+
+impl Backoff {
+    /// The wait before try number `tries`, counted from 0: evenly spread below a bound that doubles (full jitter).
+    pub fn wait(&self, tries: u32, jitter: &mut Jitter) -> Duration {
+        let bound = self.first.saturating_mul(1 << tries.min(20)).min(self.longest);
+        jitter.up_to(bound).max(self.shortest)
+    }
+}
+
+/// Where a line's connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Not started.
+    Idle,
+    /// No connection; the next try is due at `until`.
+    Waiting {
+        /// When to try.
+        until: Instant,
+        /// Tries that failed in a row.
+        tries: u32,
+    },
+    /// A try is under way.
+    Connecting {
+        /// Tries that failed in a row before.
+        tries: u32,
+    },
+    /// There is a connection.
+    Connected {
+        /// Since when.
+        since: Instant,
+        /// Tries that had failed in a row before.
+        tries: u32,
+    },
+}
+
+/// What happens to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// The line begins, after a wait that spreads the first connects of many lines.
+    Start {
+        /// That wait.
+        after: Duration,
+    },
+    /// The time that was waited for may have come.
+    Tick,
+    /// The try succeeded.
+    Opened,
+    /// The try failed, or the connection broke.
+    Lost,
+}
+
+/// What the line's owner does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkAction {
+    /// Goes on.
+    Stay,
+    /// Opens a connection.
+    Connect,
+}
+
+impl Link {
+    /// The state after an event, and what to do; events that do not belong to a state change nothing.
+    pub fn step(self, event: LinkEvent, now: Instant, backoff: &Backoff, jitter: &mut Jitter) -> (Link, LinkAction) {
+        let mut wait = |tries: u32| Link::Waiting { until: now + backoff.wait(tries, jitter), tries: tries + 1 };
+        match (self, event) {
+            (Link::Idle, LinkEvent::Start { after }) => {
+                (Link::Waiting { until: now + after, tries: 0 }, LinkAction::Stay)
+            }
+            (Link::Waiting { until, tries }, LinkEvent::Tick) if until <= now => {
+                (Link::Connecting { tries }, LinkAction::Connect)
+            }
+            (Link::Connecting { tries }, LinkEvent::Opened) => {
+                (Link::Connected { since: now, tries }, LinkAction::Stay)
+            }
+            (Link::Connecting { tries }, LinkEvent::Lost) => (wait(tries), LinkAction::Stay),
+            (Link::Connected { since, tries }, LinkEvent::Lost) => {
+                let steady = now.duration_since(since) >= backoff.steady;
+                (wait(if steady { 0 } else { tries }), LinkAction::Stay)
+            }
+            (state, _) => (state, LinkAction::Stay),
+        }
+    }
+
+    /// When to come back with [`LinkEvent::Tick`], if nothing else happens.
+    pub fn until(&self) -> Option<Instant> {
+        match self {
+            Link::Waiting { until, .. } => Some(*until),
+            Link::Idle | Link::Connecting { .. } | Link::Connected { .. } => None,
+        }
+    }
+
+    /// Whether there is a connection.
+    pub fn is_connected(&self) -> bool {
+        matches!(self, Link::Connected { .. })
+    }
+}
+
+/// Randomness for waits: splitmix64, which is enough to keep many gateways from knocking in step.
+#[derive(Debug, Clone)]
+pub struct Jitter(u64);
+
+impl Jitter {
+    /// The same waits for the same seed.
+    pub fn seeded(seed: u64) -> Jitter {
+        Jitter(seed)
+    }
+
+    /// Waits that nobody can foresee.
+    pub fn random() -> Jitter {
+        Jitter(RandomState::new().hash_one(0_u8))
+    }
+
+    /// A duration from nothing up to `bound`.
+    pub fn up_to(&mut self, bound: Duration) -> Duration {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        super::schedule::share(bound, mixed ^ (mixed >> 31))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn events_lead_from_state_to_state() {
+        let now = Instant::now();
+        let until = now + SECOND;
+        let connected = Link::Connected { since: now, tries: 3 };
+        let cases = [
+            (Link::Idle, LinkEvent::Start { after: SECOND }, Link::Waiting { until, tries: 0 }, LinkAction::Stay),
+            (Link::Idle, LinkEvent::Tick, Link::Idle, LinkAction::Stay),
+            (Link::Waiting { until, tries: 2 }, LinkEvent::Tick, Link::Waiting { until, tries: 2 }, LinkAction::Stay),
+            (
+                Link::Waiting { until: now, tries: 2 },
+                LinkEvent::Tick,
+                Link::Connecting { tries: 2 },
+                LinkAction::Connect,
+            ),
+            (Link::Waiting { until, tries: 2 }, LinkEvent::Lost, Link::Waiting { until, tries: 2 }, LinkAction::Stay),
+            (Link::Connecting { tries: 3 }, LinkEvent::Tick, Link::Connecting { tries: 3 }, LinkAction::Stay),
+            (Link::Connecting { tries: 3 }, LinkEvent::Opened, connected, LinkAction::Stay),
+            (connected, LinkEvent::Tick, connected, LinkAction::Stay),
+            (connected, LinkEvent::Opened, connected, LinkAction::Stay),
+        ];
+        for (state, event, expected, action) in cases {
+            let got = state.step(event, now, &RECONNECT, &mut Jitter::seeded(1));
+            assert_eq!(got, (expected, action), "{state:?} {event:?}");
+        }
+    }
+
+    #[test]
+    fn the_count_starts_anew_only_after_a_connection_that_held() {
+        let since = Instant::now();
+        let lost_after = |held: Duration| {
+            let (link, _) = Link::Connected { since, tries: 4 }.step(
+                LinkEvent::Lost,
+                since + held,
+                &RECONNECT,
+                &mut Jitter::seeded(1),
+            );
+            match link {
+                Link::Waiting { tries, .. } => tries,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(lost_after(SECOND), 5);
+        assert_eq!(lost_after(10 * SECOND), 1);
+    }
+
+    #[test]
+    fn a_far_side_that_flaps_each_second_is_called_less_than_once_a_second() {
+        let start = Instant::now();
+        let (mut now, mut link, mut jitter) = (start, Link::Idle, Jitter::seeded(7));
+        (link, _) = link.step(LinkEvent::Start { after: Duration::ZERO }, now, &RECONNECT, &mut jitter);
+        let mut connects = 0;
+        while now < start + 600 * SECOND {
+            now = link.until().expect("it waits");
+            (link, _) = link.step(LinkEvent::Tick, now, &RECONNECT, &mut jitter);
+            (link, _) = link.step(LinkEvent::Opened, now, &RECONNECT, &mut jitter);
+            connects += 1;
+            now += SECOND;
+            (link, _) = link.step(LinkEvent::Lost, now, &RECONNECT, &mut jitter);
+        }
+        assert!((10..100).contains(&connects), "{connects} connects in 600 s");
+    }
+
+    proptest! {
+        #[test]
+        fn waits_are_bounded_and_use_the_whole_range(tries in 0_u32..100, seed: u64) {
+            let mut jitter = Jitter::seeded(seed);
+            let bound = RECONNECT.first.saturating_mul(1 << tries.min(6)).min(RECONNECT.longest);
+            let waits: Vec<Duration> = (0..200).map(|_| RECONNECT.wait(tries, &mut jitter)).collect();
+            prop_assert!(waits.iter().all(|wait| (RECONNECT.shortest..=bound).contains(wait)));
+            prop_assert!(waits.iter().any(|wait| *wait > bound.mul_f64(0.8)));
+            prop_assert!(waits.iter().any(|wait| *wait < bound.mul_f64(0.3)));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! One task owns one line: it connects, polls what is due, touches what is silent, writes what was commanded.
+//!
+//! [`turns`] decides without I/O what comes next; here it is done. A line that is not connected still has its turns: each
+//! tag that was due is reported bad, with the reason. A driver that panics loses its line, which is made anew.
+
+mod panic;
+mod turns;
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driver_core::{Clock, Line, LinkError, Reading, Readings, SpecError, TagId, Value, WriteError, WriteOutcome};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, warn};
+
+use super::health::{ACT_TIME_MAX, Health, LineHealth};
+use super::learned::LearnedFolder;
+use super::link::{Jitter, RECONNECT};
+use super::process::Process;
+use super::schedule::Due;
+use turns::{Turn, Turns};
+
+/// How many writes wait for one line; more are refused where they come from.
+pub const WRITES_WAITING_MAX: usize = 16;
+
+/// How many writes overtake one poll.
+const WRITES_BETWEEN_POLLS_MAX: usize = WRITES_WAITING_MAX;
+
+/// What was learned is saved at most this often.
+const LEARNED_EVERY: Duration = Duration::from_secs(10);
+
+/// What all lines share. They live on one thread.
+pub struct Shared {
+    /// Stamps the readings.
+    pub clock: Arc<dyn Clock>,
+    /// Scales and filters the readings.
+    pub process: RefCell<Process>,
+    /// Where readings go.
+    pub door: Box<dyn Door>,
+    /// What the lines tell of themselves.
+    pub health: Arc<Health>,
+    /// Where what was learned is kept.
+    pub learned: LearnedFolder,
+}
+
+/// Where readings go, without ever waiting.
+pub trait Door {
+    /// An empty vector for the next poll.
+    fn spare(&self) -> Vec<Reading>;
+
+    /// Hands readings over; `false` when there was no room, and they are counted as lost.
+    fn offer(&self, readings: Vec<Reading>) -> bool;
+}
+
+/// A line as the configuration describes it.
+pub struct LineSetup {
+    /// Its index among all lines.
+    pub index: usize,
+    /// Its name in the log.
+    pub name: Box<str>,
+    /// Its devices, in the order of the line.
+    pub devices: Vec<DeviceSetup>,
+    /// How long its first connect waits, so that many lines do not connect at once.
+    pub stagger: Duration,
+    /// Makes the line, at the start and after a panic.
+    pub make: MakeLine,
+}
+
+/// Makes a line from its specification.
+pub type MakeLine = Box<dyn Fn() -> Result<Box<dyn Line>, Vec<SpecError>>>;
+
+/// A device of a line.
+pub struct DeviceSetup {
+    /// Its name.
+    pub name: Box<str>,
+    /// What tells this device from another at its place; see [`LearnedFolder`].
+    pub address: Box<str>,
+    /// Its poll groups by [`GroupId`](driver_core::GroupId): the interval and the tags.
+    pub groups: Vec<(Duration, Box<[TagId]>)>,
+}
+
+/// A write that came from outside.
+#[derive(Debug)]
+pub struct Write {
+    /// The device's index on the line.
+    pub device: usize,
+    /// Which tag.
+    pub tag: TagId,
+    /// What it shall hold, as the device holds it.
+    pub value: Value,
+    /// Where the outcome goes.
+    pub reply: oneshot::Sender<Result<WriteOutcome, LinkError>>,
+}
+
+/// Polls a line until all senders of `lane` are gone; what panics is made anew.
+pub async fn supervise(setup: LineSetup, shared: &Shared, mut lane: mpsc::Receiver<Write>) {
+    let mut jitter = Jitter::random();
+    let (mut after, mut failures) = (setup.stagger, 0);
+    loop {
+        let begun = Instant::now();
+        let failure = match panic::caught(once(&setup, shared, &mut lane, after)).await {
+            Ok(Ok(())) => break,
+            Ok(Err(failure)) => failure,
+            Err(panic) => panic,
+        };
+        failures = if begun.elapsed() >= RECONNECT.steady { 0 } else { failures + 1 };
+        after = RECONNECT.wait(failures, &mut jitter);
+        error!(
+            line = &*setup.name,
+            "the line's driver failed: {failure}. Its connection is made anew in {after:?}; please report this"
+        );
+        if let Some(health) = shared.health.lines.get(setup.index) {
+            LineHealth::count(&health.panics, 1);
+        }
+    }
+    shared.health.ended(setup.index);
+}
+
+/// One life of a line, from its making to the end or to a panic.
+async fn once(
+    setup: &LineSetup,
+    shared: &Shared,
+    lane: &mut mpsc::Receiver<Write>,
+    after: Duration,
+) -> Result<(), String> {
+    let turns = Turns::new(setup, shared, Instant::now().into_std(), after);
+    match (setup.make)() {
+        Ok(line) => {
+            Poller { setup, shared, line, lane, turns, learned_at: Instant::now() + LEARNED_EVERY, saving: None }
+                .run()
+                .await;
+            Ok(())
+        }
+        Err(errors) => {
+            // Nobody can poll it now: the pause that a connect would have made is made here.
+            let pause = Instant::now() + after.max(RECONNECT.longest / 2);
+            while let Some(write) = tokio::select! {
+                write = lane.recv() => write,
+                () = sleep_until(pause) => return Err(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+            } {
+                refuse(write);
+            }
+            Ok(())
+        }
+    }
+}
+
+struct Poller<'a> {
+    setup: &'a LineSetup,
+    shared: &'a Shared,
+    line: Box<dyn Line>,
+    lane: &'a mut mpsc::Receiver<Write>,
+    turns: Turns<'a>,
+    learned_at: Instant,
+    saving: Option<JoinHandle<()>>,
+}
+
+impl Poller<'_> {
+    async fn run(mut self) {
+        while self.turn().await.is_continue() {}
+        self.back_by(Instant::now() + ACT_TIME_MAX);
+        self.line.close().await;
+        self.save_learned();
+        if let Some(Err(cause)) = self.saved().await {
+            warn!(line = &*self.setup.name, "saving what was learned failed: {cause}");
+        }
+    }
+
+    async fn turn(&mut self) -> ControlFlow<()> {
+        let now = Instant::now();
+        let turn = self.turns.next(now.into_std());
+        self.back_by(match turn {
+            Turn::Wait(until) => Instant::from_std(until),
+            _ => now + ACT_TIME_MAX,
+        });
+        match turn {
+            Turn::Connect => self.connect().await?,
+            Turn::Poll(due) => self.poll(due).await,
+            Turn::Touch(device) => self.touch(device).await,
+            Turn::Wait(until) => self.wait(Instant::from_std(until)).await?,
+        }
+        self.writes().await
+    }
+
+    /// Waits for the connection, and goes on with the turns of those who cannot be polled meanwhile.
+    async fn connect(&mut self) -> ControlFlow<()> {
+        let mut connecting = self.line.connect();
+        let outcome = loop {
+            let next = Instant::from_std(self.turns.absent_due(Instant::now().into_std()));
+            // All three arms lose nothing when cancelled; the connect itself goes on in the next round.
+            tokio::select! {
+                biased;
+                outcome = &mut connecting => break outcome,
+                write = self.lane.recv() => match write {
+                    Some(write) => refuse(write),
+                    None => return ControlFlow::Break(()),
+                },
+                () = sleep_until(next) => {}
+            }
+        };
+        drop(connecting);
+        let now = Instant::now().into_std();
+        match outcome {
+            Ok(()) => self.turns.opened(now),
+            Err(cause) => self.turns.lost(&cause, now),
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn poll(&mut self, due: Due) {
+        let mut readings = self.shared.door.spare();
+        readings.reserve(self.turns.tags_due(due.index));
+        let mut out = Readings::new(&mut readings, &*self.shared.clock);
+        let result = self.line.poll(due.slot.device, due.slot.group, &mut out).await;
+        let now = Instant::now();
+        self.turns.polled(&due, &result, now.into_std());
+        self.turns.hand_over(readings, now.into_std());
+        if now >= self.learned_at {
+            self.learned_at = now + LEARNED_EVERY;
+            self.save_learned();
+        }
+    }
+
+    async fn touch(&mut self, device: usize) {
+        let begun = Instant::now();
+        let result = self.line.touch(device).await;
+        let now = Instant::now();
+        if self.turns.touched(device, &result, now - begun, now.into_std()).is_break() {
+            self.line.close().await;
+        }
+    }
+
+    async fn wait(&mut self, until: Instant) -> ControlFlow<()> {
+        // Both arms lose nothing when cancelled.
+        let write = tokio::select! {
+            biased;
+            write = self.lane.recv() => write,
+            () = sleep_until(until) => return ControlFlow::Continue(()),
+        };
+        match write {
+            Some(write) => self.write(write).await,
+            None => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The writes that came meanwhile: they overtake the next poll.
+    async fn writes(&mut self) -> ControlFlow<()> {
+        for _ in 0..WRITES_BETWEEN_POLLS_MAX {
+            match self.lane.try_recv() {
+                Ok(write) => self.write(write).await,
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => return ControlFlow::Break(()),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn write(&mut self, write: Write) {
+        if !self.turns.is_connected() {
+            return refuse(write);
+        }
+        let Write { device, tag, value, reply } = write;
+        self.back_by(Instant::now() + ACT_TIME_MAX);
+        let result = self.line.write(device, tag, &value).await;
+        if let Err(cause) = &result {
+            self.turns.lost(cause, Instant::now().into_std());
+        }
+        answer(reply, result);
+    }
+
+    /// Saves what is new on a thread of its own: the disk is never waited for between two polls. What is new while an
+    /// earlier save is under way waits for the next time.
+    fn save_learned(&mut self) {
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            return;
+        }
+        let mut news = Vec::new();
+        for (index, device) in self.setup.devices.iter().enumerate() {
+            news.extend(self.line.learned(index).map(|text| (device.name.clone(), device.address.clone(), text)));
+        }
+        if news.is_empty() {
+            return;
+        }
+        let folder = self.shared.learned.clone();
+        self.saving = Some(tokio::task::spawn_blocking(move || {
+            for (device, address, text) in news {
+                if let Err(cause) = folder.save(&device, &address, &text) {
+                    warn!(%device, "what was learned about the device is not on disk and will be learned again: {cause}");
+                }
+            }
+        }));
+    }
+
+    async fn saved(&mut self) -> Option<Result<(), JoinError>> {
+        Some(self.saving.take()?.await)
+    }
+
+    fn back_by(&self, at: Instant) {
+        self.shared.health.back_by(self.setup.index, at.into_std());
+    }
+}
+
+fn refuse(write: Write) {
+    let refused = WriteError::Refused("there is no connection to it".into());
+    answer(write.reply, Ok(WriteOutcome::Failed(refused)));
+}
+
+/// Whoever asked may have gone meanwhile; then nobody is left to be told.
+fn answer(reply: oneshot::Sender<Result<WriteOutcome, LinkError>>, outcome: Result<WriteOutcome, LinkError>) {
+    drop(reply.send(outcome));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,458 @@
+//! Lines of a scripted driver, polled in virtual time.
+
+use std::sync::{Mutex, MutexGuard};
+
+use driver_core::{BoxFuture, Contact, Fact, GroupId, Plan, Quality, Reason, TagText};
+use tokio::task::LocalSet;
+
+use super::super::process::Rule;
+use super::super::tags::Tags;
+use super::*;
+use crate::clock::test_clock::CountingClock;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// How a scripted device or connect behaves, and how long it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Answers(Duration),
+    Silent(Duration),
+    Breaks(Duration),
+    Panics,
+}
+
+/// One line's far side, and what was done to it when.
+struct World {
+    connect: Act,
+    devices: Vec<Act>,
+    done: Vec<(Duration, Done)>,
+    made: u32,
+    connected: bool,
+    learned: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Connect,
+    Poll(usize),
+    Touch(usize),
+    Write(usize),
+    Close,
+}
+
+/// A driver's line that does as its world says.
+struct Scripted {
+    world: Arc<Mutex<World>>,
+    begun: Instant,
+}
+
+fn tag_of(device: usize) -> TagId {
+    TagId(device as u32)
+}
+
+impl Scripted {
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn act(&self, done: Done, act: Act) -> Result<Contact, LinkError> {
+        self.lock().done.push((self.begun.elapsed(), done));
+        match act {
+            Act::Answers(after) => {
+                tokio::time::sleep(after).await;
+                Ok(Contact::Answered)
+            }
+            Act::Silent(after) => {
+                tokio::time::sleep(after).await;
+                Ok(Contact::Silent)
+            }
+            Act::Breaks(after) => {
+                tokio::time::sleep(after).await;
+                self.lock().connected = false;
+                Err(LinkError::Lost { endpoint: "scripted".into(), cause: "as the script says".into() })
+            }
+            Act::Panics => panic!("as the script says"),
+        }
+    }
+
+    fn device(&self, device: usize) -> Act {
+        self.lock().devices[device]
+    }
+}
+
+impl Line for Scripted {
+    fn devices(&self) -> usize {
+        self.lock().devices.len()
+    }
+
+    fn plan(&self, _: usize) -> Plan {
+        Plan::default()
+    }
+
+    fn tag_text(&self, _: usize, _: usize) -> TagText {
+        unreachable!("nobody asks for texts here")
+    }
+
+    fn learned(&mut self, device: usize) -> Option<String> {
+        if device == 0 { self.lock().learned.take() } else { None }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.lock().connected
+    }
+
+    fn connect(&mut self) -> BoxFuture<'_, Result<(), LinkError>> {
+        Box::pin(async move {
+            let act = self.lock().connect;
+            self.act(Done::Connect, act).await?;
+            self.lock().connected = true;
+            Ok(())
+        })
+    }
+
+    fn poll<'a>(
+        &'a mut self,
+        device: usize,
+        group: GroupId,
+        readings: &'a mut Readings<'_>,
+    ) -> BoxFuture<'a, Result<Contact, LinkError>> {
+        Box::pin(async move {
+            let result = self.act(Done::Poll(device), self.device(device)).await;
+            match &result {
+                Ok(Contact::Answered) => readings.good(tag_of(device), Value::Int(7)),
+                Ok(Contact::Silent) => self.absent(device, group, Reason::Timeout, readings),
+                Err(_) => self.absent(device, group, Reason::Disconnected, readings),
+            }
+            result
+        })
+    }
+
+    fn absent(&self, device: usize, _: GroupId, reason: Reason, readings: &mut Readings<'_>) {
+        readings.bad(tag_of(device), reason, 0);
+    }
+
+    fn write<'a>(
+        &'a mut self,
+        device: usize,
+        _: TagId,
+        value: &'a Value,
+    ) -> BoxFuture<'a, Result<WriteOutcome, LinkError>> {
+        Box::pin(async move {
+            self.act(Done::Write(device), self.device(device)).await?;
+            Ok(WriteOutcome::Written(value.clone()))
+        })
+    }
+
+    fn touch(&mut self, device: usize) -> BoxFuture<'_, Result<Contact, LinkError>> {
+        Box::pin(async move { self.act(Done::Touch(device), self.device(device)).await })
+    }
+
+    fn identify(&mut self, _: usize) -> BoxFuture<'_, Result<Vec<Fact>, LinkError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let at = self.begun.elapsed();
+            let mut world = self.lock();
+            world.connected = false;
+            world.done.push((at, Done::Close));
+        })
+    }
+}
+
+/// A door that keeps what came, with the time of its coming.
+#[derive(Default)]
+struct Kept(Mutex<Vec<(Instant, Reading)>>);
+
+impl Door for Arc<Kept> {
+    fn spare(&self) -> Vec<Reading> {
+        Vec::new()
+    }
+
+    fn offer(&self, readings: Vec<Reading>) -> bool {
+        let now = Instant::now();
+        self.0.lock().expect("no panic").extend(readings.into_iter().map(|reading| (now, reading)));
+        true
+    }
+}
+
+/// One line with one group a device, each polled once an interval.
+struct Bench {
+    world: Arc<Mutex<World>>,
+    kept: Arc<Kept>,
+    health: Arc<Health>,
+    begun: Instant,
+    lane: Option<mpsc::Sender<Write>>,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Begins to poll in `tasks`.
+    fn start(tasks: &LocalSet, interval: Duration, connect: Act, devices: &[Act]) -> Bench {
+        let begun = Instant::now();
+        let world = World {
+            connect,
+            devices: devices.to_vec(),
+            done: Vec::new(),
+            made: 0,
+            connected: false,
+            learned: Some("hr 7 is refused".into()),
+        };
+        let world = Arc::new(Mutex::new(world));
+        let kept = Arc::new(Kept::default());
+        let health = Arc::new(Health::new(1, begun.into_std()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let tags = Arc::new(Tags::of_rules(&vec![Rule::PLAIN; devices.len()]));
+        let shared = Shared {
+            clock: Arc::new(CountingClock::default()),
+            process: RefCell::new(Process::new(tags, begun.into_std())),
+            door: Box::new(kept.clone()),
+            health: health.clone(),
+            learned: LearnedFolder::within(folder.path()),
+        };
+        let setup = LineSetup {
+            index: 0,
+            name: "bus1".into(),
+            devices: (0..devices.len())
+                .map(|device| DeviceSetup {
+                    name: format!("device{device}").into(),
+                    address: format!("scripted {device}").into(),
+                    groups: vec![(interval, [tag_of(device)].into())],
+                })
+                .collect(),
+            stagger: Duration::ZERO,
+            make: Box::new({
+                let world = world.clone();
+                move || {
+                    let mut made = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    (made.made, made.connected) = (made.made + 1, false);
+                    drop(made);
+                    Ok(Box::new(Scripted { world: world.clone(), begun }))
+                }
+            }),
+        };
+        let (lane, writes) = mpsc::channel(WRITES_WAITING_MAX);
+        tasks.spawn_local(async move { supervise(setup, &shared, writes).await });
+        Bench { world, kept, health, begun, lane: Some(lane), folder }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// When something was done.
+    fn times(&self, which: Done) -> Vec<Duration> {
+        self.world().done.iter().filter(|(_, done)| *done == which).map(|(at, _)| *at).collect()
+    }
+
+    /// The readings of a device that came between two times.
+    fn readings(&self, device: usize, from: Duration, to: Duration) -> Vec<Quality> {
+        let kept = self.kept.0.lock().expect("no panic");
+        let within = kept.iter().filter(|(at, reading)| {
+            reading.tag == tag_of(device) && (from..to).contains(&at.duration_since(self.begun))
+        });
+        within.map(|(_, reading)| reading.quality).collect()
+    }
+
+    async fn write(&self, device: usize, value: Value) -> oneshot::Receiver<Result<WriteOutcome, LinkError>> {
+        let (reply, outcome) = oneshot::channel();
+        let write = Write { device, tag: tag_of(device), value, reply };
+        self.lane.as_ref().expect("open").send(write).await.expect("the line takes writes");
+        outcome
+    }
+}
+
+/// Runs `scene` beside the lines that it starts.
+async fn play<F: Future<Output = ()>>(scene: impl FnOnce(LocalSet) -> (LocalSet, F)) {
+    let (tasks, scene) = scene(LocalSet::new());
+    tasks.run_until(scene).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_values_come_at_once_and_then_once_an_interval() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, 10 * SECOND, Act::Answers(MS), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(10 * MS).await;
+            assert_eq!(bench.readings(0, Duration::ZERO, 10 * MS), [Quality::Good]);
+            tokio::time::sleep(1000 * SECOND).await;
+            assert!((100..=101).contains(&bench.times(Done::Poll(0)).len()));
+            assert_eq!(bench.health.connected(), 1);
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_cannot_connect_reports_bad_at_once_and_each_interval() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Breaks(MS), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(10 * MS).await;
+            assert_eq!(bench.readings(0, Duration::ZERO, 10 * MS), [Quality::Bad(Reason::NotConnected)]);
+            tokio::time::sleep(600 * SECOND).await;
+            let bad = bench.readings(0, SECOND, 601 * SECOND);
+            assert!((599..=601).contains(&bad.len()), "{}", bad.len());
+            let connects = bench.times(Done::Connect).len();
+            assert!((20..=80).contains(&connects), "{connects} connects in ten minutes");
+            bench.world().connect = Act::Answers(MS);
+            tokio::time::sleep(40 * SECOND).await;
+            assert_eq!(bench.readings(0, 635 * SECOND, 640 * SECOND).first(), Some(&Quality::Good));
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_hangs_does_not_keep_readings_or_writes_waiting() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Breaks(60 * SECOND), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(30 * SECOND).await;
+            let bad = bench.readings(0, Duration::ZERO, 30 * SECOND);
+            assert!((28..=30).contains(&bad.len()), "{}", bad.len());
+            let outcome = bench.write(0, Value::Int(1)).await.await.expect("an answer");
+            assert!(matches!(outcome, Ok(WriteOutcome::Failed(WriteError::Refused(_)))));
+            assert!(bench.begun.elapsed() < 31 * SECOND);
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_unit_leaves_the_healthy_ones_their_cadence() {
+    play(|tasks| {
+        let mut devices = vec![Act::Answers(5 * MS); 10];
+        devices[3] = Act::Silent(500 * MS);
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &devices);
+        (tasks, async move {
+            tokio::time::sleep(300 * SECOND).await;
+            for device in (0..10).filter(|device| *device != 3) {
+                let good = bench.readings(device, Duration::ZERO, 300 * SECOND);
+                assert!(good.len() >= 285 && good.iter().all(|quality| *quality == Quality::Good), "{}", good.len());
+            }
+            let dead = bench.readings(3, 10 * SECOND, 300 * SECOND);
+            assert!(dead.len() >= 285, "a bad reading each cycle, at once: {}", dead.len());
+            assert!(dead.iter().all(|quality| *quality == Quality::Bad(Reason::Suspended)));
+            assert_eq!(bench.times(Done::Poll(3)).len(), 3);
+            assert!((4..=60).contains(&bench.times(Done::Touch(3)).len()), "{:?}", bench.times(Done::Touch(3)));
+
+            bench.world().devices[3] = Act::Answers(5 * MS);
+            tokio::time::sleep(120 * SECOND).await;
+            let back = bench.readings(3, 365 * SECOND, 420 * SECOND);
+            assert!(back.len() >= 50 && back.iter().all(|quality| *quality == Quality::Good), "{back:?}");
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_nobody_answers_is_made_anew() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Answers(MS), Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(10 * SECOND).await;
+            bench.world().devices.fill(Act::Silent(200 * MS));
+            tokio::time::sleep(60 * SECOND).await;
+            assert!(bench.times(Done::Connect).len() >= 2);
+            assert!(!bench.times(Done::Close).is_empty());
+            bench.world().devices[1] = Act::Answers(MS);
+            tokio::time::sleep(40 * SECOND).await;
+            assert_eq!(bench.readings(1, 105 * SECOND, 110 * SECOND).first(), Some(&Quality::Good));
+            assert_ne!(bench.readings(0, 105 * SECOND, 110 * SECOND).first(), Some(&Quality::Good));
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_thirty_seconds_gives_one_poll_and_is_counted() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(5 * SECOND).await;
+            let before = bench.times(Done::Poll(0)).len();
+            tokio::time::advance(30 * SECOND).await;
+            tokio::time::sleep(10 * MS).await;
+            assert_eq!(bench.times(Done::Poll(0)).len(), before + 1);
+            let missed = bench.health.lines[0].missed.load(std::sync::atomic::Ordering::Relaxed);
+            assert!((28..=30).contains(&missed), "{missed}");
+            tokio::time::sleep(10 * SECOND).await;
+            assert!((10..=12).contains(&(bench.times(Done::Poll(0)).len() - before)));
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_driver_is_made_anew_and_its_tags_are_bad_meanwhile() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(20 * SECOND).await;
+            bench.world().devices[0] = Act::Panics;
+            tokio::time::sleep(20 * SECOND).await;
+            let made = bench.world().made;
+            assert!((3..=20).contains(&made), "made {made} times");
+            bench.world().devices[0] = Act::Answers(MS);
+            tokio::time::sleep(60 * SECOND).await;
+            let after = bench.readings(0, 80 * SECOND, 100 * SECOND);
+            assert!(after.len() >= 19 && after.iter().all(|quality| *quality == Quality::Good), "{after:?}");
+            let outcome = bench.write(0, Value::Int(4)).await.await.expect("an answer").expect("a connection");
+            assert_eq!(outcome, WriteOutcome::Written(Value::Int(4)));
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_line_that_panics_or_hangs_does_not_delay_another() {
+    play(|tasks| {
+        let hung = Bench::start(&tasks, 100 * MS, Act::Answers(MS), &[Act::Silent(30 * SECOND)]);
+        let mad = Bench::start(&tasks, 100 * MS, Act::Answers(MS), &[Act::Panics]);
+        let well = Bench::start(&tasks, 100 * MS, Act::Answers(MS), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(10 * SECOND).await;
+            assert!((99..=101).contains(&well.times(Done::Poll(0)).len()));
+            assert_eq!(hung.times(Done::Poll(0)).len(), 1);
+            assert!(mad.world().made > 1);
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_overtake_polls() {
+    play(|tasks| {
+        let busy = [Act::Answers(100 * MS); 20];
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &busy);
+        (tasks, async move {
+            tokio::time::sleep(3 * SECOND).await;
+            let asked = bench.begun.elapsed();
+            let outcome = bench.write(5, Value::Int(9)).await.await.expect("an answer").expect("a connection");
+            assert_eq!(outcome, WriteOutcome::Written(Value::Int(9)));
+            assert!(bench.begun.elapsed() - asked <= 201 * MS, "{:?}", bench.begun.elapsed() - asked);
+            assert_eq!(bench.times(Done::Write(5)).len(), 1);
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_stopped_closes_its_connection_and_keeps_what_it_learned() {
+    play(|tasks| {
+        let mut bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(2 * SECOND).await;
+            bench.lane = None;
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(bench.times(Done::Close).len(), 1);
+            assert_eq!(bench.times(Done::Poll(0)).last().map(|at| *at < 3 * SECOND), Some(true));
+            let learned = LearnedFolder::within(bench.folder.path()).load("device0", "scripted 0");
+            assert_eq!(learned.as_deref(), Some("hr 7 is refused"));
+        })
+    })
+    .await;
+}
