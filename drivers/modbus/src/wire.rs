@@ -23,6 +23,8 @@ pub mod response;
 pub mod rtu;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 pub(crate) mod mirror;
 
 pub use deframe::{Awaited, Deframer, Echo, Framing, Step, TransactionIds};

@@ -164,7 +164,48 @@ fn list(ports: &[SerialPortInfo]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_serial::SerialPort;
+
     use super::*;
+
+    /// A pseudo-terminal: the far end, and the path under which the near end is opened.
+    fn terminal() -> (SerialStream, SerialEndpoint) {
+        let (far, near) = SerialStream::pair().expect("a pseudo-terminal");
+        let path = SerialPath::File(near.name().expect("a name"));
+        (far, SerialEndpoint { path, baud: 19_200, data_bits: 8, parity: Parity::None, stop_bits: StopBits::One })
+    }
+
+    #[tokio::test]
+    async fn a_port_carries_bytes_unchanged_and_is_locked_while_it_is_open() {
+        let (mut far, endpoint) = terminal();
+        let mut port = endpoint.open().expect("the port");
+        let bytes: Vec<u8> = (0..=255).collect();
+        let mut got = vec![0; 256];
+        port.write_all(&bytes).await.expect("a write");
+        far.read_exact(&mut got).await.expect("a read");
+        assert_eq!(got, bytes);
+        far.write_all(&bytes).await.expect("a write");
+        port.read_exact(&mut got).await.expect("a read");
+        assert_eq!(got, bytes);
+
+        let locked = endpoint.open().expect_err("the port is in use").to_string();
+        assert!(locked.contains("no other program"), "{locked}");
+        drop(port);
+        assert!(endpoint.open().is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_adapter_pulled_out_ends_the_port_and_is_named_when_it_is_looked_for_again() {
+        let (far, endpoint) = terminal();
+        let mut port = endpoint.open().expect("the port");
+        drop(far);
+        let mut byte = [0];
+        assert!(matches!(port.read(&mut byte).await, Ok(0) | Err(_)));
+        drop(port);
+        let gone = endpoint.open().expect_err("the port is gone").to_string();
+        assert!(gone.contains(&endpoint.path.to_string()), "{gone}");
+    }
 
     fn port(name: &str, vid: u16, serial: &str) -> SerialPortInfo {
         let usb =

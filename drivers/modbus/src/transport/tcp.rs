@@ -71,3 +71,41 @@ impl fmt::Display for TcpEndpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn endpoint(host: &str, port: u16) -> TcpEndpoint {
+        TcpEndpoint { host: host.to_owned(), port, keep_alive: KeepAlive::On }
+    }
+
+    #[tokio::test]
+    async fn a_listening_device_is_reached_without_delay_of_small_frames() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let stream = endpoint("127.0.0.1", port).connect(deadline).await.expect("a connection");
+        assert!(stream.nodelay().expect("the option"));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_told_with_the_next_step() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let error = endpoint("127.0.0.1", port).connect(deadline).await.expect_err("nobody listens").to_string();
+        assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("check"), "{error}");
+    }
+
+    #[test]
+    fn addresses_print_as_they_stand_in_a_url() {
+        assert_eq!(endpoint("plc", 502).to_string(), "plc:502");
+        assert_eq!(endpoint("::1", 502).to_string(), "[::1]:502");
+    }
+}

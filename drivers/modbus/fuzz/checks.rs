@@ -1,0 +1,115 @@
+//! What must hold for any bytes from outside. Run by the fuzz targets, and by the tests over the corpus.
+//!
+//! Input: one byte for each of up to four requests (the first byte says how many), then the bytes that arrive.
+
+use super::wire::{
+    Answer, Awaited, Deframer, FileSpan, Framing, IdentificationLevel, Request, Response, Step, Table, TransactionIds,
+    ascii, mbap, rtu,
+};
+
+const SPANS: [FileSpan; 2] =
+    [FileSpan { file: 4, record: 1, registers: 2 }, FileSpan { file: 3, record: 9, registers: 2 }];
+
+/// The fuzz targets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target {
+    /// A stream of frames.
+    Stream(Framing),
+    /// One PDU.
+    Pdu,
+}
+
+/// Runs `input` through what `target` tests.
+pub(crate) fn check(target: Target, input: &[u8]) {
+    match target {
+        Target::Stream(framing) => stream(framing, input),
+        Target::Pdu => pdu(input),
+    }
+}
+
+fn pdu(input: &[u8]) {
+    let Some((&choice, bytes)) = input.split_first() else { return };
+    let request = request(choice);
+    if let Ok(answer) = request.decode(bytes) {
+        holds(&request, bytes, answer);
+    }
+}
+
+fn stream(framing: Framing, input: &[u8]) {
+    let frame_max = match framing {
+        Framing::Mbap => mbap::ADU_MAX,
+        Framing::Rtu => rtu::ADU_MAX,
+        Framing::Ascii => ascii::ADU_MAX,
+    };
+    let Some((&head, rest)) = input.split_first() else { return };
+    let (choices, bytes) = rest.split_at(usize::from(head % 4 + 1).min(rest.len()));
+    let ids = if head & 0x80 == 0 { TransactionIds::Match } else { TransactionIds::Ignore };
+    let awaited: Vec<Awaited<'_>> =
+        (1..).zip(choices).map(|(tid, choice)| Awaited { tid, unit: 1, request: request(*choice) }).collect();
+    let mut deframer = Deframer::new(framing, ids);
+    let mut at = 0;
+    loop {
+        let buffer = &bytes[at..];
+        match deframer.step(buffer, &awaited) {
+            Step::Wait => {
+                assert!(buffer.len() <= frame_max, "{} bytes wait for a frame of {frame_max}", buffer.len());
+                return;
+            }
+            Step::Skip { len } | Step::Drop { len, .. } => {
+                assert!((1..=buffer.len()).contains(&len), "{len} of {} bytes dropped", buffer.len());
+                at += len;
+            }
+            Step::Answer { which, pdu, len } => {
+                assert!((1..=buffer.len()).contains(&len), "{len} of {} bytes taken", buffer.len());
+                let pdu = deframer.pdu(buffer, pdu);
+                let request = &awaited[which].request;
+                holds(request, pdu, request.decode(pdu).expect("an answer found decodes"));
+                at += len;
+            }
+        }
+    }
+}
+
+/// An answer holds exactly what was asked for.
+fn holds(request: &Request<'_>, pdu: &[u8], answer: Answer<'_>) {
+    match (answer, *request) {
+        (Answer::Exception(exception), _) => assert_eq!(pdu, [request.function() | 0x80, exception.code()]),
+        (Answer::Response(Response::Registers(bytes)), Request::Read { count, .. }) => {
+            assert_eq!(bytes.len(), 2 * usize::from(count));
+        }
+        (Answer::Response(Response::Bits(bits)), Request::Read { count, .. }) => {
+            assert_eq!((0..=count).filter(|index| bits.get(*index).is_some()).count(), usize::from(count));
+        }
+        (Answer::Response(Response::Files(runs)), Request::ReadFileRecords(spans)) => {
+            let lengths: Vec<usize> = runs.iter().map(<[u8]>::len).collect();
+            assert_eq!(lengths, spans.iter().map(|span| 2 * usize::from(span.registers)).collect::<Vec<_>>());
+        }
+        (Answer::Response(Response::Identification(part)), Request::ReadDeviceIdentification { .. }) => {
+            assert!(part.objects().map(|(_, text)| 2 + text.len()).sum::<usize>() < pdu.len());
+        }
+        (Answer::Response(Response::Registers(bytes)), Request::ReadWriteRegisters { read_count, .. }) => {
+            assert_eq!(bytes.len(), 2 * usize::from(read_count));
+        }
+        (Answer::Response(Response::Written), request) => assert!(request.is_write()),
+        (answer, request) => panic!("{answer:?} to {request}"),
+    }
+}
+
+fn request(choice: u8) -> Request<'static> {
+    let count = u16::from(choice >> 4) + 1;
+    match choice & 15 {
+        0 => Request::Read { table: Table::Coils, start: 0, count },
+        1 => Request::Read { table: Table::DiscreteInputs, start: 9, count: count * 100 },
+        2 => Request::Read { table: Table::HoldingRegisters, start: 0, count },
+        3 => Request::Read { table: Table::InputRegisters, start: 7, count: count * 7 },
+        4 => Request::WriteCoil { address: 1, on: true },
+        5 => Request::WriteRegister { address: 1, value: 2 },
+        6 => Request::WriteCoils { start: 1, count: 9, bits: &[1, 1] },
+        7 => Request::WriteRegisters { start: 1, registers: &[0, 1, 0, 2] },
+        8 => Request::MaskWriteRegister { address: 1, and_mask: 2, or_mask: 3 },
+        9 => Request::ReadWriteRegisters { read_start: 1, read_count: count, write_start: 1, registers: &[0, 1] },
+        10 => Request::ReadFileRecords(&SPANS),
+        11 => Request::ReadDeviceIdentification { level: IdentificationLevel::Basic, object: choice >> 4 },
+        _ => Request::Read { table: Table::HoldingRegisters, start: 0, count: 125 },
+    }
+}
