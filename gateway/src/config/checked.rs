@@ -1,0 +1,111 @@
+//! The configuration with everything resolved: what the pipeline and the uplinks are built from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buffer::WhenFull;
+use driver_core::{EndpointUrl, LineSpec};
+use tracing::Level;
+
+use super::Secret;
+use crate::pipeline::store::SyncPolicy;
+use crate::pipeline::tags::Tags;
+use crate::uplink::{TlsFiles, UplinkSpec};
+
+/// All that one gateway does.
+///
+/// Tag ids are dense: they count line by line, on each line device by device, in the order of `spec.devices` and their
+/// `tags`. The devices of [`Tags`] stand in the same order.
+#[derive(Debug)]
+pub struct Config {
+    /// The gateway's name, such as `acme/berlin/line7`.
+    pub gateway: Box<str>,
+    /// All tags: names, units and rules.
+    pub tags: Arc<Tags>,
+    /// The connections with the devices behind each; at least one.
+    pub lines: Vec<LineConfig>,
+    /// Where readings go; may be empty.
+    pub uplinks: Vec<UplinkConfig>,
+    /// Where readings are kept.
+    pub buffer: BufferConfig,
+    /// What the gateway says of itself.
+    pub log: LogConfig,
+}
+
+/// One connection and the devices behind it.
+#[derive(Debug)]
+pub struct LineConfig {
+    /// The name of the device, or of the bus, whose URL it is.
+    pub name: Box<str>,
+    /// What its driver is given.
+    pub spec: LineSpec,
+}
+
+/// One destination.
+#[derive(Debug, Clone)]
+pub struct UplinkConfig {
+    /// Its name.
+    pub name: Box<str>,
+    /// Where it leads, with the uplink's own options in the query.
+    pub url: EndpointUrl,
+    /// The topic's template; `None` takes the uplink's default.
+    pub topic: Option<Box<str>>,
+    /// Who logs in; `None` logs in without a name.
+    pub user: Option<Box<str>>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// Certificates for TLS.
+    pub tls: TlsFiles,
+}
+
+impl UplinkConfig {
+    /// What the uplink is given; `identity` is the UUID of the gateway's log.
+    pub fn spec(&self, gateway: &str, identity: &str) -> UplinkSpec {
+        let password =
+            self.password.clone().map(|secret| -> crate::uplink::Password { Arc::new(move || secret.fetch()) });
+        UplinkSpec {
+            gateway: gateway.into(),
+            name: self.name.clone(),
+            url: self.url.clone(),
+            topic: self.topic.clone(),
+            user: self.user.clone(),
+            password,
+            tls: self.tls.clone(),
+            identity: identity.into(),
+        }
+    }
+}
+
+/// Where readings are kept until every uplink has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BufferConfig {
+    /// The folder.
+    pub path: PathBuf,
+    /// The most that it may take on disk, bytes.
+    pub size_max_bytes: u64,
+    /// Readings older than this are dropped.
+    pub age_max: Duration,
+    /// What happens when the size is reached.
+    pub when_full: WhenFull,
+    /// When what was stored is made durable.
+    pub sync: SyncPolicy,
+}
+
+/// What the gateway says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How much.
+    pub level: Level,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
