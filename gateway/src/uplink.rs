@@ -1,2 +1,233 @@
 //! Where readings go: the list of uplinks in this build, and what an uplink has to be able to do.
+//!
+//! An [`Uplink`] is a kind of destination: one static value that checks what was configured, without I/O. A
+//! [`Publisher`] is the open way to one destination; [`crate::pipeline::forward`] owns it, hands it messages with
+//! tokens, and moves the cursor when tokens come back. Delivered means acknowledged by the far side, nothing else.
 
+pub mod format;
+pub mod topic;
+
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buffer::{Seq, SeqRange};
+use bytes::Bytes;
+use driver_core::{EndpointUrl, SpecError};
+
+/// All uplinks of this build. A new one is a folder and a line here.
+pub const UPLINKS: &[&dyn Uplink] = &[];
+
+/// The uplink that serves a URL's scheme.
+pub fn find(scheme: &str) -> Option<&'static dyn Uplink> {
+    UPLINKS.iter().copied().find(|uplink| uplink.info().schemes.contains(&scheme))
+}
+
+/// A kind of destination: one static value that checks, and does no I/O.
+pub trait Uplink: Send + Sync + 'static {
+    /// What it is called and how it is described.
+    fn info(&self) -> &'static UplinkInfo;
+
+    /// The way to one destination, not yet connected; every wrong part of what was configured is reported.
+    fn open(&self, spec: &UplinkSpec) -> Result<Way, Vec<UplinkError>>;
+}
+
+/// What it takes to bring readings to one destination.
+pub struct Way {
+    /// Makes messages of blocks.
+    pub format: Box<dyn format::Format>,
+    /// Brings messages to the far side.
+    pub publisher: Box<dyn Publisher>,
+}
+
+/// What an uplink is called and how it is described.
+#[derive(Debug)]
+pub struct UplinkInfo {
+    /// Its short name, such as `mqtt`.
+    pub name: &'static str,
+    /// The URL schemes that it serves.
+    pub schemes: &'static [&'static str],
+    /// A commented gateway file that shows it.
+    pub sample: &'static str,
+    /// The options that may stand in the URL's query, with one line of help each.
+    pub options: &'static [(&'static str, &'static str)],
+}
+
+/// What was configured for one uplink.
+#[derive(Clone)]
+pub struct UplinkSpec {
+    /// The gateway's name, such as `acme/berlin/line7`.
+    pub gateway: Box<str>,
+    /// The uplink's name in the configuration.
+    pub name: Box<str>,
+    /// Where it leads, with the uplink's own options in the query.
+    pub url: EndpointUrl,
+    /// The topic's template; `None` takes the default.
+    pub topic: Option<Box<str>>,
+    /// Who logs in; `None` logs in without a name.
+    pub user: Option<Box<str>>,
+    /// The password, fetched at each connect so that a renewed one is used.
+    pub password: Option<Password>,
+    /// Certificates for TLS, read at each connect.
+    pub tls: TlsFiles,
+    /// Whose log the messages come from, for the messages' properties: the gateway's UUID.
+    pub identity: Box<str>,
+}
+
+/// The files of a TLS connection, all in PEM.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Whom to trust; `None` trusts whom the operating system trusts.
+    pub ca: Option<PathBuf>,
+    /// The certificate to show, with its chain.
+    pub cert: Option<PathBuf>,
+    /// The key of that certificate.
+    pub key: Option<PathBuf>,
+}
+
+/// A way to the password: a file, the environment, a credential of the service. The error is for the operator.
+pub type Password = Arc<dyn Fn() -> Result<Vec<u8>, String> + Send + Sync>;
+
+/// What is wrong with the configuration of an uplink.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {message}")]
+pub struct UplinkError {
+    /// The key under the uplink's name, such as `url` or `topic`.
+    pub key: &'static str,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+impl From<SpecError> for UplinkError {
+    fn from(error: SpecError) -> UplinkError {
+        UplinkError { key: "url", message: error.message }
+    }
+}
+
+/// A future behind a pointer, so that publishers of all kinds look alike.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The way to one destination, in whatever state: it is connected, loses the connection and is connected again.
+///
+/// Whoever owns it keeps each message until its token comes back. After [`Event::Lost`] no token is outstanding: all
+/// that had not come back are sent again, in their order, once it is connected. A publisher may remember tokens, so as to
+/// mark what is sent again.
+pub trait Publisher: Send {
+    /// What answers there, for logs: scheme, host and port.
+    fn endpoint(&self) -> &str;
+
+    /// Opens the way and announces the gateway. Bounded in time.
+    fn connect(&mut self) -> BoxFuture<'_, Result<(), ConnectError>>;
+
+    /// How many messages more the far side takes now; 0 while there is no connection.
+    fn room(&self) -> usize;
+
+    /// Hands one message over; only called while there is room. It leaves with the next [`Publisher::events`].
+    fn send(&mut self, message: &Message);
+
+    /// Moves bytes until at least one event has happened, and appends all that have. May be dropped at any time and
+    /// called again. Ends at once while there is no connection.
+    fn events<'a>(&'a mut self, events: &'a mut Vec<Event>) -> BoxFuture<'a, ()>;
+
+    /// Takes leave, so that the far side knows that this is no failure. Bounded in time.
+    fn close(&mut self) -> BoxFuture<'_, ()>;
+
+    /// Bytes that went out and came in since the start, as the protocol counts them: without TLS and TCP.
+    fn traffic(&self) -> Traffic;
+}
+
+/// Bytes that were moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes to the far side.
+    pub sent_bytes: u64,
+    /// Bytes from the far side.
+    pub received_bytes: u64,
+}
+
+/// A message by its place: the same after a reconnect and after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token {
+    /// The first seq of the block or gap that the message was made from.
+    pub seq: Seq,
+    /// Which of the messages made from it, counted from 0.
+    pub part: u32,
+}
+
+/// What is handed to the far side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its place.
+    pub token: Token,
+    /// Where it goes.
+    pub topic: Arc<str>,
+    /// What it says, in the uplink's format.
+    pub payload: Bytes,
+    /// What the payload is, as a media type.
+    pub content_type: &'static str,
+    /// The epoch of its records.
+    pub epoch: u32,
+    /// The lowest and the highest seq among its records; others between them may lie in other messages.
+    pub seqs: SeqRange,
+}
+
+impl Message {
+    /// What the message takes of memory and of a window, bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.topic.len() + self.payload.len()
+    }
+}
+
+/// What happened at the far side.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It has the message.
+    Acknowledged(Token),
+    /// It does not want the message.
+    Refused(Token, Refusal),
+    /// The connection is over; it may be made again.
+    Lost(String),
+}
+
+/// Why the far side does not want a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it said, and what the operator can do.
+    pub reason: String,
+    /// Whether to try again makes sense.
+    pub lasting: Lasting,
+}
+
+/// How long a refusal holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// It is about this message: sent again it will be refused again, unless rights are changed meanwhile.
+    ForThisMessage,
+    /// It is about the far side's state (quota, load): the message is sent again until it is taken.
+    ForNow,
+}
+
+/// A connection that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot connect to {endpoint}: {cause}. {advice}")]
+pub struct ConnectError {
+    /// Scheme, host and port.
+    pub endpoint: String,
+    /// What the operating system or the far side said.
+    pub cause: String,
+    /// What the operator can do.
+    pub advice: &'static str,
+}
+
+impl fmt::Debug for UplinkSpec {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UplinkSpec").field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The longest time that any publisher takes to connect or to take leave.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(20);
