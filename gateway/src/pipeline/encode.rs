@@ -133,12 +133,17 @@ impl Encoder {
 }
 
 /// Decodes blocks; keeps its memory from block to block.
-#[derive(Default)]
 pub struct Decoder {
     plain: Vec<u8>,
+    zstd: zstd::bulk::Decompressor<'static>,
 }
 
 impl Decoder {
+    /// A decoder; fails only where zstd cannot have its memory.
+    pub fn new() -> std::io::Result<Decoder> {
+        Ok(Decoder { plain: Vec::new(), zstd: zstd::bulk::Decompressor::new()? })
+    }
+
     /// Appends the readings of a payload to `readings`, in the order of their sequence numbers. On an error nothing is
     /// appended.
     pub fn decode(&mut self, codec: u8, payload: &[u8], readings: &mut Vec<Reading>) -> Result<(), Undecodable> {
@@ -151,7 +156,9 @@ impl Decoder {
                 let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= PAYLOAD_MAX);
                 let size = size.ok_or(Undecodable("its size is missing or beyond the limit"))?;
                 self.plain.resize(size, 0);
-                let length = zstd::bulk::decompress_to_buffer(payload, &mut self.plain)
+                let length = self
+                    .zstd
+                    .decompress_to_buffer(payload, &mut self.plain)
                     .map_err(|_| Undecodable("zstd does not accept it"))?;
                 decode_plain(&self.plain[..length], readings)
             }

@@ -43,7 +43,10 @@ async fn values(handle: &StoreHandle, from: Seq, count: usize) -> (Vec<i64>, Seq
         let page = handle.read(next, 1 << 20).await.expect("the store is open");
         for item in &page.items {
             let Item::Block(block) = item else { panic!("a gap: {item:?}") };
-            Decoder::default().decode(block.meta.codec, &block.payload, &mut readings).expect("decodes");
+            Decoder::new()
+                .expect("zstd's memory")
+                .decode(block.meta.codec, &block.payload, &mut readings)
+                .expect("decodes");
         }
         if page.items.is_empty() {
             end.changed().await.expect("the store is open");
