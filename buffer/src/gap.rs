@@ -34,7 +34,7 @@ pub enum GapReason {
     Discarded,
     /// The bytes on disk are damaged.
     Damaged,
-    /// A file is missing.
+    /// A file, or the end of one, is missing.
     Vanished,
     /// Written, but not yet durable when the power failed.
     PowerCut,

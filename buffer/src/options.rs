@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Smallest bound on the size that a store accepts, bytes; a smaller one is raised to it.
-pub const SIZE_MIN_BYTES: u64 = 1024 * 1024;
+pub(crate) const SIZE_MIN_BYTES: u64 = 1024 * 1024;
 
 /// How a store is to be opened.
 #[derive(Clone, Debug)]

@@ -1,11 +1,13 @@
 //! The file system as the store sees it, small enough that one which fails on request can stand in for it.
 
+mod fault;
 mod os;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use fault::FaultDisk;
 pub use os::OsDisk;
 
 /// Directories and names.

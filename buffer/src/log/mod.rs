@@ -1,21 +1,114 @@
 //! The store `log`: checksummed segments, cursors, nothing else.
+//!
+//! # On disk
+//!
+//! ```text
+//! <dir>/lock                              held while the log is open
+//!       identity                          two slots: gateway (128 random bits), epoch, salt
+//!       ledger-<generation>               where each uplink stands, what was lost
+//!       normal/<first-seq>.seg            blocks of the class "normal"
+//!       normal/<first-seq>-<attempt>.seg  the same blocks once more, after a failed sync
+//!
+//! segment = head, frame, frame, ... and once sealed: index, trailer       ledger = head, frame, frame, ...
+//!
+//! head, 64 bytes                   frame = envelope, 56 bytes, and payload   trailer, the last 64 bytes
+//!    0   8  "FBLOGSEG"                0   4  fb "Blk"                           0   8  "FBLOGEND"
+//!    8   1  version = 1               4   1  version = 1                        8   1  version = 1
+//!    9   1  class                     5   1  codec (ledger: kind of record)    12   4  entries in the index
+//!   10   1  bytes of the head         6   1  class (ledger: ff)                16   8  offset where the index begins
+//!   12   4  salt                      7   1  flags                             24   8  last seq
+//!   16  16  gateway                   8   2  bytes of the envelope             32   8  oldest time, ns
+//!   32   4  epoch                    12   4  schema                            40   8  newest time, ns
+//!   40   8  first seq, generation    16   4  bytes of the payload, <= 65536    48   4  highest epoch
+//!   60   4  CRC-32C of 0..60         20   4  records in it = seqs it takes     56   4  CRC-32C of the index
+//!                                    24   8  seq of its first record           60   4  CRC-32C of 0..60
+//! index entry, 24 bytes              32   8  oldest time, ns since 1970
+//!    0   8  seq                      40   8  newest time, ns since 1970      one entry for each 64 KiB of frames;
+//!    8   4  offset of its frame      48   4  epoch                           its time is the newest of its stretch
+//!   16   8  newest time, ns          52   4  CRC-32C of 0..52 and payload
+//! ```
+//! All numbers are little-endian; what is not named is zero. The CRC of a frame begins with the salt, a random number
+//! of this log, so that bytes that came from outside (a payload may hold anything) never pass for a frame.
+//!
+//! # Why nothing is lost that should not be
+//!
+//! - **Kill.** Each append is one write at the end of the data; what it wrote is in the page cache, which survives the
+//!   process. A write that the kill cut short fails its checksum, lies at the end, and is overwritten.
+//! - **Power cut.** What was synced is there. Of the rest any sector may be missing; frames are found again by magic and
+//!   checksum behind a damaged stretch, and the stretch is a gap. Names are durable with the sync after they were made.
+//!   A seq that a cursor has passed is not given out again even if its block is gone; any other seq that is given out
+//!   again bears a higher epoch, which is durable before the first append.
+//! - **Failed sync.** The kernel may then call pages clean that never reached the disk. The file is left as it is, the
+//!   unsynced blocks, which are all in memory, go to a new file that overlaps the old one; readers try both. The ledger
+//!   begins a new generation.
+//! - **Cursors before files.** A segment goes when all uplinks have passed it by watermarks that are durable. If the
+//!   removal itself is undone by a power cut, the segment comes back below all cursors and goes again.
+//! - **Gaps before files.** A dropped segment is noted in the ledger before it is removed. If the power cut takes the note
+//!   but not the removal, the missing range is found at the next start and is a gap, of another reason. If it takes
+//!   the removal but not the note, the gap stands, and the data that came back is not delivered: uplinks may have
+//!   published the gap.
+//! - **Damage at rest.** Sealed segments are opened by their trailers alone; damage in them is met when it is read.
+//!   A head, an index or a trailer that is damaged costs a walk through the file. A damaged ledger takes cursors back:
+//!   records are sent twice, not lost. A damaged identity is restored from the other slot, from ledgers or segments.
 
-use std::path::Path;
+mod append;
+mod commit;
+mod frame;
+mod gaps;
+mod identity;
+mod ledger;
+mod read;
+mod record;
+mod recover;
+mod segment;
+mod segments;
+mod tail;
+mod trim;
+mod uplinks;
+mod walk;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::block::{Class, Identity, Item, NewBlock, Seq, SeqRange};
 use crate::cursor::Cursor;
 use crate::disk::{Disk, OsDisk};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gap::Gap;
-use crate::options::Options;
-use crate::stats::{Recovery, Stats};
+use crate::options::{Options, WhenFull};
+use crate::stats::{Recovery, Stats, UplinkStats};
 use crate::store::{Acknowledged, Appended, Store};
 use crate::sync::{SyncJob, Synced};
 
+pub use append::APPEND_BYTES_MAX;
+pub use read::READ_BYTES_MAX;
+
 /// A store in segment files under one directory.
 pub struct Log {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    class_dir: PathBuf,
+    _lock: Box<dyn Send>,
+    slot: identity::Slot,
+    limits: Limits,
+    book: ledger::Book,
+    ledger: ledger::Ledger,
+    segments: segments::Segments,
+    active: Option<append::Active>,
+    tail: tail::Tail,
+    commit: commit::Commit,
+    totals: Stats,
     recovery: Recovery,
+}
+
+/// The bounds, as they act.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    size_bytes_max: u64,
+    segment_bytes_max: u64,
+    age_max: Option<Duration>,
+    when_full: WhenFull,
 }
 
 impl Log {
@@ -23,6 +116,7 @@ impl Log {
     ///
     /// # Errors
     /// Environment: the disk refuses, or another process has the log open. What lies there is never an error.
+    /// Bug: an uplink's name is too long.
     pub fn open(dir: &Path, options: &Options) -> Result<Self> {
         Self::open_on(Arc::new(OsDisk), dir, options)
     }
@@ -31,61 +125,92 @@ impl Log {
     ///
     /// # Errors
     /// As [`Log::open`].
-    pub fn open_on(_disk: Arc<dyn Disk>, _dir: &Path, _options: &Options) -> Result<Self> {
-        Err(unfinished())
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<Self> {
+        recover::open(disk, dir, options)
     }
 
     /// What was found at opening.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
-}
 
-fn unfinished() -> Error {
-    Error::Bug("the log's internals are not written yet".into())
+    fn disk_bytes(&self) -> u64 {
+        let active = self.active.as_ref().map_or(0, |active| active.segment.file_bytes);
+        self.segments.bytes() + active + self.ledger.bytes()
+    }
 }
 
 impl Store for Log {
     fn identity(&self) -> Identity {
-        Identity { gateway: 0, epoch: 0 }
+        self.slot.identity
     }
-    fn append(&mut self, _class: Class, _blocks: &[NewBlock<'_>]) -> Result<Appended> {
-        Err(unfinished())
+
+    fn append(&mut self, class: Class, blocks: &[NewBlock<'_>]) -> Result<Appended> {
+        self.append_blocks(class, blocks)
     }
-    fn discard(&mut self, _class: Class, _count: u64, _time_ns: Option<(i64, i64)>) -> Result<Gap> {
-        Err(unfinished())
+
+    fn discard(&mut self, class: Class, count: u64, time_ns: Option<(i64, i64)>) -> Result<Gap> {
+        self.discard_records(class, count, time_ns)
     }
+
     fn unsynced_bytes(&self) -> u64 {
-        0
+        self.commit.unsynced_bytes()
     }
+
     fn begin_sync(&mut self) -> Result<Option<SyncJob>> {
-        Ok(Some(SyncJob::new(Arc::new(()), || Err(unfinished()))))
+        self.start_sync()
     }
+
     fn end_sync(&mut self, synced: Synced) -> Result<()> {
-        synced.result
+        self.finish_sync(synced)
     }
-    fn read(&mut self, _from: Seq, _bytes_max: usize, _items: &mut Vec<Item>) -> Result<Seq> {
-        Err(unfinished())
+
+    fn read(&mut self, from: Seq, bytes_max: usize, items: &mut Vec<Item>) -> Result<Seq> {
+        self.read_items(from, bytes_max, items)
     }
-    fn seek(&mut self, _t_ns: i64) -> Result<Seq> {
-        Err(unfinished())
+
+    fn seek(&mut self, t_ns: i64) -> Result<Seq> {
+        self.seek_time(t_ns)
     }
-    fn declare(&mut self, _uplinks: &[&str]) -> Result<()> {
-        Err(unfinished())
+
+    fn declare(&mut self, uplinks: &[&str]) -> Result<()> {
+        self.declare_uplinks(uplinks)
     }
-    fn cursor(&self, _uplink: &str) -> Option<&Cursor> {
-        None
+
+    fn cursor(&self, uplink: &str) -> Option<&Cursor> {
+        self.book.cursors.get(uplink)
     }
-    fn acknowledge(&mut self, _uplink: &str, _seqs: &[SeqRange]) -> Result<Acknowledged> {
-        Err(unfinished())
+
+    fn acknowledge(&mut self, uplink: &str, seqs: &[SeqRange]) -> Result<Acknowledged> {
+        self.acknowledge_seqs(uplink, seqs)
     }
-    fn trim(&mut self, _now_ns: Option<i64>) -> Result<Vec<Gap>> {
-        Err(unfinished())
+
+    fn trim(&mut self, now_ns: Option<i64>) -> Result<Vec<Gap>> {
+        self.trim_all(now_ns)
     }
+
     fn make_room(&mut self) -> Result<Vec<Gap>> {
-        Err(unfinished())
+        self.make_room_now()
     }
+
     fn stats(&self) -> Stats {
-        Stats::default()
+        let next_seq = self.book.next_seq;
+        let uplinks = self.book.cursors.iter().map(|(name, cursor)| UplinkStats {
+            name: name.clone(),
+            low: cursor.low(),
+            pending_records: cursor.pending(next_seq),
+        });
+        Stats {
+            first_seq: self.first_seq(),
+            next_seq,
+            synced_seq: self.commit.synced_seq,
+            unsynced_bytes: self.commit.unsynced_bytes(),
+            disk_bytes: self.disk_bytes(),
+            segments: self.segments.len() as u64 + u64::from(self.active.is_some()),
+            memory_bytes: self.tail.bytes() as u64,
+            written_bytes_total: self.totals.written_bytes_total + self.ledger.written_bytes(),
+            uplinks: uplinks.collect(),
+            ..self.totals.clone()
+        }
     }
 }

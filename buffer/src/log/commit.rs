@@ -1,0 +1,224 @@
+//! Group commit: what is not durable yet, the sync that is under way, and what follows when it fails.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use super::Log;
+use super::append::Active;
+use super::segment::Header;
+use super::tail::TailBlock;
+use crate::block::Seq;
+use crate::disk::DiskFile;
+use crate::error::{Error, Result};
+use crate::sync::{SyncJob, Synced};
+
+/// Most bytes of blocks that may be unsynced: they are kept in memory, in case they must be written again.
+pub(super) const UNSYNCED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// What waits to be made durable.
+pub(super) struct Commit {
+    in_flight: Option<InFlight>,
+    /// Segments sealed since the last sync, and those whose state is not known after a start.
+    pub(super) files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
+    /// Names were made or removed since the last sync.
+    pub(super) names: bool,
+    /// Bytes of frames appended, ever, and of these the durable ones.
+    pub(super) written: u64,
+    pub(super) synced: u64,
+    /// All seqs below are durable.
+    pub(super) synced_seq: Seq,
+    /// The low watermarks that are durable.
+    lows: BTreeMap<String, Seq>,
+    /// The blocks from `synced_seq` on must be written again to a new file before anything else is.
+    rewrite: bool,
+}
+
+/// What holds once the sync that is under way succeeds.
+struct InFlight {
+    ticket: Weak<()>,
+    written: u64,
+    seq: Seq,
+    lows: BTreeMap<String, Seq>,
+    generation: u64,
+}
+
+impl Commit {
+    /// Nothing was appended yet; what lies on disk below `synced_seq` is durable.
+    pub(super) fn new(synced_seq: Seq) -> Self {
+        Self {
+            in_flight: None,
+            files: Vec::new(),
+            names: true,
+            written: 0,
+            synced: 0,
+            synced_seq,
+            lows: BTreeMap::new(),
+            rewrite: false,
+        }
+    }
+
+    /// Bytes of blocks that a power cut would take.
+    pub(super) fn unsynced_bytes(&self) -> u64 {
+        self.written - self.synced
+    }
+
+    /// All seqs below are durably acknowledged by each of `uplinks`.
+    pub(super) fn durable_floor<'a>(&self, mut uplinks: impl Iterator<Item = &'a String>) -> Seq {
+        let known = uplinks.all(|uplink| self.lows.contains_key(uplink));
+        if known { self.lows.values().copied().min().unwrap_or(0) } else { 0 }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|in_flight| in_flight.ticket.strong_count() > 0)
+    }
+}
+
+impl Log {
+    pub(super) fn start_sync(&mut self) -> Result<Option<SyncJob>> {
+        if self.commit.is_under_way() {
+            return Ok(None);
+        }
+        if self.commit.in_flight.take().is_some() {
+            self.sync_failed();
+        }
+        self.write_again()?;
+        self.ledger.catch_up(&self.book)?;
+        let mut files = std::mem::take(&mut self.commit.files);
+        if let Some(active) = self.active.as_mut().filter(|active| active.dirty) {
+            active.dirty = false;
+            files.push((active.segment.path.clone(), Arc::clone(&active.file)));
+        }
+        files.extend(self.ledger.begin_sync());
+        if files.is_empty() && !self.commit.names {
+            return Ok(None);
+        }
+        let names = std::mem::take(&mut self.commit.names);
+        Ok(Some(self.job(files, names)))
+    }
+
+    /// Syncs on this thread; does nothing while another sync is under way.
+    pub(super) fn sync_now(&mut self) -> Result<()> {
+        match self.start_sync()? {
+            Some(job) => self.finish_sync(job.run()),
+            None => Ok(()),
+        }
+    }
+
+    fn job(&mut self, files: Vec<(PathBuf, Arc<dyn DiskFile>)>, names: bool) -> SyncJob {
+        let ticket = Arc::new(());
+        self.commit.in_flight = Some(InFlight {
+            ticket: Arc::downgrade(&ticket),
+            written: self.commit.written,
+            seq: self.book.next_seq,
+            lows: self.book.cursors.iter().map(|(uplink, cursor)| (uplink.clone(), cursor.low())).collect(),
+            generation: self.ledger.generation(),
+        });
+        let (disk, dirs) = (Arc::clone(&self.disk), [self.dir.clone(), self.class_dir.clone()]);
+        SyncJob::new(ticket, move || {
+            for (path, file) in &files {
+                file.sync().map_err(|error| Error::environment("sync", path, error))?;
+            }
+            for dir in dirs.iter().filter(|_| names) {
+                disk.sync_dir(dir).map_err(|error| Error::environment("sync", dir, error))?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn finish_sync(&mut self, synced: Synced) -> Result<()> {
+        let Some(done) = self.commit.in_flight.take() else { return synced.result };
+        if let Err(error) = synced.result {
+            self.sync_failed();
+            // The next append or sync writes again too; what failed first is what the operator must hear of.
+            return self.write_again().and(Err(error));
+        }
+        self.totals.syncs_total += 1;
+        self.commit.synced = done.written;
+        self.commit.synced_seq = done.seq;
+        self.commit.lows = done.lows;
+        self.ledger.synced(done.generation);
+        self.tail.release(self.commit.synced_seq, self.book.floor());
+        Ok(())
+    }
+
+    /// Nothing that was open is trusted any more: after a failed fsync the kernel forgets that its pages are unwritten.
+    fn sync_failed(&mut self) {
+        self.totals.sync_failures_total += 1;
+        self.commit.files.clear();
+        self.commit.names = true;
+        self.ledger.distrust();
+        self.abandon_active();
+    }
+
+    /// Sets the active segment aside as suspect; its unsynced blocks are to be written again.
+    pub(super) fn abandon_active(&mut self) {
+        if let Some(active) = self.active.take() {
+            self.segments.insert(active.segment);
+        }
+        self.commit.rewrite = true;
+    }
+
+    /// Writes the unsynced blocks to a new segment, if a failure made that necessary.
+    pub(super) fn write_again(&mut self) -> Result<()> {
+        if !self.commit.rewrite {
+            return Ok(());
+        }
+        let blocks: Vec<_> = self
+            .tail
+            .from(self.commit.synced_seq)
+            .map(|TailBlock { envelope, frame }| (*envelope, frame.clone()))
+            .collect();
+        if let Some((first, _)) = blocks.first() {
+            let mut active = self.create_segment(first.seq)?;
+            for (envelope, frame) in &blocks {
+                if let Err(error) = active.write(*envelope, frame) {
+                    return Err(self.discard_segment(&active, error));
+                }
+                self.totals.written_bytes_total += frame.len() as u64;
+            }
+            self.active = Some(active);
+            self.remove_superseded(first.seq);
+        }
+        self.commit.rewrite = false;
+        Ok(())
+    }
+
+    /// Removes the suspect segments of which every block was written again, so that repeated failures do not fill the disk.
+    fn remove_superseded(&mut self, from: Seq) {
+        let keys: Vec<_> =
+            self.segments.iter().filter(|segment| segment.extent.first >= from).map(|s| s.key()).collect();
+        for key in keys {
+            let path = super::segment::path(&self.class_dir, key.0, key.1);
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+                _ => self.segments.forget(key),
+            }
+        }
+    }
+
+    /// Makes a new segment file with its head.
+    pub(super) fn create_segment(&mut self, first: Seq) -> Result<Active> {
+        let header = Header {
+            class: crate::block::Class::Normal.code(),
+            salt: self.slot.salt,
+            gateway: self.slot.identity.gateway,
+            epoch: self.slot.identity.epoch,
+            number: first,
+        };
+        let mut active = Active::create(&*self.disk, &self.class_dir, &header)?;
+        self.commit.names = true;
+        match active.write_head(&header) {
+            Ok(()) => Ok(active),
+            Err(error) => Err(self.discard_segment(&active, error)),
+        }
+    }
+
+    /// Removes a segment that could not be begun; the error to be returned.
+    fn discard_segment(&mut self, active: &Active, error: io::Error) -> Error {
+        // If it cannot be removed either, its name stays taken, and what it holds is a copy.
+        let doing = if self.disk.remove(&active.segment.path).is_ok() { "write" } else { "write or remove" };
+        Error::environment(doing, &active.segment.path, error)
+    }
+}

@@ -1,0 +1,270 @@
+//! Opening: what lies on disk becomes a log again, whatever happened to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::append::Active;
+use super::commit::{Commit, UNSYNCED_BYTES_MAX};
+use super::identity::{self, Slot};
+use super::ledger::{self, Ledger};
+use super::segment::{self, Extent, HEADER_BYTES, Header, Index};
+use super::segments::{Scan, Segment, Segments, read_trailer, scan};
+use super::tail::Tail;
+use super::{Limits, Log};
+use crate::block::{Class, Identity, Seq, SeqRange};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::gap::{Gap, GapReason};
+use crate::options::{Options, SIZE_MIN_BYTES};
+use crate::stats::{Recovery, Stats};
+
+/// Bytes of a segment when the log is large enough for them.
+const SEGMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of a segment in the smallest log.
+const SEGMENT_BYTES_MIN: u64 = 128 * 1024;
+/// Dropping the oldest segment costs at most this part of the log.
+const SEGMENTS_MIN: u64 = 8;
+/// A segment that has less room than this is not written on after a start.
+const ROOM_BYTES_MIN: u64 = 64 * 1024;
+
+/// A segment as it was found.
+struct Found {
+    segment: Segment,
+    header: Option<Header>,
+    /// What a walk through it found; `None` if it was sealed and its trailer is whole.
+    scan: Option<Scan>,
+}
+
+pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<Log> {
+    let started = Instant::now();
+    let names: Vec<&str> = options.uplinks.iter().map(String::as_str).collect();
+    super::uplinks::check_names(&names)?;
+    let class_dir = dir.join(Class::Normal.name());
+    disk.create_dir(&class_dir).map_err(|error| Error::environment("create", &class_dir, error))?;
+    let lock_path = dir.join("lock");
+    let lock = disk.lock(&lock_path).map_err(|error| Error::environment("lock", &lock_path, error))?;
+
+    let mut recovery = Recovery::default();
+    let ledgers = ledger::find(&*disk, dir)?;
+    let headers = find_segments(&*disk, &class_dir, &mut recovery)?;
+    let known = identity::read(&*disk, dir)?;
+    let slot = slot_of(&*disk, known, ledgers.headers.iter().chain(headers.iter().flat_map(|found| &found.header)));
+    if known.is_none() && !(headers.is_empty() && ledgers.headers.is_empty()) {
+        recovery.remarks.push("the identity was damaged or missing and was restored from other files".into());
+    }
+    let found = look_into(&*disk, headers, slot.salt, &mut recovery)?;
+    let book = ledger::load(&*disk, dir, &ledgers, slot.salt)?;
+    let slot = raise_epoch(&*disk, dir, slot, &found)?;
+
+    let header = header_of(&slot);
+    let mut log = Log {
+        ledger: Ledger::new(Arc::clone(&disk), dir, header, ledgers),
+        disk,
+        dir: dir.to_owned(),
+        class_dir,
+        _lock: lock,
+        slot,
+        limits: limits_of(options),
+        commit: Commit::new(1),
+        book,
+        segments: Segments::default(),
+        active: None,
+        tail: Tail::default(),
+        totals: Stats::default(),
+        recovery,
+    };
+    log.take_over(found)?;
+    log.change_uplinks(&names)?;
+    log.find_missing();
+    log.commit.synced_seq = log.book.next_seq;
+    if let Err(error) = log.ledger.catch_up(&log.book) {
+        log.recovery.remarks.push(format!("{error}; acknowledgements are only kept in memory until it succeeds"));
+    }
+    log.recovery.took = started.elapsed();
+    Ok(log)
+}
+
+fn limits_of(options: &Options) -> Limits {
+    let size_bytes_max = options.size_max_bytes.max(SIZE_MIN_BYTES);
+    let segment_bytes_max = (size_bytes_max / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+    Limits { size_bytes_max, segment_bytes_max, age_max: options.age_max, when_full: options.when_full }
+}
+
+/// The segments' names and heads, sorted.
+fn find_segments(disk: &dyn Disk, dir: &Path, recovery: &mut Recovery) -> Result<Vec<Found>> {
+    let names = disk.list(dir).map_err(|error| Error::environment("list", dir, error))?;
+    let mut found = Vec::new();
+    for name in names {
+        let Some((first, attempt)) = segment::parse_name(&name) else {
+            recovery
+                .remarks
+                .push(format!("{} is not a file of the buffer; it is left alone", dir.join(name).display()));
+            continue;
+        };
+        let path = dir.join(name);
+        let file = disk.open(&path).map_err(|error| Error::environment("open", &path, error))?;
+        let mut head = [0; HEADER_BYTES];
+        let got = file.read_at(0, &mut head).map_err(|error| Error::environment("read", &path, error))?;
+        let file_bytes = file.len().map_err(|error| Error::environment("read", &path, error))?;
+        let segment = Segment { path, attempt, salt: 0, extent: Extent::starting_at(first), file_bytes };
+        found.push(Found { segment, header: Header::decode(&head[..got]), scan: None });
+    }
+    found.sort_by_key(|found| found.segment.key());
+    recovery.segments = found.len() as u64;
+    Ok(found)
+}
+
+/// The identity on disk, or, if that is lost, the one in other files, or a new one.
+fn slot_of<'a>(disk: &dyn Disk, known: Option<Slot>, headers: impl Iterator<Item = &'a Header> + Clone) -> Slot {
+    let made = || {
+        let random = disk.random();
+        Slot { identity: Identity { gateway: disk.random(), epoch: 0 }, salt: random as u32 }
+    };
+    let from_header = |header: &Header| Slot {
+        identity: Identity { gateway: header.gateway, epoch: header.epoch },
+        salt: header.salt,
+    };
+    let mut slot = known.or_else(|| headers.clone().next().map(from_header)).unwrap_or_else(made);
+    let highest = headers.map(|header| header.epoch).max().unwrap_or(0);
+    slot.identity.epoch = slot.identity.epoch.max(highest);
+    slot
+}
+
+/// Reads the trailers, and walks through what has none.
+fn look_into(disk: &dyn Disk, found: Vec<Found>, salt: u32, recovery: &mut Recovery) -> Result<Vec<Found>> {
+    let mut looked = Vec::with_capacity(found.len());
+    for mut found in found {
+        let segment = &mut found.segment;
+        segment.salt = found.header.map_or(salt, |header| header.salt);
+        let failed = |error| Error::environment("read", &segment.path, error);
+        let file = disk.open(&segment.path).map_err(|error| Error::environment("open", &segment.path, error))?;
+        match read_trailer(&*file, segment.extent.first, segment.file_bytes).map_err(failed)? {
+            Some(trailer) => segment.extent = trailer.extent,
+            None => {
+                let scan = scan(&*file, segment.salt, segment.extent.first, segment.file_bytes).map_err(failed)?;
+                segment.extent = scan.extent;
+                recovery.segments_scanned += 1;
+                recovery.damaged_bytes += scan.damaged_bytes;
+                found.scan = Some(scan);
+            }
+        }
+        looked.push(found);
+    }
+    Ok(looked)
+}
+
+/// The epoch of this opening, durable before anything is appended in it.
+fn raise_epoch(disk: &dyn Disk, dir: &Path, slot: Slot, found: &[Found]) -> Result<Slot> {
+    let highest = found.iter().map(|found| found.segment.extent.epoch).max().unwrap_or(0);
+    let epoch = slot.identity.epoch.max(highest).wrapping_add(1);
+    let slot = Slot { identity: Identity { epoch, ..slot.identity }, ..slot };
+    identity::write(disk, dir, &slot)?;
+    Ok(slot)
+}
+
+fn header_of(slot: &Slot) -> Header {
+    let Identity { gateway, epoch } = slot.identity;
+    Header { class: Class::Normal.code(), salt: slot.salt, gateway, epoch, number: 0 }
+}
+
+impl Log {
+    /// Puts the segments in their places; the last one is written on if it is whole.
+    fn take_over(&mut self, mut found: Vec<Found>) -> Result<()> {
+        let highs = self.book.cursors.values().map(|cursor| cursor.high()).chain(self.book.gaps.last());
+        let noted = highs.max().unwrap_or(0) + 1;
+        let stored = found.iter().map(|found| found.segment.extent.last + 1).max().unwrap_or(1);
+        self.book.next_seq = self.book.next_seq.max(noted).max(stored);
+        let last = found.pop();
+        for found in found {
+            self.segments.insert(found.segment);
+        }
+        match last {
+            Some(Found { segment, scan: Some(scan), .. }) => self.take_over_last(segment, scan)?,
+            Some(Found { segment, .. }) => self.segments.insert(segment),
+            None => {}
+        }
+        self.doubt_newest()
+    }
+
+    fn take_over_last(&mut self, segment: Segment, scan: Scan) -> Result<()> {
+        let torn = scan.torn.filter(|torn| torn.seq == self.book.next_seq);
+        if let Some(torn) = torn {
+            // All of the frame is there but its content is not: it was accepted, and is lost.
+            let (seqs, meta) = (torn.seqs(), torn.meta);
+            self.book.next_seq = seqs.last + 1;
+            let time_ns = Some((meta.t_min_ns, meta.t_max_ns));
+            let reason = GapReason::Damaged;
+            self.find_loss(&Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns, reason });
+        }
+        self.recovery.cut_tail_bytes = scan.tail_bytes;
+        let goes_on = segment.extent.last + 1 == self.book.next_seq && segment.salt == self.slot.salt;
+        let room = segment.extent.data_end + ROOM_BYTES_MIN <= self.limits.segment_bytes_max;
+        if torn.is_some() || scan.damaged_bytes > 0 || !goes_on || !room {
+            self.segments.insert(segment);
+            return Ok(());
+        }
+        self.write_on(segment, scan.index)
+    }
+
+    /// Cuts what a kill left behind the last frame and makes the segment the active one.
+    fn write_on(&mut self, mut segment: Segment, index: Index) -> Result<()> {
+        let opened = self.disk.open_for_write(&segment.path);
+        let file = opened.map_err(|error| Error::environment("open", &segment.path, error))?;
+        let head = Header { number: segment.extent.first, ..header_of(&self.slot) }.encode();
+        let mended = file.set_len(segment.extent.data_end).and_then(|()| match segment.extent.is_empty() {
+            true => file.write_at(0, &head),
+            false => Ok(()),
+        });
+        mended.map_err(|error| Error::environment("write", &segment.path, error))?;
+        segment.file_bytes = segment.extent.data_end;
+        self.active = Some(Active::resume(segment, index, file));
+        Ok(())
+    }
+
+    /// The newest segments may be in the page cache only: the first sync takes them along.
+    fn doubt_newest(&mut self) -> Result<()> {
+        let mut bytes = 0;
+        for segment in self.segments.iter().rev() {
+            if bytes > UNSYNCED_BYTES_MAX {
+                break;
+            }
+            bytes += segment.file_bytes;
+            let opened = self.disk.open(&segment.path);
+            let file = opened.map_err(|error| Error::environment("open", &segment.path, error))?;
+            self.commit.files.push((segment.path.clone(), file));
+        }
+        Ok(())
+    }
+
+    /// Finds the seqs that no file holds, from the first one that an uplink wants.
+    fn find_missing(&mut self) {
+        let floor = self.book.floor();
+        self.book.gaps.forget_below(floor);
+        let active = self.active.as_ref().map(|active| &active.segment);
+        let held = self.segments.iter().chain(active).filter(|segment| !segment.extent.is_empty());
+        let held: Vec<SeqRange> =
+            held.map(|segment| SeqRange { first: segment.extent.first, last: segment.extent.last }).collect();
+        let mut wanted = if self.book.cursors.is_empty() { self.first_seq() } else { floor };
+        for range in held {
+            self.find_hole(wanted, range.first, GapReason::Vanished);
+            wanted = wanted.max(range.last + 1);
+        }
+        self.find_hole(wanted, self.book.next_seq, GapReason::PowerCut);
+    }
+
+    fn find_hole(&mut self, first: Seq, next: Seq, reason: GapReason) {
+        if first < next {
+            let seqs = SeqRange { first, last: next - 1 };
+            self.find_loss(&Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns: None, reason });
+        }
+    }
+
+    /// Notes a loss found at opening; the ledger gets it with its first generation.
+    fn find_loss(&mut self, gap: &Gap) {
+        for part in self.book.gaps.add(gap) {
+            self.totals.lost_records_total[usize::from(part.reason.code())] += part.count;
+            self.recovery.gaps.push(part);
+        }
+    }
+}
