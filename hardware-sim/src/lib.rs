@@ -1,1 +1,12 @@
 //! Simulated PLCs, a broker, and a network that fails on request.
+//!
+//! [`signal`] makes values, [`modbus`] serves them as a PLC would, [`faults`] stands between a client and any server and
+//! breaks what passes, [`broker`] takes MQTT. Everything runs on a current-thread runtime, listens where it is told to,
+//! and stops when it is dropped.
+
+pub mod faults;
+pub mod modbus;
+pub mod signal;
+
+mod frame;
+mod random;
