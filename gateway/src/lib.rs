@@ -9,3 +9,6 @@ pub mod config;
 pub mod pipeline;
 pub mod systemd;
 pub mod uplink;
+
+#[cfg(test)]
+mod corpus;
