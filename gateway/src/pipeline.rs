@@ -4,15 +4,22 @@
 //! store thread; forward on the uplink thread, one task an uplink. Between them stand two bounded queues: readings into
 //! the store, and the log itself.
 
+pub mod assemble;
+pub mod gateway;
 pub mod tags;
 
-pub mod breaker;
+pub mod acquire;
 pub mod health;
-pub mod learned;
-pub mod link;
-pub mod poll;
-pub mod process;
+
 pub mod schedule;
+
+pub mod breaker;
+pub mod link;
+
+pub mod learned;
+pub mod poll;
+
+pub mod process;
 
 pub mod batch;
 pub mod encode;

@@ -40,7 +40,7 @@ pub struct Shared {
     /// Scales and filters the readings.
     pub process: RefCell<Process>,
     /// Where readings go.
-    pub door: Box<dyn Door>,
+    pub door: Box<dyn Door + Send>,
     /// What the lines tell of themselves.
     pub health: Arc<Health>,
     /// Where what was learned is kept.
@@ -71,7 +71,7 @@ pub struct LineSetup {
 }
 
 /// Makes a line from its specification.
-pub type MakeLine = Box<dyn Fn() -> Result<Box<dyn Line>, Vec<SpecError>>>;
+pub type MakeLine = Box<dyn Fn() -> Result<Box<dyn Line>, Vec<SpecError>> + Send>;
 
 /// A device of a line.
 pub struct DeviceSetup {
@@ -315,5 +315,7 @@ fn answer(reply: oneshot::Sender<Result<WriteOutcome, LinkError>>, outcome: Resu
     drop(reply.send(outcome));
 }
 
+#[cfg(test)]
+pub(super) mod scripted;
 #[cfg(test)]
 mod tests;

@@ -2,165 +2,17 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use driver_core::{BoxFuture, Contact, Fact, GroupId, Plan, Quality, Reason, TagText};
+use driver_core::{Quality, Reason};
 use tokio::task::LocalSet;
 
 use super::super::process::Rule;
 use super::super::tags::Tags;
+use super::scripted::{Act, Done, Scripted, World, lock, tag_of};
 use super::*;
 use crate::clock::test_clock::CountingClock;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-
-/// How a scripted device or connect behaves, and how long it takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Answers(Duration),
-    Silent(Duration),
-    Breaks(Duration),
-    Panics,
-}
-
-/// One line's far side, and what was done to it when.
-struct World {
-    connect: Act,
-    devices: Vec<Act>,
-    done: Vec<(Duration, Done)>,
-    made: u32,
-    connected: bool,
-    learned: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
-    Connect,
-    Poll(usize),
-    Touch(usize),
-    Write(usize),
-    Close,
-}
-
-/// A driver's line that does as its world says.
-struct Scripted {
-    world: Arc<Mutex<World>>,
-    begun: Instant,
-}
-
-fn tag_of(device: usize) -> TagId {
-    TagId(device as u32)
-}
-
-impl Scripted {
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn act(&self, done: Done, act: Act) -> Result<Contact, LinkError> {
-        self.lock().done.push((self.begun.elapsed(), done));
-        match act {
-            Act::Answers(after) => {
-                tokio::time::sleep(after).await;
-                Ok(Contact::Answered)
-            }
-            Act::Silent(after) => {
-                tokio::time::sleep(after).await;
-                Ok(Contact::Silent)
-            }
-            Act::Breaks(after) => {
-                tokio::time::sleep(after).await;
-                self.lock().connected = false;
-                Err(LinkError::Lost { endpoint: "scripted".into(), cause: "as the script says".into() })
-            }
-            Act::Panics => panic!("as the script says"),
-        }
-    }
-
-    fn device(&self, device: usize) -> Act {
-        self.lock().devices[device]
-    }
-}
-
-impl Line for Scripted {
-    fn devices(&self) -> usize {
-        self.lock().devices.len()
-    }
-
-    fn plan(&self, _: usize) -> Plan {
-        Plan::default()
-    }
-
-    fn tag_text(&self, _: usize, _: usize) -> TagText {
-        unreachable!("nobody asks for texts here")
-    }
-
-    fn learned(&mut self, device: usize) -> Option<String> {
-        if device == 0 { self.lock().learned.take() } else { None }
-    }
-
-    fn is_connected(&self) -> bool {
-        self.lock().connected
-    }
-
-    fn connect(&mut self) -> BoxFuture<'_, Result<(), LinkError>> {
-        Box::pin(async move {
-            let act = self.lock().connect;
-            self.act(Done::Connect, act).await?;
-            self.lock().connected = true;
-            Ok(())
-        })
-    }
-
-    fn poll<'a>(
-        &'a mut self,
-        device: usize,
-        group: GroupId,
-        readings: &'a mut Readings<'_>,
-    ) -> BoxFuture<'a, Result<Contact, LinkError>> {
-        Box::pin(async move {
-            let result = self.act(Done::Poll(device), self.device(device)).await;
-            match &result {
-                Ok(Contact::Answered) => readings.good(tag_of(device), Value::Int(7)),
-                Ok(Contact::Silent) => self.absent(device, group, Reason::Timeout, readings),
-                Err(_) => self.absent(device, group, Reason::Disconnected, readings),
-            }
-            result
-        })
-    }
-
-    fn absent(&self, device: usize, _: GroupId, reason: Reason, readings: &mut Readings<'_>) {
-        readings.bad(tag_of(device), reason, 0);
-    }
-
-    fn write<'a>(
-        &'a mut self,
-        device: usize,
-        _: TagId,
-        value: &'a Value,
-    ) -> BoxFuture<'a, Result<WriteOutcome, LinkError>> {
-        Box::pin(async move {
-            self.act(Done::Write(device), self.device(device)).await?;
-            Ok(WriteOutcome::Written(value.clone()))
-        })
-    }
-
-    fn touch(&mut self, device: usize) -> BoxFuture<'_, Result<Contact, LinkError>> {
-        Box::pin(async move { self.act(Done::Touch(device), self.device(device)).await })
-    }
-
-    fn identify(&mut self, _: usize) -> BoxFuture<'_, Result<Vec<Fact>, LinkError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn close(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let at = self.begun.elapsed();
-            let mut world = self.lock();
-            world.connected = false;
-            world.done.push((at, Done::Close));
-        })
-    }
-}
 
 /// A door that keeps what came, with the time of its coming.
 #[derive(Default)]
@@ -192,15 +44,7 @@ impl Bench {
     /// Begins to poll in `tasks`.
     fn start(tasks: &LocalSet, interval: Duration, connect: Act, devices: &[Act]) -> Bench {
         let begun = Instant::now();
-        let world = World {
-            connect,
-            devices: devices.to_vec(),
-            done: Vec::new(),
-            made: 0,
-            connected: false,
-            learned: Some("hr 7 is refused".into()),
-        };
-        let world = Arc::new(Mutex::new(world));
+        let world = World::new(connect, devices);
         let kept = Arc::new(Kept::default());
         let health = Arc::new(Health::new(1, begun.into_std()));
         let folder = tempfile::tempdir().expect("a folder");
@@ -225,12 +69,7 @@ impl Bench {
             stagger: Duration::ZERO,
             make: Box::new({
                 let world = world.clone();
-                move || {
-                    let mut made = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    (made.made, made.connected) = (made.made + 1, false);
-                    drop(made);
-                    Ok(Box::new(Scripted { world: world.clone(), begun }))
-                }
+                move || Ok(Box::new(Scripted::make(&world, begun)))
             }),
         };
         let (lane, writes) = mpsc::channel(WRITES_WAITING_MAX);
@@ -239,7 +78,7 @@ impl Bench {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.world)
     }
 
     /// When something was done.

@@ -1,0 +1,310 @@
+//! The whole pipeline: what is started in which order, and how it ends.
+//!
+//! Three threads and the disk's: acquisition polls, the store writes, the uplinks forward. They end in the order of the
+//! data, so that what was polled is stored, and what is stored has a moment to leave.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use buffer::{Log, Options};
+use driver_core::{LinkError, TagId, Value, WriteOutcome};
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use super::acquire::Acquisition;
+use super::health::{Health, StoreWatch, Stuck};
+use super::learned::LearnedFolder;
+use super::poll::{LineSetup, Shared, Write};
+use super::process::Process;
+use super::schema::Schemas;
+use super::store::{StoreHandle, StoreThread, SyncPolicy};
+use super::tags::Tags;
+use crate::clock::{ClockEvent, WallClock};
+use crate::config::UplinkConfig;
+
+/// What a gateway is made of.
+pub struct Setup {
+    /// Its name.
+    pub gateway: Box<str>,
+    /// Its tags.
+    pub tags: Arc<Tags>,
+    /// Its lines, in the order of their indices.
+    pub lines: Vec<LineSetup>,
+    /// Its log.
+    pub buffer: BufferSetup,
+    /// Where its readings go.
+    pub uplinks: Vec<UplinkConfig>,
+}
+
+/// The log as it was configured.
+pub struct BufferSetup {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its bounds, and the uplinks that it keeps readings for.
+    pub options: Options,
+    /// When what was written is made durable.
+    pub sync: SyncPolicy,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log cannot be opened.
+    #[error("{0}")]
+    Buffer(#[from] buffer::Error),
+    /// The names of the tags cannot be kept beside the log.
+    #[error("cannot write the names of the tags to {path}: {cause}; give the gateway's user the right to write there")]
+    Names {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}; the limits of the service or the memory are too small")]
+    Thread(io::Error),
+}
+
+/// Where the outcome of a write comes out.
+pub type WriteReply = oneshot::Receiver<Result<WriteOutcome, LinkError>>;
+
+/// Why a write was not handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WriteRefused {
+    /// No tag has this id.
+    #[error("there is no such tag")]
+    UnknownTag,
+    /// As many writes wait for the line as may.
+    #[error("too many writes wait for this line; try again when they are done")]
+    Busy,
+}
+
+/// The running pipeline.
+pub struct Gateway {
+    clock: Arc<WallClock>,
+    tags: Arc<Tags>,
+    health: Arc<Health>,
+    acquisition: Acquisition,
+    store: StoreThread,
+    log: StoreHandle,
+    store_watch: StoreWatch,
+}
+
+/// What a gateway says of itself in one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Lines that have a connection.
+    pub connected: usize,
+    /// All lines.
+    pub lines: usize,
+    /// Readings in the log since the start.
+    pub stored: u64,
+    /// Readings that could not be stored since the start.
+    pub lost: u64,
+    /// Whether the log takes readings.
+    pub storing: bool,
+}
+
+impl Gateway {
+    /// Opens the log and begins to poll.
+    pub fn start(setup: Setup) -> Result<Gateway, StartError> {
+        let Setup { tags, lines, buffer, .. } = setup;
+        let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
+        let log = Log::open(&buffer.path, &buffer.options)?;
+        let names = buffer.path.join("schemas");
+        let schemas = Schemas::open(&names, tags.schema().clone())
+            .map_err(|cause| StartError::Names { path: names.clone(), cause })?;
+        let (store, intake, log) =
+            StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
+        let health = Arc::new(Health::new(lines.len(), begun));
+        let shared = Shared {
+            clock: clock.clone(),
+            process: RefCell::new(Process::new(tags.clone(), begun)),
+            door: Box::new(intake),
+            health: health.clone(),
+            learned: LearnedFolder::within(&buffer.path),
+        };
+        let acquisition = match Acquisition::start(lines, shared) {
+            Ok(acquisition) => acquisition,
+            Err(cause) => {
+                stop_store(store);
+                return Err(StartError::Thread(cause));
+            }
+        };
+        Ok(Gateway { clock, tags, health, acquisition, store, log, store_watch: StoreWatch::new(begun) })
+    }
+
+    /// The way to the log, for whoever forwards what is in it.
+    pub fn log(&self) -> &StoreHandle {
+        &self.log
+    }
+
+    /// What it says of itself.
+    pub fn status(&self) -> Status {
+        let progress = self.log.progress();
+        Status {
+            connected: self.health.connected(),
+            lines: self.health.lines.len(),
+            stored: progress.accepted.load(Ordering::Relaxed),
+            lost: progress.lost.load(Ordering::Relaxed),
+            storing: !progress.failing.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Looks after the clock, and whether the pipeline moves; to be called every few seconds.
+    pub fn look(&mut self, now: Instant) -> Option<Stuck> {
+        match self.clock.check() {
+            None => {}
+            Some(ClockEvent::Locked { by_ns }) => {
+                info!(
+                    by_ns,
+                    "the clock is synchronized: readings of this run that are marked unsynchronized were stamped `by_ns` nanoseconds too early"
+                );
+            }
+            Some(ClockEvent::Unlocked) => warn!("the clock is not synchronized: readings are marked so"),
+            Some(ClockEvent::Stepped { by_ns }) => warn!(by_ns, "the clock was set; polls go on in their intervals"),
+        }
+        let rounds = self.log.progress().rounds.load(Ordering::Relaxed);
+        self.health.stuck(&mut self.store_watch, rounds, now)
+    }
+
+    /// Hands a write over to the tag's line, where it overtakes the polls. The receiver gets the outcome; it is closed
+    /// without one when the gateway stops first.
+    pub fn write(&self, tag: TagId, value: Value) -> Result<WriteReply, WriteRefused> {
+        let place = self.tags.place(tag).ok_or(WriteRefused::UnknownTag)?;
+        let lane = self.acquisition.lane(place.line as usize).ok_or(WriteRefused::UnknownTag)?;
+        let (reply, outcome) = oneshot::channel();
+        let write = Write { device: place.device as usize, tag, value, reply };
+        lane.try_send(write).map_err(|_| WriteRefused::Busy)?;
+        Ok(outcome)
+    }
+
+    /// Ends the polls, then writes what waits, and makes it durable.
+    pub fn stop(self) {
+        if !self.acquisition.stop() {
+            error!("the acquisition thread had panicked; please report this");
+        }
+        stop_store(self.store);
+    }
+}
+
+fn stop_store(store: StoreThread) {
+    if !store.stop() {
+        error!("the store thread had panicked: the last readings may not be in the buffer; please report this");
+    }
+}
+
+impl fmt::Display for Setup {
+    /// What is begun, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let devices: usize = self.lines.iter().map(|line| line.devices.len()).sum();
+        let (tags, lines, uplinks) = (self.tags.len(), self.lines.len(), self.uplinks.len());
+        write!(f, "{tags} tags of {devices} devices on {lines} lines, {uplinks} uplinks, ")?;
+        write!(f, "buffer in {}", self.buffer.path.display())
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} lines connected, {} readings stored", self.connected, self.lines, self.stored)?;
+        if self.lost > 0 {
+            write!(f, ", {} lost", self.lost)?;
+        }
+        if !self.storing {
+            f.write_str(", the buffer takes no readings")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use buffer::Store;
+
+    use super::super::poll::DeviceSetup;
+    use super::super::poll::scripted::{Act, Scripted, World, tag_of};
+    use super::super::process::Rule;
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn setup(folder: &std::path::Path, acts: &[Act]) -> Setup {
+        let world = World::new(Act::Answers(MS), acts);
+        let device = |device| DeviceSetup {
+            name: format!("device{device}").into(),
+            address: "scripted".into(),
+            groups: vec![(10 * MS, [tag_of(device)].into())],
+        };
+        let line = LineSetup {
+            index: 0,
+            name: "line".into(),
+            devices: (0..acts.len()).map(device).collect(),
+            stagger: Duration::ZERO,
+            make: Box::new(move || Ok(Box::new(Scripted::make(&world, tokio::time::Instant::now())))),
+        };
+        Setup {
+            gateway: "plant".into(),
+            tags: Arc::new(Tags::of_rules(&vec![Rule::PLAIN; acts.len()])),
+            lines: vec![line],
+            buffer: BufferSetup {
+                path: folder.into(),
+                options: Options::new(["broker"]),
+                sync: SyncPolicy::Every(100 * MS),
+            },
+            uplinks: Vec::new(),
+        }
+    }
+
+    fn wait_for(gateway: &Gateway, stored: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while gateway.status().stored < stored {
+            assert!(Instant::now() < deadline, "{}", gateway.status());
+            std::thread::sleep(MS);
+        }
+    }
+
+    #[test]
+    fn what_is_polled_is_in_the_log_after_the_stop() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut gateway =
+            Gateway::start(setup(folder.path(), &[Act::Answers(MS), Act::Answers(MS)])).expect("it starts");
+        wait_for(&gateway, 20);
+        assert_eq!(gateway.look(Instant::now()), None);
+        let stored = gateway.status();
+        gateway.stop();
+
+        let log = Log::open(folder.path(), &Options::new(["broker"])).expect("it opens again");
+        assert!(log.stats().next_seq > stored.stored, "all that was stored is there");
+    }
+
+    #[test]
+    fn a_line_that_hangs_is_cut_off_at_the_stop() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gateway = Gateway::start(setup(folder.path(), &[Act::Answers(MS), Act::Silent(3_600_000 * MS)]));
+        let gateway = gateway.expect("it starts");
+        wait_for(&gateway, 1);
+        let begun = Instant::now();
+        gateway.stop();
+        assert!(begun.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn writes_reach_the_device_and_unknown_tags_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gateway = Gateway::start(setup(folder.path(), &[Act::Answers(MS)])).expect("it starts");
+        wait_for(&gateway, 1);
+        let reply = gateway.write(TagId(0), Value::Int(8)).expect("there is room");
+        let outcome = reply.blocking_recv().expect("an answer").expect("a connection");
+        assert_eq!(outcome, WriteOutcome::Written(Value::Int(8)));
+        assert_eq!(gateway.write(TagId(99), Value::Int(8)).map(drop), Err(WriteRefused::UnknownTag));
+        gateway.stop();
+    }
+}
