@@ -75,6 +75,16 @@ enum Arrival {
     Nothing,
 }
 
+impl Arrival {
+    /// Whether the deadline has passed: a device that never stops sending must not hold us for ever.
+    fn is_last(&self, deadline: Instant) -> bool {
+        match self {
+            Self::Bytes => Instant::now() >= deadline,
+            Self::Nothing => true,
+        }
+    }
+}
+
 /// An answer found: which request it is for, and where its PDU lies until more is received.
 struct Found {
     which: usize,
@@ -193,15 +203,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
         if self.is_serial() {
             self.life = Life::Asked(Doubt::about(unit, request, Instant::now()));
         }
+        let mut overdue = false;
         loop {
             if let Some(found) = self.next_answer(slice::from_ref(&awaited)) {
                 self.answered(&awaited, &found);
                 return Ok(Some(found));
             }
-            match self.receive(deadline).await? {
-                Arrival::Bytes => {}
-                Arrival::Nothing => return Err(self.give_up()),
+            if overdue {
+                return Err(self.give_up());
             }
+            overdue = self.receive(deadline).await?.is_last(deadline);
         }
     }
 
@@ -210,9 +221,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
         loop {
             self.drop_received();
             match self.receive(self.quiet_until.min(deadline)).await? {
-                Arrival::Bytes => self.quiet_until = Instant::now() + self.config.pace.silence,
+                Arrival::Bytes if Instant::now() < deadline => {
+                    self.quiet_until = Instant::now() + self.config.pace.silence;
+                }
                 Arrival::Nothing if Instant::now() >= self.quiet_until => return Ok(()),
-                Arrival::Nothing => {
+                Arrival::Bytes | Arrival::Nothing => {
                     self.stats.timeouts += 1;
                     return Err(TransactError::Timeout { dropped: Some(Mismatch::Noise) });
                 }
@@ -291,7 +304,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
                     self.received.consume(len);
                     self.stats.bytes_dropped += len as u64;
                     self.stats.dropped.count(reason);
-                    self.dropped = Some(reason);
+                    self.dropped = Some(telling(self.dropped, reason));
                 }
                 Step::Answer { which, pdu, len } => {
                     let at = self.received.consume(len);
@@ -361,6 +374,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
     fn is_broadcast(&self, unit: u8) -> bool {
         unit == BROADCAST && self.is_serial()
     }
+}
+
+/// Of what was dropped while one answer was awaited, what tells most: the first that is neither noise nor late.
+fn telling(before: Option<Mismatch>, now: Mismatch) -> Mismatch {
+    before.filter(|before| !matches!(before, Mismatch::Noise | Mismatch::Late)).unwrap_or(now)
 }
 
 fn into_result(decoded: Result<Answer<'_>, Mismatch>) -> Result<Response<'_>, TransactError> {

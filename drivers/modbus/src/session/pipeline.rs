@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::{Arrival, LinkError, Session, TransactError, into_result};
+use super::{LinkError, Session, TransactError, into_result};
 use crate::wire::{Answer, Awaited, Mismatch, Request, Response, TransactionIds};
 
 /// The requests under way: what is awaited, and beside it the index by which the caller knows each.
@@ -50,6 +50,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
         let depth = self.config.in_flight();
         let mut under_way = UnderWay { awaited: Vec::with_capacity(depth), indexes: Vec::with_capacity(depth) };
         let mut deadline = Instant::now() + timeout;
+        let mut overdue = false;
         self.dropped = None;
         loop {
             // Half of the depth at a time: so several requests share one system call, and the device is never idle.
@@ -67,11 +68,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
             }
             if self.hand_over(&mut under_way, on_result) {
                 deadline = Instant::now() + timeout;
-                continue;
-            }
-            match self.receive(deadline).await? {
-                Arrival::Bytes => {}
-                Arrival::Nothing => self.give_up_all(&mut under_way, on_result),
+                overdue = false;
+            } else if overdue {
+                self.give_up_all(&mut under_way, on_result);
+                overdue = false;
+            } else {
+                overdue = self.receive(deadline).await?.is_last(deadline);
             }
         }
     }

@@ -77,3 +77,26 @@ async fn read(session: &mut Session<DuplexStream>, unit: u8, request: Request<'_
 fn is_timeout<T>(result: &Result<T, TransactError>) -> bool {
     matches!(result, Err(TransactError::Timeout { .. }))
 }
+
+/// A device that sends without end; on the real clock, for the other one stands still while somebody works.
+#[tokio::test]
+async fn a_device_that_never_stops_sending_is_given_up_in_time() {
+    let line = super::Pace::of_line(115_200, 11);
+    for config in [
+        SessionConfig::mbap(),
+        SessionConfig { max_in_flight: 4, ..SessionConfig::mbap() },
+        SessionConfig::serial(Framing::Rtu, line),
+        SessionConfig::serial(Framing::Ascii, line),
+    ] {
+        let (mut session, mut far) = talk(config);
+        let flood = tokio::spawn(async move { while far.pipe.write_all(&[0x55; 4096]).await.is_ok() {} });
+        let timeout = Duration::from_millis(50);
+        let mut timed_out = 0;
+        let requests = (0..3).map(|start| (1, holding(start, 1)));
+        let ran = session.run(requests, timeout, |_, result| timed_out += usize::from(is_timeout(&result))).await;
+        assert!(ran.is_ok());
+        assert_eq!(timed_out, 3);
+        drop(session);
+        flood.await.expect("the flood to end");
+    }
+}

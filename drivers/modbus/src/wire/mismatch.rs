@@ -38,7 +38,9 @@ impl fmt::Display for Mismatch {
             Self::Content => write!(f, "the answer confirms something else; check for a second client on the gateway"),
             Self::Checksum => write!(f, "the answer's checksum is wrong; check baud, parity, wiring and termination"),
             Self::Echo => write!(f, "only our own request was heard; set `echo=yes` if the adapter echoes"),
-            Self::Noise => write!(f, "bytes came that are no Modbus answer; check baud, parity and wiring"),
+            Self::Noise => {
+                write!(f, "bytes came that are no Modbus answer; check baud, parity and wiring, or host and port")
+            }
             Self::Cut => write!(f, "the answer broke off; check the line, and raise the timeout if the device is slow"),
         }
     }
