@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use driver_core::{Quality, Reading, Reason, Value};
 
+use super::scale::Scale;
 use super::tags::Tags;
 
 /// What is done with the readings of a tag.
@@ -23,15 +24,6 @@ pub struct Rule {
 impl Rule {
     /// Everything goes on as it is.
     pub const PLAIN: Rule = Rule { scale: None, report: Report::Always };
-}
-
-/// `value * factor + offset`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scale {
-    /// Multiplies the device's value.
-    pub factor: f64,
-    /// Is added afterwards.
-    pub offset: f64,
 }
 
 /// Which readings of a tag go on.
@@ -98,8 +90,8 @@ impl Process {
         let Process { tags, last, .. } = self;
         readings.retain_mut(|reading| {
             let Some(rule) = tags.rule(reading.tag) else { return true };
-            if let Some(scale) = rule.scale {
-                scale.apply(reading);
+            if let Some(scale) = &rule.scale {
+                scale_reading(scale, reading);
             }
             match (rule.report, last.get_mut(reading.tag.index())) {
                 (Report::OnChange { deadband, heartbeat }, Some(last)) => {
@@ -111,49 +103,30 @@ impl Process {
     }
 }
 
-impl Scale {
-    /// Scales numbers; what is none stays as it is. A finite value that leaves the range of `f64` becomes bad.
-    fn apply(self, reading: &mut Reading) {
-        let number = match reading.value {
-            Value::Int(_) | Value::UInt(_) | Value::Real(_) | Value::LReal(_) => reading.value.as_f64(),
-            Value::Array(ref mut elements) => {
-                if elements.iter_mut().any(|element| !self.apply_element(element)) {
-                    spoil(reading);
-                }
-                return;
-            }
-            _ => None,
-        };
-        match number.map(|number| self.of(number)) {
-            None => {}
-            Some(Some(scaled)) => reading.value = Value::LReal(scaled),
-            Some(None) => spoil(reading),
-        }
-    }
-
-    fn apply_element(self, element: &mut Value) -> bool {
-        let number = match element {
-            Value::Int(_) | Value::UInt(_) | Value::Real(_) | Value::LReal(_) => element.as_f64(),
-            _ => None,
-        };
-        match number.map(|number| self.of(number)) {
-            None => true,
-            Some(scaled) => {
-                *element = scaled.map_or(Value::None, Value::LReal);
-                scaled.is_some()
-            }
-        }
-    }
-
-    fn of(self, number: f64) -> Option<f64> {
-        let scaled = number * self.factor + self.offset;
-        (scaled.is_finite() || !number.is_finite()).then_some(scaled)
+/// Scales numbers, also those of an array; what is none stays as it is. A number that leaves the range makes the reading bad.
+fn scale_reading(scale: &Scale, reading: &mut Reading) {
+    let in_range = match &mut reading.value {
+        Value::Array(elements) => elements.iter_mut().all(|element| scale_value(scale, element)),
+        value => scale_value(scale, value),
+    };
+    if !in_range {
+        reading.value = Value::None;
+        reading.quality = Quality::Bad(Reason::OutOfRange);
     }
 }
 
-fn spoil(reading: &mut Reading) {
-    reading.value = Value::None;
-    reading.quality = Quality::Bad(Reason::OutOfRange);
+/// `false` when the number leaves the range.
+fn scale_value(scale: &Scale, value: &mut Value) -> bool {
+    let number = match value {
+        Value::Int(_) | Value::UInt(_) | Value::Real(_) | Value::LReal(_) => value.as_f64(),
+        _ => None,
+    };
+    let Some(number) = number else { return true };
+    match scale.apply(number) {
+        Some(scaled) => *value = Value::LReal(scaled),
+        None => return false,
+    }
+    true
 }
 
 impl Last {
@@ -310,15 +283,15 @@ mod tests {
 
     #[test]
     fn numbers_are_scaled_and_nothing_else() {
-        let scale = Some(Scale { factor: 0.1, offset: -40.0 });
+        let scale = Some(Scale::new(0.1, -40.0));
         let cases = [
-            (Value::Int(615), Value::LReal(615.0 * 0.1 - 40.0)),
+            (Value::Int(615), Value::LReal(21.5)),
             (Value::UInt(0), Value::LReal(-40.0)),
             (Value::Bool(true), Value::Bool(true)),
             (Value::Text("615".into()), Value::Text("615".into())),
             (Value::LReal(f64::INFINITY), Value::LReal(f64::INFINITY)),
             (Value::Array([Value::Int(10), Value::Int(20)].into()), {
-                Value::Array([Value::LReal(10.0 * 0.1 - 40.0), Value::LReal(20.0 * 0.1 - 40.0)].into())
+                Value::Array([Value::LReal(-39.0), Value::LReal(-38.0)].into())
             }),
         ];
         for (value, expected) in cases {
@@ -330,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_scaled_is_bad_and_a_bad_one_stays_bad() {
-        let rule = Rule { scale: Some(Scale { factor: f64::MAX, offset: 0.0 }), report: Report::Always };
+        let rule = Rule { scale: Some(Scale::new(f64::MAX, 0.0)), report: Report::Always };
         let mut readings = vec![good(Value::Int(10)), reading(Value::None, Quality::Bad(Reason::Timeout))];
         process(rule).run(&mut readings, Instant::now());
         assert_eq!(readings[0], reading(Value::None, Quality::Bad(Reason::OutOfRange)));

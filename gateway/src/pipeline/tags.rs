@@ -86,7 +86,7 @@ impl Tags {
 
 /// A rule as something that can be compared and hashed.
 fn key_of(rule: &Rule) -> (Option<(u64, u64)>, u8, u64, Option<Duration>) {
-    let scale = rule.scale.map(|scale| (scale.factor.to_bits(), scale.offset.to_bits()));
+    let scale = rule.scale.map(|scale| (scale.factor().to_bits(), scale.offset().to_bits()));
     match rule.report {
         Report::Always => (scale, 0, 0, None),
         Report::OnChange { deadband: Deadband::None, heartbeat } => (scale, 1, 0, heartbeat),
@@ -97,7 +97,7 @@ fn key_of(rule: &Rule) -> (Option<(u64, u64)>, u8, u64, Option<Duration>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::process::Scale;
+    use super::super::scale::Scale;
     use super::super::schema::SchemaBuilder;
     use super::*;
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn tags_share_their_rules() {
-        let tenth = Rule { scale: Some(Scale { factor: 0.1, offset: 0.0 }), report: Report::Always };
+        let tenth = Rule { scale: Some(Scale::new(0.1, 0.0)), report: Report::Always };
         let tags = Tags::of_rules(&[Rule::PLAIN, tenth, tenth]);
         assert_eq!(tags.rule(TagId(0)), None);
         assert_eq!(tags.rule(TagId(1)), Some(&tenth));
