@@ -10,20 +10,14 @@ use super::wire::{
 const SPANS: [FileSpan; 2] =
     [FileSpan { file: 4, record: 1, registers: 2 }, FileSpan { file: 3, record: 9, registers: 2 }];
 
-/// The fuzz targets.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Target {
-    /// A stream of frames.
-    Stream(Framing),
-    /// One PDU.
-    Pdu,
-}
-
-/// Runs `input` through what `target` tests.
-pub(crate) fn check(target: Target, input: &[u8]) {
+/// Runs `input` through the parser that the fuzz target of that name tests.
+pub(crate) fn check(target: &str, input: &[u8]) {
     match target {
-        Target::Stream(framing) => stream(framing, input),
-        Target::Pdu => pdu(input),
+        "mbap" => stream(Framing::Mbap, input),
+        "rtu" => stream(Framing::Rtu, input),
+        "ascii" => stream(Framing::Ascii, input),
+        "pdu" => pdu(input),
+        other => panic!("there is no fuzz target {other}"),
     }
 }
 

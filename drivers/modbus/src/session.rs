@@ -9,26 +9,24 @@ mod pipeline;
 mod probe;
 mod receive;
 mod stats;
+mod stream;
 
 #[cfg(test)]
 mod tests;
 
-use std::future::poll_fn;
-use std::ops::Range;
-use std::pin::Pin;
 use std::slice;
-use std::task::{Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::transport::{ConnectError, Endpoint, Transport};
 use crate::wire::{
-    Answer, Awaited, Deframer, Framing, InvalidRequest, Mismatch, Request, Response, Step, ascii, mbap, rtu,
+    Answer, Awaited, Deframer, Framing, InvalidRequest, Mismatch, Request, Response, TransactionIds, ascii, mbap, rtu,
 };
 use alarm::Alarm;
 use doubt::{Doubt, Doubts};
 use receive::ReceiveBuffer;
+use stream::{Arrival, Found};
 
 pub use config::{IN_FLIGHT_MAX, Pace, SessionConfig};
 pub use error::{LinkError, TransactError};
@@ -62,34 +60,13 @@ pub struct Session<T = Transport> {
 enum Life {
     /// Nothing is under way that matters.
     Idle,
-    /// A frame is being written; if this is seen at the start of a call, the call before was abandoned there.
-    Sending,
+    /// A frame is being written, or an answer is owed that could not be told from the next one. If this is seen at the
+    /// start of a call, the call before was abandoned there, and the session is over.
+    Committed,
     /// A unit of a serial line owes an answer.
     Asked(Doubt),
     /// Over.
     Spent,
-}
-
-enum Arrival {
-    Bytes,
-    Nothing,
-}
-
-impl Arrival {
-    /// Whether the deadline has passed: a device that never stops sending must not hold us for ever.
-    fn is_last(&self, deadline: Instant) -> bool {
-        match self {
-            Self::Bytes => Instant::now() >= deadline,
-            Self::Nothing => true,
-        }
-    }
-}
-
-/// An answer found: which request it is for, and where its PDU lies until more is received.
-struct Found {
-    which: usize,
-    at: usize,
-    pdu: Range<usize>,
 }
 
 impl Session {
@@ -161,7 +138,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
                 self.life = Life::Idle;
                 Ok(())
             }
-            Life::Sending | Life::Spent => {
+            Life::Committed | Life::Spent => {
                 self.life = Life::Spent;
                 Err(LinkError::Spent)
             }
@@ -189,7 +166,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
         self.sending.clear();
         awaited.encode(self.config.framing, &mut self.sending)?;
         self.dropped = None;
-        if self.is_serial() {
+        if !self.has_ids() {
             self.listen_for_silence(deadline).await?;
             self.deframer.sent(&self.sending, self.config.echo);
         }
@@ -202,6 +179,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
         }
         if self.is_serial() {
             self.life = Life::Asked(Doubt::about(unit, request, Instant::now()));
+        } else if !self.has_ids() {
+            self.life = Life::Committed;
         }
         let mut overdue = false;
         loop {
@@ -216,7 +195,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
         }
     }
 
-    /// Keeps the silent interval of a serial line, and throws away what is heard before we speak.
+    /// Throws away what was heard before we speak, which could not be told from the answer, and keeps a serial line's
+    /// silent interval.
     async fn listen_for_silence(&mut self, deadline: Instant) -> Result<(), TransactError> {
         loop {
             self.drop_received();
@@ -231,91 +211,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
                 }
             }
         }
-    }
-
-    fn drop_received(&mut self) {
-        while self.next_answer(&[]).is_some() {}
-        let rest = self.received.filled().len();
-        self.stats.bytes_dropped += rest as u64;
-        self.received.consume(rest);
-    }
-
-    /// Writes out what stands in `sending`. Abandoned in the middle, the session is spent.
-    async fn send(&mut self, deadline: Instant) -> Result<(), LinkError> {
-        self.life = Life::Sending;
-        let Self { io, alarm, sending, .. } = self;
-        let mut written = 0;
-        let sent = poll_fn(|cx| {
-            while let Some(rest @ [_, ..]) = sending.get(written..) {
-                match Pin::new(&mut *io).poll_write(cx, rest) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(LinkError::Closed)),
-                    Poll::Ready(Ok(more)) => written += more,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                    Poll::Pending => return alarm.poll(cx, deadline).map(|()| Err(LinkError::Stuck)),
-                }
-            }
-            match Pin::new(&mut *io).poll_flush(cx) {
-                Poll::Ready(flushed) => Poll::Ready(flushed.map_err(LinkError::from)),
-                Poll::Pending => alarm.poll(cx, deadline).map(|()| Err(LinkError::Stuck)),
-            }
-        })
-        .await;
-        self.stats.bytes_sent += written as u64;
-        self.life = if sent.is_ok() { Life::Idle } else { Life::Spent };
-        sent
-    }
-
-    /// Waits for bytes until `deadline`. Bytes that are there already are taken even if it has passed.
-    async fn receive(&mut self, deadline: Instant) -> Result<Arrival, LinkError> {
-        let Self { io, alarm, received, config, .. } = self;
-        let free = received.free(frame_max(config.framing));
-        let arrived = poll_fn(|cx| {
-            let mut into = ReadBuf::new(free);
-            match Pin::new(&mut *io).poll_read(cx, &mut into) {
-                Poll::Ready(read) => Poll::Ready(read.map(|()| Some(into.filled().len()))),
-                Poll::Pending => {
-                    ready!(alarm.poll(cx, deadline));
-                    Poll::Ready(Ok(None))
-                }
-            }
-        })
-        .await;
-        match arrived {
-            Ok(None) => Ok(Arrival::Nothing),
-            Ok(Some(0)) => Err(self.end(LinkError::Closed)),
-            Ok(Some(len)) => {
-                self.received.fill(len);
-                self.stats.bytes_received += len as u64;
-                Ok(Arrival::Bytes)
-            }
-            Err(error) => Err(self.end(error.into())),
-        }
-    }
-
-    /// The next answer among the received bytes; what answers nothing is dropped and counted.
-    fn next_answer(&mut self, awaited: &[Awaited<'_>]) -> Option<Found> {
-        loop {
-            match self.deframer.step(self.received.filled(), awaited) {
-                Step::Wait => return None,
-                Step::Skip { len } => {
-                    self.received.consume(len);
-                }
-                Step::Drop { len, reason } => {
-                    self.received.consume(len);
-                    self.stats.bytes_dropped += len as u64;
-                    self.stats.dropped.count(reason);
-                    self.dropped = Some(telling(self.dropped, reason));
-                }
-                Step::Answer { which, pdu, len } => {
-                    let at = self.received.consume(len);
-                    return Some(Found { which, at, pdu });
-                }
-            }
-        }
-    }
-
-    fn pdu(&self, found: &Found) -> &[u8] {
-        self.deframer.pdu(self.received.from(found.at), found.pdu.clone())
     }
 
     fn answered(&mut self, awaited: &Awaited<'_>, found: &Found) {
@@ -350,21 +245,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
             self.doubts.add(doubt);
             self.quiet_until = Instant::now() + self.config.pace.silence;
             self.life = Life::Idle;
-        } else if self.config.transaction_ids == crate::wire::TransactionIds::Ignore {
+        } else if !self.has_ids() {
             return self.end(LinkError::LateAnswerPossible).into();
         }
         TransactError::Timeout { dropped }
-    }
-
-    fn end(&mut self, error: LinkError) -> LinkError {
-        self.life = Life::Spent;
-        error
     }
 
     fn take_tid(&mut self) -> u16 {
         let tid = self.next_tid;
         self.next_tid = tid.wrapping_add(1);
         tid
+    }
+
+    fn has_ids(&self) -> bool {
+        self.config.framing == Framing::Mbap && self.config.transaction_ids == TransactionIds::Match
     }
 
     fn is_serial(&self) -> bool {
@@ -374,11 +268,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
     fn is_broadcast(&self, unit: u8) -> bool {
         unit == BROADCAST && self.is_serial()
     }
-}
-
-/// Of what was dropped while one answer was awaited, what tells most: the first that is neither noise nor late.
-fn telling(before: Option<Mismatch>, now: Mismatch) -> Mismatch {
-    before.filter(|before| !matches!(before, Mismatch::Noise | Mismatch::Late)).unwrap_or(now)
 }
 
 fn into_result(decoded: Result<Answer<'_>, Mismatch>) -> Result<Response<'_>, TransactError> {

@@ -15,6 +15,7 @@ pub mod crc;
 pub mod deframe;
 pub mod exception;
 pub mod file;
+pub mod function;
 pub mod identification;
 pub mod mbap;
 pub mod mismatch;

@@ -5,4 +5,4 @@ use driver_modbus::wire;
 #[path = "../checks.rs"]
 mod checks;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::check(checks::Target::Stream(wire::Framing::Ascii), input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::check("ascii", input));

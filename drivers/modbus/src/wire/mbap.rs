@@ -8,7 +8,7 @@
 //! begin exactly as an awaited answer must (transaction, protocol, length, unit, function) end the hunt for them.
 
 use super::deframe::{Awaited, Step, TransactionIds};
-use super::request::function::EXCEPTION_BIT;
+use super::function::EXCEPTION_BIT;
 use super::{InvalidRequest, Mismatch, PDU_MAX};
 
 /// Bytes of the header.

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::crc::crc16;
-use super::request::{function, payload_bytes};
+use super::function;
+use super::request::payload_bytes;
 use super::{Awaited, Deframer, FileSpan, IdentificationLevel, Mismatch, Request, Step, Table};
 
 /// A request that owns its values, so that it can be drawn at random.

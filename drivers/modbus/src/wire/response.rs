@@ -2,9 +2,10 @@
 
 use super::exception::Exception;
 use super::file::{self, FileRecords};
+use super::function;
 use super::identification::Identification;
 use super::mismatch::Mismatch;
-use super::request::{Request, Table, coil, function, payload_bytes, register_count};
+use super::request::{Request, Table, coil, payload_bytes, register_count};
 
 /// The answer to one request: it was done, or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

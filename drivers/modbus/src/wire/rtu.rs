@@ -5,7 +5,7 @@
 //! and what stands before the awaited answer is skipped until unit, function, length and CRC all agree.
 
 use super::deframe::{Awaited, Echoes, Step};
-use super::request::function::{self, EXCEPTION_BIT};
+use super::function::{self, EXCEPTION_BIT};
 use super::{InvalidRequest, Mismatch, PDU_MAX, identification};
 use crate::wire::crc::crc16;
 

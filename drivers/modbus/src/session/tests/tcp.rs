@@ -143,6 +143,35 @@ async fn with_ids_ignored_any_id_is_taken_and_a_timeout_ends_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_ids_ignored_a_doubled_answer_is_dropped_and_an_abandoned_call_ends_the_session() {
+    let config = SessionConfig { transaction_ids: TransactionIds::Ignore, ..SessionConfig::mbap() };
+    let (mut session, mut far) = talk(config);
+    let device = async {
+        far.expects(1, 1, holding(0, 1)).await;
+        far.answers(0, 1, holding(0, 1)).await;
+        far.answers(0, 1, holding(0, 1)).await;
+        far.expects(2, 1, holding(9, 1)).await;
+        far.answers(0, 1, holding(9, 1)).await;
+        far.expects(3, 1, holding(20, 1)).await;
+        far.answers(0, 1, holding(20, 1)).await;
+    };
+    let client = async {
+        assert_eq!(read(&mut session, 1, holding(0, 1)).await.expect("values"), mirror::registers(0, 1));
+        tokio::time::sleep(TIMEOUT).await;
+        assert_eq!(read(&mut session, 1, holding(9, 1)).await.expect("values"), mirror::registers(9, 1));
+        let abandoned = tokio::select! {
+            biased;
+            _ = read(&mut session, 1, holding(20, 1)) => false,
+            () = std::future::ready(()) => true,
+        };
+        assert!(abandoned);
+        let over = read(&mut session, 1, holding(30, 1)).await;
+        assert!(matches!(over, Err(TransactError::Link(LinkError::Spent))), "{over:?}");
+    };
+    tokio::join!(device, client);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_breaks_the_protocol_is_not_sent() {
     let (mut session, mut far) = talk(SessionConfig::mbap());
     let refused = read(&mut session, 1, holding(0, 126)).await;
