@@ -26,3 +26,5 @@ pub mod batch;
 pub mod encode;
 pub mod schema;
 pub mod store;
+
+pub mod forward;

@@ -189,7 +189,25 @@ pub enum Event {
     /// It does not want the message.
     Refused(Token, Refusal),
     /// The connection is over; it may be made again.
-    Lost(String),
+    Lost(Loss),
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// What was seen, and what the operator can do where there is something.
+    pub reason: String,
+    /// Who ended it.
+    pub by: EndedBy,
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The far side closed it: perhaps it could not bear what was sent.
+    FarSide,
+    /// It went silent, or the network broke.
+    Network,
 }
 
 /// Why the far side does not want a message.

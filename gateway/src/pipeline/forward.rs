@@ -1,0 +1,428 @@
+//! From the log to one destination: one task an uplink.
+//!
+//! ```text
+//! backlog --chapter--> supply --messages--> window --send--> publisher --> far side
+//!    ^                                        |                 |
+//!    +-------------- done ranges -------------+<--- tokens -----+
+//! ```
+//!
+//! The cursor moves only over what the far side has acknowledged, or what it refused for good and the [`quarantine`]
+//! keeps. While there is no connection nothing is read; after a reconnect everything that did not come back is sent
+//! again. What is held in memory is bounded by the window, one chapter of the log and one decoded block.
+
+pub mod backlog;
+pub mod counters;
+pub mod quarantine;
+mod supply;
+pub mod window;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use buffer::{Cursor, Seq};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::{error, info, warn};
+
+use self::backlog::{Backlog, Chapter, read_chapter};
+use self::counters::{Counters, count, state};
+use self::quarantine::Quarantine;
+use self::supply::{Step, Supply};
+use self::window::{Returned, Window};
+use super::link::{Backoff, Jitter, Link, LinkAction, LinkEvent};
+use super::store::StoreClosed;
+use crate::uplink::{BoxFuture, ConnectError, EndedBy, Event, Loss, Publisher, Refusal, Token, Way};
+
+/// Reconnects of an uplink: at most one a second on average, and soon after the far side is back.
+pub const RECONNECT: Backoff = Backoff {
+    shortest: Duration::from_millis(200),
+    first: Duration::from_secs(2),
+    longest: Duration::from_secs(20),
+    steady: Duration::from_secs(10),
+};
+
+/// What was acknowledged is told to the log at most this often; so much is sent twice after a kill.
+const COMMIT_EVERY: Duration = Duration::from_millis(100);
+
+/// A far side that has messages and acknowledges none of them for so long is left and called anew.
+pub const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long the end waits for acknowledgements that are on their way.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What it takes to forward to one destination.
+pub struct Setup {
+    /// The uplink's name.
+    pub name: Box<str>,
+    /// The format and the publisher.
+    pub way: Way,
+    /// Where messages go that the far side will not take.
+    pub quarantine: Quarantine,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+}
+
+/// Forwards until `stop` is sent or dropped, or the log is closed.
+pub async fn run(setup: Setup, log: impl Backlog, mut stop: oneshot::Receiver<()>) {
+    let cursor = match log.cursor().await {
+        Ok(Some(cursor)) => cursor,
+        Ok(None) => {
+            return error!(uplink = &*setup.name, "the log does not know this uplink; please report this as a bug");
+        }
+        Err(StoreClosed) => return,
+    };
+    let name = setup.name.clone();
+    let mut forward = match Forward::new(setup, log, cursor) {
+        Ok(forward) => forward,
+        Err(cause) => return error!(uplink = &*name, "cannot start: {cause}. Free memory and restart the gateway"),
+    };
+    let ended = forward.live(&mut stop).await;
+    forward.end(ended).await;
+}
+
+struct Forward<B> {
+    name: Box<str>,
+    log: B,
+    end: watch::Receiver<Seq>,
+    publisher: Box<dyn Publisher>,
+    supply: Supply,
+    window: Window,
+    quarantine: Quarantine,
+    counters: Arc<Counters>,
+    /// What the far side has, as far as it was told to the log.
+    delivered: Cursor,
+    /// A read under way, and from where the one after it goes on.
+    reading: Option<BoxFuture<'static, Result<Chapter, StoreClosed>>>,
+    next: Seq,
+    /// When to tell the log what is done.
+    commit_at: Option<Instant>,
+    /// When a message was last handed to an idle far side, or something came back.
+    heard_at: Instant,
+    told: Told,
+}
+
+/// What stands in the log already, so that it is written once per change.
+#[derive(Default)]
+struct Told {
+    connect_failure: Option<ConnectError>,
+    refusal: Option<String>,
+    not_kept: bool,
+}
+
+/// Why forwarding ended.
+enum Ended {
+    Stopped,
+    StoreClosed,
+}
+
+/// Why a connection's service ended.
+enum Over {
+    Lost(Loss),
+    Ended(Ended),
+}
+
+impl<B: Backlog> Forward<B> {
+    fn new(setup: Setup, log: B, cursor: Cursor) -> io::Result<Forward<B>> {
+        let Setup { name, way, quarantine, counters } = setup;
+        Ok(Forward {
+            name,
+            end: log.end(),
+            log,
+            publisher: way.publisher,
+            supply: Supply::new(way.format)?,
+            window: Window::default(),
+            quarantine,
+            counters,
+            next: cursor.low(),
+            delivered: cursor,
+            reading: None,
+            commit_at: None,
+            heard_at: Instant::now(),
+            told: Told::default(),
+        })
+    }
+
+    async fn live(&mut self, stop: &mut oneshot::Receiver<()>) -> Ended {
+        let mut jitter = Jitter::random();
+        let mut link = Link::Idle;
+        let mut event = LinkEvent::Start { after: Duration::ZERO };
+        loop {
+            let action;
+            (link, action) = link.step(event, Instant::now().into_std(), &RECONNECT, &mut jitter);
+            event = match (action, link.until()) {
+                (LinkAction::Connect, _) => tokio::select! {
+                    _ = &mut *stop => return Ended::Stopped,
+                    outcome = self.publisher.connect() => self.note_connect(outcome),
+                },
+                (LinkAction::Stay, Some(until)) => tokio::select! {
+                    _ = &mut *stop => return Ended::Stopped,
+                    () = sleep_until(Instant::from_std(until)) => LinkEvent::Tick,
+                },
+                (LinkAction::Stay, None) => match self.serve(stop).await {
+                    Over::Lost(loss) => self.note_loss(&loss).await,
+                    Over::Ended(ended) => return ended,
+                },
+            };
+        }
+    }
+
+    fn note_connect(&mut self, outcome: Result<(), ConnectError>) -> LinkEvent {
+        count(&self.counters.connects, 1);
+        match outcome {
+            Ok(()) => {
+                info!(uplink = &*self.name, endpoint = self.publisher.endpoint(), "connected");
+                self.counters.connected.store(true, Ordering::Relaxed);
+                self.told.connect_failure = None;
+                LinkEvent::Opened
+            }
+            Err(failure) => {
+                if self.told.connect_failure.as_ref() != Some(&failure) {
+                    warn!(uplink = &*self.name, "{failure} Readings are kept in the buffer meanwhile.");
+                    self.told.connect_failure = Some(failure);
+                }
+                LinkEvent::Lost
+            }
+        }
+    }
+
+    async fn note_loss(&mut self, loss: &Loss) -> LinkEvent {
+        self.counters.connected.store(false, Ordering::Relaxed);
+        count(&self.counters.losses, 1);
+        warn!(uplink = &*self.name, endpoint = self.publisher.endpoint(), "the connection is lost: {}", loss.reason);
+        if let Some(token) = self.window.lost(loss.by, Instant::now().into_std()) {
+            let reason = format!("each time that it was sent, the far side ended the connection: {}", loss.reason);
+            self.set_aside(token, &reason).await;
+        }
+        self.commit();
+        LinkEvent::Lost
+    }
+
+    /// Sends and takes in what comes back for as long as there is a connection.
+    async fn serve(&mut self, stop: &mut oneshot::Receiver<()>) -> Over {
+        let mut events = Vec::new();
+        self.heard_at = Instant::now();
+        loop {
+            self.fill();
+            if self.reading.is_none() && self.supply.is_empty() {
+                self.reading = Some(Box::pin(read_chapter(self.log.clone(), self.next)));
+            }
+            let until = self.wake_at();
+            // Every arm may be cancelled: the read goes on where it was, events are taken in as a whole or not at all.
+            tokio::select! {
+                biased;
+                _ = &mut *stop => return Over::Ended(Ended::Stopped),
+                chapter = chapter(&mut self.reading) => match chapter {
+                    Ok(chapter) => {
+                        self.next = chapter.next;
+                        self.supply.refill(chapter, &self.delivered);
+                    }
+                    Err(StoreClosed) => return Over::Ended(Ended::StoreClosed),
+                },
+                () = self.publisher.events(&mut events) => {}
+                () = sleep_until(until) => {}
+            }
+            if let Some(loss) = self.take_in(&mut events).await {
+                return Over::Lost(loss);
+            }
+            if let Some(loss) = self.overdue().await {
+                return Over::Lost(loss);
+            }
+            if self.commit_at.is_some_and(|at| at <= Instant::now()) {
+                self.commit();
+            }
+        }
+    }
+
+    /// Hands over as much as the window and the far side take.
+    fn fill(&mut self) {
+        self.window.wake(Instant::now().into_std());
+        while self.publisher.room() > 0 {
+            let was_idle = self.window.sent() == 0;
+            if let Some(message) = self.window.next_to_send() {
+                self.publisher.send(message);
+                count(&self.counters.sent, 1);
+                if was_idle {
+                    self.heard_at = Instant::now();
+                }
+            } else if !self.window.has_room() || !self.make_message() {
+                break;
+            }
+        }
+        state(&self.counters.in_flight, self.window.sent() as u64);
+    }
+
+    /// Moves the next message from the supply into the window; `false` when there is none.
+    fn make_message(&mut self) -> bool {
+        loop {
+            match self.supply.step() {
+                Step::Begin(seqs) => {
+                    self.window.begin(seqs);
+                    if let Some(message) = self.supply.open() {
+                        self.window.add(message);
+                        self.window.end();
+                        return true;
+                    }
+                }
+                Step::Message(message) => {
+                    self.window.add(message);
+                    return true;
+                }
+                Step::End => {
+                    self.window.end();
+                    self.commit_soon();
+                }
+                Step::Empty => return false,
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let waiting = self.window.wake_at().map(Instant::from_std);
+        let overdue = self.heard_at + ACKNOWLEDGED_WITHIN;
+        [waiting, self.commit_at].into_iter().flatten().fold(overdue, Instant::min)
+    }
+
+    async fn take_in(&mut self, events: &mut Vec<Event>) -> Option<Loss> {
+        for event in events.drain(..) {
+            self.heard_at = Instant::now();
+            self.commit_soon();
+            match event {
+                Event::Acknowledged(token) => {
+                    let returned = self.window.acknowledged(token);
+                    self.note_returned(&returned);
+                }
+                Event::Refused(token, refusal) => self.refused(token, refusal).await,
+                Event::Lost(loss) => return Some(loss),
+            }
+        }
+        None
+    }
+
+    fn note_returned(&mut self, returned: &Returned) {
+        match returned {
+            Returned::Delivered(_) => count(&self.counters.acknowledged, 1),
+            Returned::Unknown => count(&self.counters.unknown, 1),
+            Returned::Again | Returned::Poison(_) => count(&self.counters.refused, 1),
+        }
+    }
+
+    async fn refused(&mut self, token: Token, refusal: Refusal) {
+        let returned = self.window.refused(token, refusal.lasting, Instant::now().into_std());
+        self.note_returned(&returned);
+        if self.told.refusal.as_ref() != Some(&refusal.reason) {
+            warn!(uplink = &*self.name, "the far side refuses a message: {}. It is offered again.", refusal.reason);
+            self.told.refusal = Some(refusal.reason.clone());
+        }
+        if let Returned::Poison(token) = returned {
+            self.set_aside(token, &refusal.reason).await;
+        }
+    }
+
+    /// Puts a message into quarantine, so that the rest flows. What cannot be kept there is offered again.
+    async fn set_aside(&mut self, token: Token, reason: &str) {
+        let Some(message) = self.window.message(token).cloned() else { return };
+        let (quarantine, owned) = (self.quarantine.clone(), reason.to_owned());
+        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&message, &owned)).await;
+        let failure = match kept {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure.to_string()),
+            Err(panic) => Some(panic.to_string()),
+        };
+        match failure {
+            None => {
+                self.window.give_up(token);
+                self.told.not_kept = false;
+                self.commit_soon();
+                count(&self.counters.set_aside, 1);
+                error!(
+                    uplink = &*self.name,
+                    seq = token.seq,
+                    "a message is in quarantine and will not be sent: {reason}"
+                );
+            }
+            Some(failure) if !self.told.not_kept => {
+                self.told.not_kept = true;
+                error!(uplink = &*self.name, "{failure}");
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Leaves a far side that takes messages and acknowledges none.
+    async fn overdue(&mut self) -> Option<Loss> {
+        if self.window.sent() == 0 {
+            self.heard_at = Instant::now();
+            return None;
+        }
+        if self.heard_at.elapsed() < ACKNOWLEDGED_WITHIN {
+            return None;
+        }
+        self.publisher.close().await;
+        let (sent, seconds) = (self.window.sent(), ACKNOWLEDGED_WITHIN.as_secs());
+        let reason = format!(
+            "{sent} messages were sent and none was acknowledged for {seconds} s. They are sent again; look into the \
+             far side's log"
+        );
+        Some(Loss { reason, by: EndedBy::Network })
+    }
+
+    fn commit_soon(&mut self) {
+        if self.commit_at.is_none() {
+            self.commit_at = Some(Instant::now() + COMMIT_EVERY);
+        }
+    }
+
+    /// Tells the log what is done, and counts.
+    fn commit(&mut self) {
+        self.commit_at = None;
+        let done = self.window.take_done();
+        let end = *self.end.borrow();
+        let pending = self.delivered.pending(end);
+        for range in &done {
+            self.delivered.acknowledge(*range);
+        }
+        if !done.is_empty() {
+            count(&self.counters.delivered_records, pending.saturating_sub(self.delivered.pending(end)));
+            self.log.acknowledge(done);
+        }
+        state(&self.counters.lag_records, self.delivered.pending(end));
+        let traffic = self.publisher.traffic();
+        state(&self.counters.sent_bytes, traffic.sent_bytes);
+        state(&self.counters.received_bytes, traffic.received_bytes);
+    }
+
+    /// Waits a little for what is on its way, and takes leave.
+    async fn end(mut self, ended: Ended) {
+        let deadline = Instant::now() + CLOSE_WITHIN;
+        let connected = self.counters.connected.load(Ordering::Relaxed);
+        let mut events = Vec::new();
+        while connected && self.window.sent() > 0 {
+            let answer = timeout_at(deadline, self.publisher.events(&mut events)).await;
+            if answer.is_err() || self.take_in(&mut events).await.is_some() {
+                break;
+            }
+        }
+        self.commit();
+        self.publisher.close().await;
+        self.counters.connected.store(false, Ordering::Relaxed);
+        match ended {
+            Ended::Stopped => info!(uplink = &*self.name, waiting = self.window.len(), "stopped"),
+            Ended::StoreClosed => info!(uplink = &*self.name, "stopped, because the log is closed"),
+        }
+    }
+}
+
+/// What is being read; waits for ever while nothing is.
+async fn chapter(
+    reading: &mut Option<BoxFuture<'static, Result<Chapter, StoreClosed>>>,
+) -> Result<Chapter, StoreClosed> {
+    let Some(future) = reading else { return std::future::pending().await };
+    let chapter = future.as_mut().await;
+    *reading = None;
+    chapter
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! What an uplink has done, for metrics and status.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// One uplink's figures, since the start. They may be read at any time.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Messages that were handed over, those that were sent again included.
+    pub sent: AtomicU64,
+    /// Messages that the far side acknowledged.
+    pub acknowledged: AtomicU64,
+    /// Readings and gaps in acknowledged items.
+    pub delivered_records: AtomicU64,
+    /// Refusals by the far side.
+    pub refused: AtomicU64,
+    /// Messages that were put into quarantine.
+    pub set_aside: AtomicU64,
+    /// Acknowledgements and refusals that nobody waited for.
+    pub unknown: AtomicU64,
+    /// Tries to connect.
+    pub connects: AtomicU64,
+    /// Connections that ended without being asked to.
+    pub losses: AtomicU64,
+    /// Bytes to the far side.
+    pub sent_bytes: AtomicU64,
+    /// Bytes from the far side.
+    pub received_bytes: AtomicU64,
+    /// Messages on their way.
+    pub in_flight: AtomicU64,
+    /// Records in the log that the far side does not have yet.
+    pub lag_records: AtomicU64,
+    /// Whether there is a connection.
+    pub connected: AtomicBool,
+}
+
+/// Counts `more` on.
+pub(super) fn count(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// States a figure that goes up and down.
+pub(super) fn state(gauge: &AtomicU64, value: u64) {
+    gauge.store(value, Ordering::Relaxed);
+}

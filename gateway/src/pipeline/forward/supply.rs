@@ -1,0 +1,117 @@
+//! From what was read to messages: one block is decoded at a time, and one message made at a time.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use buffer::{Block, Class, Cursor, Gap, GapReason, Item, SeqRange};
+use tracing::{error, warn};
+
+use super::backlog::Chapter;
+use crate::pipeline::encode::Decoder;
+use crate::pipeline::schema::Schema;
+use crate::uplink::Message;
+use crate::uplink::format::{Format, Missing, Records};
+
+/// The word for the loss of a block that this version cannot decode.
+const UNDECODABLE: &str = "undecodable";
+
+/// What was read and is not yet messages.
+pub(super) struct Supply {
+    format: Box<dyn Format>,
+    decoder: Decoder,
+    items: VecDeque<(Item, Option<Arc<Schema>>)>,
+    block_begun: bool,
+}
+
+/// The next step towards the far side.
+pub(super) enum Step {
+    /// An item begins.
+    Begin(SeqRange),
+    /// A message of the item that was begun last.
+    Message(Message),
+    /// The item that was begun last has no more messages.
+    End,
+    /// There is nothing left.
+    Empty,
+}
+
+impl Supply {
+    /// Fails only where zstd cannot have its memory.
+    pub(super) fn new(format: Box<dyn Format>) -> io::Result<Supply> {
+        Ok(Supply { format, decoder: Decoder::new()?, items: VecDeque::new(), block_begun: false })
+    }
+
+    /// Takes in what was read, without what the far side has already.
+    pub(super) fn refill(&mut self, chapter: Chapter, delivered: &Cursor) {
+        self.items.extend(chapter.items.into_iter().filter(|(item, _)| !delivered.covers(item.seqs())));
+    }
+
+    /// Whether more is to be read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty() && !self.block_begun
+    }
+
+    /// The messages of an item are asked for one by one: `Begin`, its messages, `End`.
+    pub(super) fn step(&mut self) -> Step {
+        if self.block_begun {
+            return match self.format.next() {
+                Some(message) => Step::Message(message),
+                None => {
+                    self.block_begun = false;
+                    Step::End
+                }
+            };
+        }
+        match self.items.front() {
+            Some((item, _)) => Step::Begin(item.seqs()),
+            None => Step::Empty,
+        }
+    }
+
+    /// Opens the item that [`Step::Begin`] named. A gap is one message; a block's come from [`Supply::step`].
+    pub(super) fn open(&mut self) -> Option<Message> {
+        let (item, schema) = self.items.pop_front()?;
+        match item {
+            Item::Gap(gap) => {
+                warn!(readings = gap.count, reason = gap.reason.name(), "readings will never come: {}", gap.seqs);
+                Some(self.format.gap(&Missing { reason: gap.reason.name(), gap, epoch: 0 }))
+            }
+            Item::Block(block) => self.open_block(&block, schema),
+        }
+    }
+
+    fn open_block(&mut self, block: &Block, schema: Option<Arc<Schema>>) -> Option<Message> {
+        let mut readings = Vec::with_capacity(block.meta.count as usize);
+        let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut readings);
+        let expected = readings.len() as u64 == block.seqs.count();
+        match decoded {
+            Ok(()) if expected => {
+                if schema.is_none() {
+                    error!(schema = block.meta.schema, "the names of the tags in {} are lost", block.seqs);
+                }
+                self.format.begin(Records { epoch: block.epoch, first: block.seqs.first, readings, schema });
+                self.block_begun = true;
+                None
+            }
+            outcome => {
+                let cause = outcome
+                    .err()
+                    .map_or("its count is not that of its envelope".to_string(), |cause| cause.to_string());
+                error!(readings = block.seqs.count(), "a stored block is skipped and reported as lost: {cause}");
+                Some(self.format.gap(&undecodable(block)))
+            }
+        }
+    }
+}
+
+fn undecodable(block: &Block) -> Missing {
+    let gap = Gap {
+        class: Class::Normal,
+        seqs: block.seqs,
+        count: block.seqs.count(),
+        time_ns: Some((block.meta.t_min_ns, block.meta.t_max_ns)),
+        reason: GapReason::Damaged,
+    };
+    Missing { gap, reason: UNDECODABLE, epoch: block.epoch }
+}
