@@ -4,6 +4,7 @@
 //! breaks what passes, [`broker`] takes MQTT. Everything runs on a current-thread runtime, listens where it is told to,
 //! and stops when it is dropped.
 
+pub mod broker;
 pub mod faults;
 pub mod modbus;
 pub mod signal;
