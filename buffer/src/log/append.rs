@@ -43,7 +43,7 @@ impl Active {
                 Ok(file) => {
                     let extent = Extent::starting_at(header.number);
                     let file_bytes = extent.data_end;
-                    let segment = Segment { path, attempt, salt: header.salt, extent, file_bytes };
+                    let segment = Segment { path, attempt, salt: header.salt, extent, file_bytes, is_own: true };
                     return Ok(Self::resume(segment, Index::default(), file));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS_MAX => attempt += 1,

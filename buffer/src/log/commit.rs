@@ -7,15 +7,19 @@ use std::sync::{Arc, Weak};
 
 use super::Log;
 use super::append::Active;
+use super::frame::Envelope;
+use super::record::Record;
 use super::segment::Header;
-use super::tail::TailBlock;
-use crate::block::Seq;
+use crate::block::{Block, Item, Seq};
 use crate::disk::DiskFile;
 use crate::error::{Error, Result};
 use crate::sync::{SyncJob, Synced};
 
 /// Most bytes of blocks that may be unsynced: they are kept in memory, in case they must be written again.
 pub(super) const UNSYNCED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Blocks that must be written again are read in pieces of about this size.
+const COPY_BYTES: usize = 128 * 1024;
 
 /// What waits to be made durable.
 pub(super) struct Commit {
@@ -32,7 +36,7 @@ pub(super) struct Commit {
     /// The low watermarks that are durable.
     lows: BTreeMap<String, Seq>,
     /// The blocks from `synced_seq` on must be written again to a new file before anything else is.
-    rewrite: bool,
+    pub(super) rewrite: bool,
 }
 
 /// What holds once the sync that is under way succeeds.
@@ -106,6 +110,20 @@ impl Log {
         }
     }
 
+    /// Makes the ledger alone durable: where a new uplink starts must hold before it is told of any loss.
+    pub(super) fn sync_ledger(&mut self) -> Result<()> {
+        self.ledger.catch_up(&self.book)?;
+        let Some((path, file)) = self.ledger.begin_sync() else { return Ok(()) };
+        let synced = file.sync().map_err(|error| Error::environment("sync", &path, error));
+        let named = || self.disk.sync_dir(&self.dir).map_err(|error| Error::environment("sync", &self.dir, error));
+        let done = synced.and_then(|()| named());
+        match done {
+            Ok(()) => self.ledger.synced(self.ledger.generation()),
+            Err(_) => self.ledger.distrust(),
+        }
+        done
+    }
+
     fn job(&mut self, files: Vec<(PathBuf, Arc<dyn DiskFile>)>, names: bool) -> SyncJob {
         let ticket = Arc::new(());
         self.commit.in_flight = Some(InFlight {
@@ -139,6 +157,9 @@ impl Log {
         self.commit.synced_seq = done.seq;
         self.commit.lows = done.lows;
         self.ledger.synced(done.generation);
+        if self.book.doubt.take().is_some() {
+            self.note(&Record::Doubt { from: 0 });
+        }
         self.tail.release(self.commit.synced_seq, self.book.floor());
         Ok(())
     }
@@ -146,6 +167,8 @@ impl Log {
     /// Nothing that was open is trusted any more: after a failed fsync the kernel forgets that its pages are unwritten.
     fn sync_failed(&mut self) {
         self.totals.sync_failures_total += 1;
+        self.book.doubt = Some(self.commit.synced_seq);
+        self.note(&Record::Doubt { from: self.commit.synced_seq });
         self.commit.files.clear();
         self.commit.names = true;
         self.ledger.distrust();
@@ -165,30 +188,42 @@ impl Log {
         if !self.commit.rewrite {
             return Ok(());
         }
-        let blocks: Vec<_> = self
-            .tail
-            .from(self.commit.synced_seq)
-            .map(|TailBlock { envelope, frame }| (*envelope, frame.clone()))
-            .collect();
-        if let Some((first, _)) = blocks.first() {
-            let mut active = self.create_segment(first.seq)?;
-            for (envelope, frame) in &blocks {
-                if let Err(error) = active.write(*envelope, frame) {
-                    return Err(self.discard_segment(&active, error));
-                }
-                self.totals.written_bytes_total += frame.len() as u64;
+        let first = self.commit.synced_seq;
+        if first < self.book.next_seq {
+            let mut active = self.create_segment(first)?;
+            if let Err(error) = self.copy_from(first, &mut active) {
+                return Err(self.discard_segment(&active, error));
             }
             self.active = Some(active);
-            self.remove_superseded(first.seq);
+            self.remove_superseded(first);
         }
         self.commit.rewrite = false;
         Ok(())
     }
 
-    /// Removes the suspect segments of which every block was written again, so that repeated failures do not fill the disk.
+    /// Copies the blocks from `pos` on: those of this process from memory, those of the one before, if it was killed
+    /// shortly before a sync, from its files, where they are in the page cache.
+    fn copy_from(&mut self, mut pos: Seq, active: &mut Active) -> Result<()> {
+        let mut items = Vec::new();
+        while pos < self.book.next_seq {
+            pos = self.read_items(pos, COPY_BYTES, &mut items)?;
+            for item in items.drain(..) {
+                let Item::Block(Block { seqs, epoch, class, meta, payload }) = item else { continue };
+                let envelope = Envelope { class: class.code(), meta, seq: seqs.first, epoch };
+                let frame = [&envelope.encode(&payload, self.slot.salt)[..], &payload].concat();
+                let written = active.write(envelope, &frame);
+                written.map_err(|error| Error::environment("write", &active.segment.path, error))?;
+                self.totals.written_bytes_total += frame.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the suspect segments of which every block was written again, so that repeated failures do not fill the
+    /// disk. Those of an earlier process stay: what they hold may be durable, and the copy is not yet.
     fn remove_superseded(&mut self, from: Seq) {
-        let keys: Vec<_> =
-            self.segments.iter().filter(|segment| segment.extent.first >= from).map(|s| s.key()).collect();
+        let superseded = self.segments.iter().filter(|segment| segment.is_own && segment.extent.first >= from);
+        let keys: Vec<_> = superseded.map(|segment| segment.key()).collect();
         for key in keys {
             let path = super::segment::path(&self.class_dir, key.0, key.1);
             match self.disk.remove(&path) {
@@ -211,14 +246,19 @@ impl Log {
         self.commit.names = true;
         match active.write_head(&header) {
             Ok(()) => Ok(active),
-            Err(error) => Err(self.discard_segment(&active, error)),
+            Err(error) => {
+                let error = Error::environment("write", &active.segment.path, error);
+                Err(self.discard_segment(&active, error))
+            }
         }
     }
 
-    /// Removes a segment that could not be begun; the error to be returned.
-    fn discard_segment(&mut self, active: &Active, error: io::Error) -> Error {
-        // If it cannot be removed either, its name stays taken, and what it holds is a copy.
-        let doing = if self.disk.remove(&active.segment.path).is_ok() { "write" } else { "write or remove" };
-        Error::environment(doing, &active.segment.path, error)
+    /// Removes a segment that could not be begun; hands the error on.
+    fn discard_segment(&mut self, active: &Active, error: Error) -> Error {
+        // If it cannot be removed either, its name stays taken, and what it holds are copies.
+        match self.disk.remove(&active.segment.path) {
+            Ok(()) => error,
+            Err(source) => Error::environment("write or remove", &active.segment.path, source),
+        }
     }
 }

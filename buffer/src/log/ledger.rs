@@ -28,11 +28,13 @@ pub(super) struct Book {
     pub(super) next_seq: Seq,
     pub(super) cursors: BTreeMap<String, Cursor>,
     pub(super) gaps: Gaps,
+    /// A sync failed: the blocks from here on must be written again.
+    pub(super) doubt: Option<Seq>,
 }
 
 impl Book {
     pub(super) fn new() -> Self {
-        Self { next_seq: 1, cursors: BTreeMap::new(), gaps: Gaps::default() }
+        Self { next_seq: 1, cursors: BTreeMap::new(), gaps: Gaps::default(), doubt: None }
     }
 
     /// The lowest watermark of all uplinks: everything below is acknowledged by each; 0 without uplinks.
@@ -46,6 +48,7 @@ impl Book {
             Record::Cursor { uplink, cursor } => drop(self.cursors.insert(uplink, cursor)),
             Record::Gap(gap) => drop(self.gaps.add(&gap)),
             Record::Forget { uplink } => drop(self.cursors.remove(&uplink)),
+            Record::Doubt { from } => self.doubt = (from > 0).then_some(from),
         }
     }
 
@@ -55,7 +58,8 @@ impl Book {
             .iter()
             .map(|(uplink, cursor)| Record::Cursor { uplink: uplink.clone(), cursor: cursor.clone() });
         let gaps = self.gaps.iter().cloned().map(Record::Gap);
-        [Record::Counters { next_seq: self.next_seq }].into_iter().chain(cursors).chain(gaps)
+        let doubt = Record::Doubt { from: self.doubt.unwrap_or(0) };
+        [Record::Counters { next_seq: self.next_seq }, doubt].into_iter().chain(cursors).chain(gaps)
     }
 }
 

@@ -9,6 +9,7 @@ const KIND_COUNTERS: u8 = 1;
 const KIND_CURSOR: u8 = 2;
 const KIND_GAP: u8 = 3;
 const KIND_FORGET: u8 = 4;
+const KIND_DOUBT: u8 = 5;
 
 /// Longest name of an uplink, bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
@@ -24,6 +25,8 @@ pub(super) enum Record {
     Gap(Gap),
     /// An uplink that is no longer there.
     Forget { uplink: String },
+    /// A sync failed: the blocks from here on must be written again, also by the next process. 0 ends the doubt.
+    Doubt { from: Seq },
 }
 
 impl Record {
@@ -62,6 +65,7 @@ impl Record {
                 (KIND_GAP, to)
             }
             Self::Forget { uplink } => (KIND_FORGET, uplink.as_bytes().to_vec()),
+            Self::Doubt { from } => (KIND_DOUBT, from.to_le_bytes().to_vec()),
         }
     }
 
@@ -72,6 +76,7 @@ impl Record {
             KIND_CURSOR => decode_cursor(bytes),
             KIND_GAP => decode_gap(bytes).map(Self::Gap),
             KIND_FORGET => Some(Self::Forget { uplink: name(bytes)? }),
+            KIND_DOUBT => Some(Self::Doubt { from: u64::from_le_bytes(*bytes.first_chunk()?) }),
             _ => None,
         }
     }
@@ -148,11 +153,12 @@ mod tests {
         check(&Record::Gap(gap.clone()));
         check(&Record::Gap(Gap { time_ns: None, ..gap }));
         check(&Record::Forget { uplink: "mqtt".into() });
+        check(&Record::Doubt { from: 77 });
     }
 
     proptest! {
         #[test]
-        fn garbage_never_panics_and_never_makes_an_empty_range(kind in 0u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn garbage_never_panics_and_never_makes_an_empty_range(kind in 0u8..7, bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             if let Some(Record::Gap(gap)) = Record::decode(kind, &bytes) {
                 prop_assert!(gap.seqs.first <= gap.seqs.last);
             }

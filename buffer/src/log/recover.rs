@@ -75,11 +75,16 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
         recovery,
     };
     log.take_over(found)?;
-    log.change_uplinks(&names)?;
+    let changes = log.change_uplinks(&names)?;
     log.find_missing();
-    log.commit.synced_seq = log.book.next_seq;
-    if let Err(error) = log.ledger.catch_up(&log.book) {
+    let noted = if changes.is_empty() { log.ledger.catch_up(&log.book) } else { log.sync_ledger() };
+    if let Err(error) = noted {
         log.recovery.remarks.push(format!("{error}; acknowledgements are only kept in memory until it succeeds"));
+    }
+    if let Some(from) = log.book.doubt {
+        // The process before could not write again what a failed sync left in doubt; the first append or sync does.
+        log.commit.rewrite = true;
+        log.commit.synced_seq = log.commit.synced_seq.min(from).max(log.first_seq());
     }
     log.recovery.took = started.elapsed();
     Ok(log)
@@ -107,7 +112,7 @@ fn find_segments(disk: &dyn Disk, dir: &Path, recovery: &mut Recovery) -> Result
         let mut head = [0; HEADER_BYTES];
         let got = file.read_at(0, &mut head).map_err(|error| Error::environment("read", &path, error))?;
         let file_bytes = file.len().map_err(|error| Error::environment("read", &path, error))?;
-        let segment = Segment { path, attempt, salt: 0, extent: Extent::starting_at(first), file_bytes };
+        let segment = Segment { path, attempt, salt: 0, extent: Extent::starting_at(first), file_bytes, is_own: false };
         found.push(Found { segment, header: Header::decode(&head[..got]), scan: None });
     }
     found.sort_by_key(|found| found.segment.key());
@@ -200,7 +205,7 @@ impl Log {
         self.recovery.cut_tail_bytes = scan.tail_bytes;
         let goes_on = segment.extent.last + 1 == self.book.next_seq && segment.salt == self.slot.salt;
         let room = segment.extent.data_end + ROOM_BYTES_MIN <= self.limits.segment_bytes_max;
-        if torn.is_some() || scan.damaged_bytes > 0 || !goes_on || !room {
+        if torn.is_some() || scan.damaged_bytes > 0 || !goes_on || !room || self.book.doubt.is_some() {
             self.segments.insert(segment);
             return Ok(());
         }
@@ -225,11 +230,14 @@ impl Log {
     /// The newest segments may be in the page cache only: the first sync takes them along.
     fn doubt_newest(&mut self) -> Result<()> {
         let mut bytes = 0;
+        let active = self.active.as_ref().map(|active| active.segment.extent.first);
+        self.commit.synced_seq = active.unwrap_or(self.book.next_seq);
         for segment in self.segments.iter().rev() {
             if bytes > UNSYNCED_BYTES_MAX {
                 break;
             }
             bytes += segment.file_bytes;
+            self.commit.synced_seq = self.commit.synced_seq.min(segment.extent.first);
             let opened = self.disk.open(&segment.path);
             let file = opened.map_err(|error| Error::environment("open", &segment.path, error))?;
             self.commit.files.push((segment.path.clone(), file));

@@ -23,6 +23,8 @@ pub(super) struct Segment {
     pub(super) salt: u32,
     pub(super) extent: Extent,
     pub(super) file_bytes: u64,
+    /// Begun by this process, not found when it started.
+    pub(super) is_own: bool,
 }
 
 impl Segment {

@@ -88,6 +88,7 @@ impl Log {
             gaps = self.lose(&Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns, reason });
         }
         self.remove_segment(segment)?;
+        self.catch_up();
         Ok(gaps)
     }
 

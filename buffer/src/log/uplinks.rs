@@ -75,6 +75,13 @@ impl Log {
             self.ledger.distrust();
         }
     }
+
+    /// Tries whether the ledger can be written again, now that there is space; if not, it tells so at the next sync.
+    pub(super) fn catch_up(&mut self) {
+        if self.ledger.catch_up(&self.book).is_err() {
+            self.ledger.distrust();
+        }
+    }
 }
 
 /// Refuses names that a record cannot hold.
