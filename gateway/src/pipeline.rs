@@ -9,7 +9,9 @@ pub mod gateway;
 pub mod tags;
 
 pub mod acquire;
+mod crew;
 pub mod health;
+mod panic;
 
 pub mod schedule;
 
@@ -27,4 +29,5 @@ pub mod encode;
 pub mod schema;
 pub mod store;
 
+pub mod deliver;
 pub mod forward;

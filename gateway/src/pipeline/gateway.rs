@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -17,7 +17,10 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::acquire::Acquisition;
-use super::health::{Health, StoreWatch, Stuck};
+use super::deliver::{Delivery, UplinkSetup, way};
+use super::forward::backlog::Stored;
+use super::forward::quarantine::Quarantine;
+use super::health::{Health, Stuck, ThreadWatch};
 use super::learned::LearnedFolder;
 use super::poll::{LineSetup, Shared, Write};
 use super::process::Process;
@@ -26,6 +29,7 @@ use super::store::{StoreHandle, StoreThread, SyncPolicy};
 use super::tags::Tags;
 use crate::clock::{ClockEvent, WallClock};
 use crate::config::UplinkConfig;
+use crate::uplink::UplinkError;
 
 /// What a gateway is made of.
 pub struct Setup {
@@ -65,6 +69,14 @@ pub enum StartError {
         /// What the system said.
         cause: io::Error,
     },
+    /// An uplink cannot be opened.
+    #[error("the uplink {uplink} is configured wrongly: {cause}")]
+    Uplink {
+        /// Its name.
+        uplink: Box<str>,
+        /// What is wrong, and what to write instead.
+        cause: UplinkError,
+    },
     /// The system gives no thread.
     #[error("cannot start a thread: {0}; the limits of the service or the memory are too small")]
     Thread(io::Error),
@@ -92,7 +104,8 @@ pub struct Gateway {
     acquisition: Acquisition,
     store: StoreThread,
     log: StoreHandle,
-    store_watch: StoreWatch,
+    delivery: Delivery,
+    watches: [ThreadWatch; 3],
 }
 
 /// What a gateway says of itself in one line.
@@ -108,12 +121,18 @@ pub struct Status {
     pub lost: u64,
     /// Whether the log takes readings.
     pub storing: bool,
+    /// Uplinks that have a connection.
+    pub uplinks_connected: usize,
+    /// All uplinks.
+    pub uplinks: usize,
+    /// Readings in the log that the uplink furthest behind does not have yet.
+    pub waiting: u64,
 }
 
 impl Gateway {
-    /// Opens the log and begins to poll.
+    /// Opens the log, begins to poll and to forward.
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup { tags, lines, buffer, .. } = setup;
+        let Setup { gateway, tags, lines, buffer, uplinks } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let log = Log::open(&buffer.path, &buffer.options)?;
         let names = buffer.path.join("schemas");
@@ -121,6 +140,7 @@ impl Gateway {
             .map_err(|cause| StartError::Names { path: names.clone(), cause })?;
         let (store, intake, log) =
             StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
+        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &log);
         let health = Arc::new(Health::new(lines.len(), begun));
         let shared = Shared {
             clock: clock.clone(),
@@ -129,14 +149,19 @@ impl Gateway {
             health: health.clone(),
             learned: LearnedFolder::within(&buffer.path),
         };
-        let acquisition = match Acquisition::start(lines, shared) {
-            Ok(acquisition) => acquisition,
+        let started = uplinks.and_then(|uplinks| {
+            let delivery = Delivery::start(uplinks).map_err(StartError::Thread)?;
+            Ok((Acquisition::start(lines, shared).map_err(StartError::Thread)?, delivery))
+        });
+        let (acquisition, delivery) = match started {
+            Ok(started) => started,
             Err(cause) => {
                 stop_store(store);
-                return Err(StartError::Thread(cause));
+                return Err(cause);
             }
         };
-        Ok(Gateway { clock, tags, health, acquisition, store, log, store_watch: StoreWatch::new(begun) })
+        let watches = ["store", "acquisition", "uplinks"].map(|name| ThreadWatch::new(name, begun));
+        Ok(Gateway { clock, tags, health, acquisition, store, log, delivery, watches })
     }
 
     /// The way to the log, for whoever forwards what is in it.
@@ -146,13 +171,16 @@ impl Gateway {
 
     /// What it says of itself.
     pub fn status(&self) -> Status {
-        let progress = self.log.progress();
+        let (progress, uplinks) = (self.log.progress(), self.delivery.counters());
         Status {
             connected: self.health.connected(),
             lines: self.health.lines.len(),
             stored: progress.accepted.load(Ordering::Relaxed),
             lost: progress.lost.load(Ordering::Relaxed),
             storing: !progress.failing.load(Ordering::Relaxed),
+            uplinks_connected: uplinks.iter().filter(|uplink| uplink.connected.load(Ordering::Relaxed)).count(),
+            uplinks: uplinks.len(),
+            waiting: uplinks.iter().map(|uplink| uplink.lag_records.load(Ordering::Relaxed)).max().unwrap_or(0),
         }
     }
 
@@ -169,8 +197,10 @@ impl Gateway {
             Some(ClockEvent::Unlocked) => warn!("the clock is not synchronized: readings are marked so"),
             Some(ClockEvent::Stepped { by_ns }) => warn!(by_ns, "the clock was set; polls go on in their intervals"),
         }
-        let rounds = self.log.progress().rounds.load(Ordering::Relaxed);
-        self.health.stuck(&mut self.store_watch, rounds, now)
+        let store_rounds = self.log.progress().rounds.load(Ordering::Relaxed);
+        let rounds = [store_rounds, self.acquisition.rounds(), self.delivery.rounds()];
+        let threads = self.watches.iter_mut().zip(rounds).filter_map(|(watch, rounds)| watch.stuck(rounds, now));
+        threads.fold(None, |first, stuck| first.or(Some(stuck))).or_else(|| self.health.stuck(now))
     }
 
     /// Hands a write over to the tag's line, where it overtakes the polls. The receiver gets the outcome; it is closed
@@ -184,13 +214,34 @@ impl Gateway {
         Ok(outcome)
     }
 
-    /// Ends the polls, then writes what waits, and makes it durable.
+    /// Ends the polls, gives the uplinks a moment for what is on its way, writes what waits, and makes it durable.
     pub fn stop(self) {
         if !self.acquisition.stop() {
             error!("the acquisition thread had panicked; please report this");
         }
+        if !self.delivery.stop() {
+            error!("the uplink thread had panicked; please report this");
+        }
         stop_store(self.store);
     }
+}
+
+fn uplink_setups(
+    gateway: &str,
+    uplinks: Vec<UplinkConfig>,
+    buffer: &Path,
+    log: &StoreHandle,
+) -> Result<Vec<UplinkSetup>, StartError> {
+    let identity = log.identity().gateway_text();
+    let setups = uplinks.into_iter().map(|uplink| {
+        let spec = uplink.spec(gateway, &identity);
+        if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
+            return Err(StartError::Uplink { uplink: uplink.name, cause });
+        }
+        let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
+        Ok(UplinkSetup { spec, log, quarantine: Quarantine::beside(buffer, &uplink.name), counters: Arc::default() })
+    });
+    setups.collect()
 }
 
 fn stop_store(store: StoreThread) {
@@ -212,6 +263,10 @@ impl fmt::Display for Setup {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} lines connected, {} readings stored", self.connected, self.lines, self.stored)?;
+        write!(f, ", {} of {} uplinks connected", self.uplinks_connected, self.uplinks)?;
+        if self.waiting > 0 {
+            write!(f, ", {} readings wait for them", self.waiting)?;
+        }
         if self.lost > 0 {
             write!(f, ", {} lost", self.lost)?;
         }

@@ -13,8 +13,8 @@ const LINE_LATE_MAX: Duration = Duration::from_secs(60);
 /// How long a poll, a touch, a write or a connect may take; drivers bound their own waits far below it.
 pub const ACT_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// How long the store thread may take for a round: a disk that is slow is not a thread that stands still.
-const STORE_ROUND_MAX: Duration = Duration::from_secs(60);
+/// How long a thread may take for a round: a disk that is slow is not a thread that stands still.
+const ROUND_MAX: Duration = Duration::from_secs(60);
 
 /// The figures of all lines, and the clock that their promises are kept by.
 #[derive(Debug)]
@@ -57,15 +57,15 @@ impl LineHealth {
 pub enum Stuck {
     /// The task of the line with this index.
     Line(usize),
-    /// The store thread.
-    Store,
+    /// The thread of this name.
+    Thread(&'static str),
 }
 
 impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stuck::Line(index) => write!(f, "the task of line {index} has not come back"),
-            Stuck::Store => f.write_str("the store thread does not come round"),
+            Stuck::Thread(name) => write!(f, "the thread `{name}` does not come round"),
         }
     }
 }
@@ -95,11 +95,8 @@ impl Health {
         self.lines.iter().filter(|line| line.connected.load(Ordering::Relaxed)).count()
     }
 
-    /// What does not move, if anything: to be asked with the store's rounds every few seconds.
-    pub fn stuck(&self, store: &mut StoreWatch, store_rounds: u64, now: Instant) -> Option<Stuck> {
-        if store.is_stuck(store_rounds, now) {
-            return Some(Stuck::Store);
-        }
+    /// The line whose task has broken its promise, if one has.
+    pub fn stuck(&self, now: Instant) -> Option<Stuck> {
         let late = |line: &LineHealth| match line.back_by_ms.load(Ordering::Relaxed) {
             0 => false,
             back_by_ms => self.millis(now) > back_by_ms + LINE_LATE_MAX.as_millis() as u64,
@@ -112,24 +109,26 @@ impl Health {
     }
 }
 
-/// When the store thread was last seen to come round.
+/// When a thread was last seen to come round.
 #[derive(Debug)]
-pub struct StoreWatch {
+pub struct ThreadWatch {
+    name: &'static str,
     rounds: u64,
     moved_at: Instant,
 }
 
-impl StoreWatch {
-    /// It has come round no times at `now`.
-    pub fn new(now: Instant) -> StoreWatch {
-        StoreWatch { rounds: 0, moved_at: now }
+impl ThreadWatch {
+    /// The thread has come round no times at `now`.
+    pub fn new(name: &'static str, now: Instant) -> ThreadWatch {
+        ThreadWatch { name, rounds: 0, moved_at: now }
     }
 
-    fn is_stuck(&mut self, rounds: u64, now: Instant) -> bool {
+    /// To be asked every few seconds with the number of the thread's rounds.
+    pub fn stuck(&mut self, rounds: u64, now: Instant) -> Option<Stuck> {
         if rounds != self.rounds {
-            *self = StoreWatch { rounds, moved_at: now };
+            (self.rounds, self.moved_at) = (rounds, now);
         }
-        now.duration_since(self.moved_at) > STORE_ROUND_MAX
+        (now.duration_since(self.moved_at) > ROUND_MAX).then_some(Stuck::Thread(self.name))
     }
 }
 
@@ -143,7 +142,7 @@ mod tests {
     fn a_line_is_stuck_when_it_breaks_its_promise_and_not_before() {
         let start = Instant::now();
         let health = Health::new(2, start);
-        let stuck = |at: Duration| health.stuck(&mut StoreWatch::new(start + at), 0, start + at);
+        let stuck = |at: Duration| health.stuck(start + at);
         assert_eq!(stuck(1000 * SECOND), None);
         health.back_by(1, start + 3600 * SECOND);
         assert_eq!(stuck(3600 * SECOND), None);
@@ -155,13 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_stuck_when_it_no_longer_comes_round() {
+    fn a_thread_is_stuck_when_it_no_longer_comes_round() {
         let start = Instant::now();
-        let health = Health::new(0, start);
-        let mut store = StoreWatch::new(start);
-        assert_eq!(health.stuck(&mut store, 1, start + 50 * SECOND), None);
-        assert_eq!(health.stuck(&mut store, 1, start + 110 * SECOND), None);
-        assert_eq!(health.stuck(&mut store, 1, start + 111 * SECOND), Some(Stuck::Store));
-        assert_eq!(health.stuck(&mut store, 2, start + 112 * SECOND), None);
+        let mut store = ThreadWatch::new("store", start);
+        assert_eq!(store.stuck(1, start + 50 * SECOND), None);
+        assert_eq!(store.stuck(1, start + 110 * SECOND), None);
+        assert_eq!(store.stuck(1, start + 111 * SECOND), Some(Stuck::Thread("store")));
+        assert_eq!(store.stuck(2, start + 112 * SECOND), None);
     }
 }

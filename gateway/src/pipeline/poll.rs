@@ -3,7 +3,6 @@
 //! [`turns`] decides without I/O what comes next; here it is done. A line that is not connected still has its turns: each
 //! tag that was due is reported bad, with the reason. A driver that panics loses its line, which is made anew.
 
-mod panic;
 mod turns;
 
 use std::cell::RefCell;
@@ -20,6 +19,7 @@ use tracing::{error, warn};
 use super::health::{ACT_TIME_MAX, Health, LineHealth};
 use super::learned::LearnedFolder;
 use super::link::{Jitter, RECONNECT};
+use super::panic::caught;
 use super::process::Process;
 use super::schedule::Due;
 use turns::{Turn, Turns};
@@ -102,7 +102,7 @@ pub async fn supervise(setup: LineSetup, shared: &Shared, mut lane: mpsc::Receiv
     let (mut after, mut failures) = (setup.stagger, 0);
     loop {
         let begun = Instant::now();
-        let failure = match panic::caught(once(&setup, shared, &mut lane, after)).await {
+        let failure = match caught(once(&setup, shared, &mut lane, after)).await {
             Ok(Ok(())) => break,
             Ok(Err(failure)) => failure,
             Err(panic) => panic,

@@ -1,4 +1,4 @@
-//! A panic of a driver ends the life of its line, not of the gateway.
+//! A panic ends the life of one line or one uplink, not of the gateway.
 
 use std::any::Any;
 use std::future::Future;
