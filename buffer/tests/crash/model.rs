@@ -211,11 +211,14 @@ impl World {
             }
             self.model.acks[i].retain(|seq| cursor.covers(range(*seq, *seq)));
         }
+        if let Some((first, entry)) = self.model.maybe.take().filter(|(first, _)| present.contains(first)) {
+            self.model.blocks.entry(first).or_insert(entry);
+        }
         let lows = UPLINKS.map(|uplink| self.log().cursor(uplink).expect("a cursor").low());
         let floor = lows.into_iter().min().unwrap_or(1);
         self.model.blocks.retain(|first, block| *first + u64::from(block.2) <= floor || present.contains(first));
         self.model.next = self.log().stats().next_seq;
-        (self.model.maybe, self.model.maybe_acked) = (None, false);
+        self.model.maybe_acked = false;
         // What a kill left in the page cache is synced no more than it was.
         self.model.synced = self.model.synced.min(self.model.next);
     }
@@ -263,15 +266,6 @@ fn run(seed: u64, actions: &[Action]) {
             _ => {}
         }
         world.step(action);
-        if std::env::var_os("DBGM").is_some() {
-            eprintln!(
-                "{action:?} crashed={} safe={} next={} files={:?}",
-                world.disk.has_crashed(),
-                world.model.synced,
-                world.model.next,
-                world.disk.files().iter().map(|f| (f.clone(), world.disk.content(f).len())).collect::<Vec<_>>()
-            );
-        }
         if world.disk.has_crashed() {
             if cuts_power { world.power_cut() } else { world.kill() }
         }
