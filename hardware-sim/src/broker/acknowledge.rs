@@ -64,7 +64,10 @@ impl Acknowledger {
 
 /// An id far from those in use.
 fn unknown(id: u16) -> u16 {
-    id.checked_add(0x4000).unwrap_or(id - 0x4000)
+    match id ^ 0x4000 {
+        0 => 0x2000,
+        far => far,
+    }
 }
 
 #[cfg(test)]
