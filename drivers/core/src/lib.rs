@@ -17,6 +17,8 @@ mod value;
 mod data_type;
 mod order;
 
+mod codec;
+
 mod error;
 mod spec;
 mod url;
@@ -24,6 +26,7 @@ mod url;
 mod driver;
 mod line;
 
+pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;
 pub use driver::{Connection, Contact, Device, Driver, DriverInfo, Fact, Plan, PlannedRequest, TagText, WriteOutcome};
 pub use error::{LinkError, Place, SpecError, WriteError};
