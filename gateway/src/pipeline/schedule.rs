@@ -90,6 +90,13 @@ impl Schedule {
         None
     }
 
+    /// The slot that has been due longest, if one is.
+    pub fn first_due(&mut self, now: Instant) -> Option<Slot> {
+        self.next_due().filter(|at| *at <= now)?;
+        let Reverse((_, index)) = self.heap.peek()?;
+        Some(self.entries[*index as usize].slot)
+    }
+
     /// Takes the slot that has been due longest, if one is, and sets its next point after `now`.
     pub fn take(&mut self, now: Instant) -> Option<Due> {
         let at = self.next_due().filter(|at| *at <= now)?;
@@ -111,9 +118,9 @@ impl Schedule {
         self.entries[index].served = Served::Absent;
     }
 
-    /// Makes due at `now` what could not be asked in its last turn, because its device is there again.
-    pub fn hasten_absent(&mut self, now: Instant, device: Option<usize>) {
-        self.hasten(now, |entry| entry.served != Served::Asked && device.is_none_or(|only| entry.slot.device == only));
+    /// Makes due at `now` what could not be asked in its last turn, of the devices that are there again.
+    pub fn hasten_absent(&mut self, now: Instant, there: impl Fn(usize) -> bool) {
+        self.hasten(now, |entry| entry.served != Served::Asked && there(entry.slot.device));
     }
 
     /// Makes due at `now` what has not had its first turn, so that its tags have a quality soon.
@@ -219,6 +226,8 @@ mod tests {
         let mut schedule =
             Schedule::new(start, [(slot(0), SECOND, 1 << 63), (slot(1), SECOND, 0), (slot(2), half, u64::MAX)]);
         let now = start + 2 * SECOND;
+        assert_eq!(schedule.first_due(start - half), None);
+        assert_eq!(schedule.first_due(now), Some(slot(1)));
         let order: Vec<usize> = std::iter::from_fn(|| schedule.take(now)).map(|due| due.slot.device).collect();
         assert_eq!(order, [1, 2, 0]);
     }
@@ -230,14 +239,14 @@ mod tests {
         let due = schedule.take(start).expect("due");
         schedule.absent(due.index);
         let back = start + 3 * SECOND;
-        schedule.hasten_absent(back, Some(1));
+        schedule.hasten_absent(back, |device| device == 1);
         assert_eq!(schedule.take(back), None);
-        schedule.hasten_absent(back, None);
+        schedule.hasten_absent(back, |device| device == 0);
         let due = schedule.take(back).expect("brought forward");
         assert_eq!(due.missed, 0);
         schedule.asked(due.index);
         assert_eq!(schedule.next_due(), Some(start + 10 * SECOND));
-        schedule.hasten_absent(back + SECOND, None);
+        schedule.hasten_absent(back + SECOND, |_| true);
         assert_eq!(schedule.next_due(), Some(start + 10 * SECOND));
     }
 

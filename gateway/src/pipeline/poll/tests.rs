@@ -207,6 +207,43 @@ async fn a_connection_on_which_nobody_answers_is_made_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bus_without_power_keeps_reporting_each_cycle_and_comes_back_whole() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Silent(500 * MS); 10]);
+        (tasks, async move {
+            tokio::time::sleep(200 * SECOND).await;
+            for device in 0..10 {
+                let dead = bench.readings(device, 50 * SECOND, 200 * SECOND);
+                assert!((145..=160).contains(&dead.len()), "{}", dead.len());
+                assert!(dead.iter().all(|quality| *quality == Quality::Bad(Reason::Suspended)), "{dead:?}");
+            }
+            bench.world().devices.fill(Act::Answers(MS));
+            tokio::time::sleep(100 * SECOND).await;
+            for device in 0..10 {
+                let back = bench.readings(device, 290 * SECOND, 300 * SECOND);
+                assert!(back.len() >= 9 && back.iter().all(|quality| *quality == Quality::Good), "{device}: {back:?}");
+            }
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_always_busy_still_touches_its_dead_unit() {
+    play(|tasks| {
+        let devices = [Act::Answers(400 * MS), Act::Answers(400 * MS), Act::Answers(400 * MS), Act::Silent(500 * MS)];
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &devices);
+        (tasks, async move {
+            tokio::time::sleep(100 * SECOND).await;
+            bench.world().devices[3] = Act::Answers(10 * MS);
+            tokio::time::sleep(100 * SECOND).await;
+            assert_eq!(bench.readings(3, 190 * SECOND, 200 * SECOND).last(), Some(&Quality::Good));
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_of_thirty_seconds_gives_one_poll_and_is_counted() {
     play(|tasks| {
         let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Answers(MS)]);

@@ -19,6 +19,9 @@ const FIRST_CONNECT_GRACE: Duration = Duration::from_millis(250);
 /// A line with nothing to do looks again after this long.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
+/// Polls go before a touch for at most this long.
+const TOUCH_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A line that kept its intervals for so many turns in a row is no longer called late.
 const ON_TIME_TURNS: u32 = 60;
 
@@ -44,12 +47,12 @@ pub(super) struct Turns<'a> {
     pace: Pace,
 }
 
-/// What the log says of the connection.
+/// What the log says of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Nothing,
     Up,
-    Down,
+    Down(Reason),
 }
 
 /// Whether a connected line keeps its intervals.
@@ -95,24 +98,35 @@ impl<'a> Turns<'a> {
             return Turn::Wait(self.link.until().map_or(due, |until| until.min(due)));
         }
         let touch = self.breakers.next_touch();
-        if let Some((device, _)) = touch.filter(|(_, at)| *at <= now) {
-            return Turn::Touch(device);
-        }
-        while let Some(due) = self.schedule.take(now) {
-            if !self.breakers.is_open(due.slot.device) {
+        let overdue = touch.is_some_and(|(_, at)| at + TOUCH_PATIENCE <= now);
+        while let Some(slot) = self.schedule.first_due(now) {
+            let suspended = self.breakers.is_open(slot.device);
+            if overdue && !suspended {
+                break;
+            }
+            let Some(due) = self.schedule.take(now) else { break };
+            if !suspended {
                 self.note_pace(&due);
                 return Turn::Poll(due);
             }
             self.absent(&due, Reason::Suspended, now);
         }
         let next = self.schedule.next_due().unwrap_or(now + IDLE_MAX);
-        Turn::Wait(touch.map_or(next, |(_, at)| at.min(next)))
+        match touch {
+            Some((device, at)) if at <= now => Turn::Touch(device),
+            Some((_, at)) => Turn::Wait(at.min(next)),
+            None => Turn::Wait(next),
+        }
     }
 
     /// The turns of a line without a connection: bad readings. Returns when the next one is due.
     pub(super) fn absent_due(&mut self, now: Instant) -> Instant {
+        let reason = match self.told {
+            Told::Down(reason) => reason,
+            Told::Nothing | Told::Up => Reason::NotConnected,
+        };
         while let Some(due) = self.schedule.take(now) {
-            self.absent(&due, Reason::NotConnected, now);
+            self.absent(&due, reason, now);
         }
         self.schedule.next_due().unwrap_or(now + IDLE_MAX)
     }
@@ -144,25 +158,32 @@ impl<'a> Turns<'a> {
     pub(super) fn opened(&mut self, now: Instant) {
         self.step(LinkEvent::Opened, now);
         self.breakers.renew(now);
-        self.schedule.hasten_absent(now, None);
+        let breakers = &self.breakers;
+        self.schedule.hasten_absent(now, |device| !breakers.is_open(device));
         self.count(|health| LineHealth::count(&health.connects, 1));
-        if std::mem::replace(&mut self.told, Told::Up) != Told::Up {
-            info!(line = &*self.setup.name, "connected");
+        if self.told != Told::Down(Reason::Suspended) {
+            self.tell_up();
         }
     }
 
     pub(super) fn lost(&mut self, cause: &LinkError, now: Instant) {
-        self.down(cause, now);
+        self.down(Reason::NotConnected, cause, now);
     }
 
-    fn down(&mut self, cause: &dyn std::fmt::Display, now: Instant) {
+    fn down(&mut self, reason: Reason, cause: &dyn std::fmt::Display, now: Instant) {
         self.step(LinkEvent::Lost, now);
         self.schedule.hasten_first(now);
-        match std::mem::replace(&mut self.told, Told::Down) {
-            Told::Down => debug!(line = &*self.setup.name, "still not connected: {cause}"),
-            Told::Up | Told::Nothing => {
-                warn!(line = &*self.setup.name, "not connected, its tags are bad until it is there again: {cause}");
-            }
+        if std::mem::replace(&mut self.told, Told::Down(reason)) == Told::Down(reason) {
+            debug!(line = &*self.setup.name, "still not connected: {cause}");
+        } else {
+            warn!(line = &*self.setup.name, "not connected, its tags are bad until it is there again: {cause}");
+        }
+    }
+
+    /// A connection on which nobody answered before is told of only when somebody does.
+    fn tell_up(&mut self) {
+        if std::mem::replace(&mut self.told, Told::Up) != Told::Up {
+            info!(line = &*self.setup.name, "connected");
         }
     }
 
@@ -205,13 +226,16 @@ impl<'a> Turns<'a> {
         if !self.breakers.nobody_answers() {
             return ControlFlow::Continue(());
         }
-        self.down(&"the connection stood, but no device answered on it", now);
+        self.down(Reason::Suspended, &"the connection stood, but no device answered on it", now);
         ControlFlow::Break(())
     }
 
     fn heard(&mut self, device: usize, contact: Contact, change: Change, now: Instant) {
         let name = self.setup.devices.get(device).map_or("", |device| &device.name);
-        self.count(|health| LineHealth::count(&health.silent, u64::from(contact == Contact::Silent)));
+        match contact {
+            Contact::Answered => self.tell_up(),
+            Contact::Silent => self.count(|health| LineHealth::count(&health.silent, 1)),
+        }
         match change {
             Change::Same => return,
             Change::Suspended => warn!(
@@ -221,7 +245,7 @@ impl<'a> Turns<'a> {
             ),
             Change::Back => {
                 info!(line = &*self.setup.name, device = name, "the device answers again");
-                self.schedule.hasten_absent(now, Some(device));
+                self.schedule.hasten_absent(now, |back| back == device);
             }
         }
         let open = self.breakers.open_count();
