@@ -3,11 +3,15 @@
 //! [`signal`] makes values, [`modbus`] serves them as a PLC would, [`faults`] stands between a client and any server and
 //! breaks what passes, [`broker`] takes MQTT. Everything runs on a current-thread runtime, listens where it is told to,
 //! and stops when it is dropped.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
+
+pub mod signal;
+
+pub mod modbus;
+
+pub mod faults;
 
 pub mod broker;
-pub mod faults;
-pub mod modbus;
-pub mod signal;
 
 mod frame;
 mod random;

@@ -131,6 +131,9 @@ impl Lane {
             arrived.extend(entry.remove());
         }
         self.under_way -= arrived.len();
+        if let Link::CutAfter(bytes) = link {
+            arrived.truncate(usize::try_from(bytes.saturating_sub(self.passed)).unwrap_or(usize::MAX));
+        }
         self.passed += arrived.len() as u64;
         arrived
     }
@@ -339,6 +342,16 @@ mod tests {
         lane.take(&request[..5], start, Link::Up);
         assert_eq!(drain(&mut lane, start, Link::Up), [(RTU_SILENCE, request[..5].to_vec())]);
         assert_eq!(faults.counts().frames, 0);
+    }
+
+    #[test]
+    fn a_cut_is_made_in_the_middle_of_a_frame() {
+        let (mut lane, _, start) = lane(Framing::ModbusTcp, Way::Reply, None);
+        let link = Link::CutAfter(15);
+        lane.take(REPLY, start, link);
+        assert_eq!(lane.due(start, link), REPLY);
+        lane.take(REPLY, start, link);
+        assert_eq!((lane.due(start, link).as_slice(), lane.passed()), (&REPLY[..4], 15));
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub struct UnitConfig {
     pub write_registers_max: u16,
     /// The most bits in one read or write; more gets exception 03.
     pub bits_max: u16,
-    /// How long it thinks about a request. The requests of one connection wait for each other.
+    /// How long it thinks about a request, rounded up to milliseconds. The requests of one connection wait for each
+    /// other.
     pub latency: Duration,
     /// How much longer for each register or bit.
     pub latency_per_register: Duration,
