@@ -121,7 +121,7 @@ impl Field {
         let bit = usize::from(self.bit) + index;
         let byte = match self.layout {
             Layout::Registers if self.order.swaps_bytes() => bit / 8,
-            Layout::Registers => bit / 8 ^ 1,
+            Layout::Registers => (bit / 8) ^ 1,
             Layout::Bytes | Layout::Bits => bit / 8,
         };
         (byte, 1 << (bit % 8))

@@ -18,6 +18,10 @@ mod data_type;
 mod order;
 
 mod codec;
+mod scale;
+mod span;
+
+mod address;
 
 mod error;
 mod spec;
@@ -26,6 +30,7 @@ mod url;
 mod driver;
 mod line;
 
+pub use address::{AddressError, AddressParts, ELEMENTS_MAX, STRING_MAX, Typed, nearest, parse_type};
 pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;
 pub use driver::{Connection, Contact, Device, Driver, DriverInfo, Fact, Plan, PlannedRequest, TagText, WriteOutcome};
@@ -34,6 +39,8 @@ pub use line::{AnyDriver, BoxFuture, Line};
 pub use order::Order;
 pub use quality::{Level, Quality, Reason};
 pub use reading::{Reading, Readings};
+pub use scale::{Scale, Target};
+pub use span::{CostModel, Piece, Point, Span, spans};
 pub use spec::{DeviceSpec, LineSpec, TagSpec};
 pub use tag::{GroupId, TagId};
 pub use text::parse_value;

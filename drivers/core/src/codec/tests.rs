@@ -43,7 +43,7 @@ fn decode(field: Field, bytes: &[u8]) -> Option<Value> {
 fn the_letters_of_an_order_are_the_order_of_the_bytes() {
     let value = Value::UInt(0x0102_0304);
     let long = Value::UInt(0x0102_0304_0506_0708);
-    let cases: [(Order, [u8; 2], [u8; 4], [u8; 8]); 4] = [
+    let cases = [
         (Order::Abcd, [3, 4], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7, 8]),
         (Order::Cdab, [3, 4], [3, 4, 1, 2], [7, 8, 5, 6, 3, 4, 1, 2]),
         (Order::Badc, [4, 3], [2, 1, 4, 3], [2, 1, 4, 3, 6, 5, 8, 7]),
