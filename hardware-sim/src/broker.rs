@@ -9,16 +9,19 @@
 //! there are real brokers.
 
 mod acknowledge;
-mod codec;
 mod connection;
 mod core;
+mod decode;
+mod encode;
 mod misbehaviour;
 mod packet;
 mod property;
 mod reader;
+mod reason;
 mod server;
 mod session;
 mod topic;
+mod wire;
 
 pub use core::{BrokerCounts, Message, Observer};
 pub use misbehaviour::Misbehaviour;

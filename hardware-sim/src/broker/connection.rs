@@ -1,18 +1,14 @@
 //! One client's connection, from its CONNECT to its end.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Misbehaviour;
 use super::acknowledge::Acknowledger;
-use super::codec::{decode, encode};
 use super::core::SharedCore;
 use super::packet::{Connect, Packet, Publish, Qos, Version};
 use super::property::{
@@ -22,6 +18,8 @@ use super::property::{
 use super::reader::Malformed;
 use super::server::BrokerConfig;
 use super::topic::{is_filter, is_topic, matches};
+use super::wire::{Wire, WireError};
+use super::{Misbehaviour, reason};
 
 /// How long a client may take for its CONNECT.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -32,31 +30,8 @@ const WINDOW_MAX: usize = 64;
 /// How many topic aliases a client may set.
 const ALIASES_MAX: u16 = 64;
 
-/// Room for at least so many bytes is made before each read.
-const READ_MIN: usize = 8 * 1024;
-
 /// Further than any connection lives.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Reasons of MQTT 5 (2.4); 3.1.1 knows those of the CONNACK by other numbers.
-mod reason {
-    pub(super) const SUCCESS: u8 = 0x00;
-    pub(super) const WILL: u8 = 0x04;
-    pub(super) const NO_SUBSCRIPTION: u8 = 0x11;
-    pub(super) const MALFORMED: u8 = 0x81;
-    pub(super) const PROTOCOL_ERROR: u8 = 0x82;
-    pub(super) const VERSION: u8 = 0x84;
-    pub(super) const LOGIN: u8 = 0x86;
-    pub(super) const NOT_AUTHORIZED: u8 = 0x87;
-    pub(super) const UNAVAILABLE: u8 = 0x88;
-    pub(super) const FILTER: u8 = 0x8F;
-    pub(super) const NO_PACKET: u8 = 0x92;
-    pub(super) const RECEIVE_MAXIMUM: u8 = 0x93;
-    pub(super) const TOO_LARGE: u8 = 0x95;
-    pub(super) const V311_UNAVAILABLE: u8 = 3;
-    pub(super) const V311_LOGIN: u8 = 4;
-    pub(super) const V311_REFUSED: u8 = 0x80;
-}
 
 /// How a connection ends.
 enum End {
@@ -71,7 +46,7 @@ enum End {
 /// Runs a connection to its end, its will included.
 pub(super) async fn serve(stream: TcpStream, core: SharedCore, config: Arc<BrokerConfig>) {
     core.with(|core| core.counts.accepted += 1);
-    let mut wire = Wire { stream, received: Vec::new(), version: Version::V311, packet_max: config.packet_max };
+    let mut wire = Wire::new(stream, config.packet_max);
     if core.with(|core| core.misbehaviour == Misbehaviour::NeverConnAck) {
         return wire.swallow().await;
     }
@@ -381,49 +356,4 @@ impl Connection {
 /// One and a half times what the client promised (3.1.2.10).
 fn keep_alive(seconds: u16) -> Duration {
     if seconds == 0 { FAR } else { Duration::from_secs(u64::from(seconds)) * 3 / 2 }
-}
-
-/// Packets on a TCP connection.
-struct Wire {
-    stream: TcpStream,
-    received: Vec<u8>,
-    version: Version,
-    packet_max: usize,
-}
-
-/// Why no packet comes.
-#[derive(Debug, thiserror::Error)]
-enum WireError {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-}
-
-impl Wire {
-    /// May be cancelled: what came stays in the buffer.
-    async fn next(&mut self) -> Result<Packet, WireError> {
-        loop {
-            if let Some((packet, len)) = decode(&self.received, self.version, self.packet_max)? {
-                self.received.drain(..len);
-                return Ok(packet);
-            }
-            self.received.reserve(READ_MIN);
-            if self.stream.read_buf(&mut self.received).await? == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-            }
-        }
-    }
-
-    async fn send(&mut self, packets: &[Packet]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        packets.iter().for_each(|packet| encode(packet, self.version, &mut bytes));
-        self.stream.write_all(&bytes).await
-    }
-
-    /// Reads until the client gives up.
-    async fn swallow(&mut self) {
-        let mut buffer = [0; 4096];
-        while self.stream.read(&mut buffer).await.is_ok_and(|len| len > 0) {}
-    }
 }
