@@ -35,7 +35,8 @@ pub trait Store: Send {
     /// Who writes here; the epoch is that of this opening.
     fn identity(&self) -> Identity;
 
-    /// Appends all `blocks`, or none of them, as one write.
+    /// Appends all `blocks`, or none of them, as one write. Syncs first, on this thread, when more is unsynced than may
+    /// be; a caller that syncs every second or so never meets that.
     ///
     /// # Errors
     /// Environment: the disk is full (see [`Store::make_room`]), or refuses, or too much waits for a sync that is under

@@ -40,7 +40,8 @@
 //!   again bears a higher epoch, which is durable before the first append.
 //! - **Failed sync.** The kernel may then call pages clean that never reached the disk. The file is left as it is, the
 //!   unsynced blocks, which are all in memory, go to a new file that overlaps the old one; readers try both. The ledger
-//!   begins a new generation.
+//!   begins a new generation, and says which blocks are in doubt until a sync has succeeded: if this process cannot write
+//!   them again, the next one does, from the page cache.
 //! - **Cursors before files.** A segment goes when all uplinks have passed it by watermarks that are durable. If the
 //!   removal itself is undone by a power cut, the segment comes back below all cursors and goes again.
 //! - **Gaps before files.** A dropped segment is noted in the ledger before it is removed. If the power cut takes the note

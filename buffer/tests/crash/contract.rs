@@ -42,6 +42,24 @@ fn seqs_start_at_one_and_go_on_across_restarts_in_a_higher_epoch() {
 }
 
 #[test]
+fn starts_and_acknowledgements_do_not_fill_the_directory() {
+    let disk = FaultDisk::new(1);
+    for start in 1..=10 {
+        let mut log = open(&disk, &small(&["a"]));
+        let low = log.cursor("a").map_or(1, |cursor| cursor.low());
+        append(&mut log, start, 5_000, 10).expect("an append");
+        for seq in low..low + 5_000 {
+            log.acknowledge("a", &[range(seq, seq)]).expect("an acknowledgement");
+        }
+        log.sync().expect("a sync");
+    }
+    let names = disk.files();
+    assert!(names.len() <= 3, "identity, one ledger, one segment: {names:?}");
+    let bytes: usize = names.iter().map(|path| disk.content(path).len()).sum();
+    assert!(bytes < 400_000, "{bytes} bytes");
+}
+
+#[test]
 fn many_blocks_in_one_append_get_consecutive_seqs() {
     let mut log = open(&FaultDisk::new(1), &small(&["a"]));
     let payloads = [payload(1, 10), payload(2, 0), payload(3, 999)];

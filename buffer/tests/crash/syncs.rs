@@ -48,6 +48,27 @@ fn after_a_failed_sync_the_unsynced_blocks_lie_in_a_new_file_and_survive_a_power
 }
 
 #[test]
+fn blocks_in_doubt_after_a_failed_sync_are_written_again_by_the_next_process_if_this_one_could_not() {
+    let disk = FaultDisk::new(1);
+    let mut log = open(&disk, &small(&["a"]));
+    for number in 0..5 {
+        append(&mut log, number, 1, 1000).expect("an append");
+    }
+    disk.fail_syncs(1);
+    // The calls are: the sync of the segment, the note of the doubt in the ledger, and then the new file.
+    disk.fail_after(2, u64::MAX / 2, std::io::ErrorKind::Other);
+    assert!(log.sync().is_err());
+    assert_eq!(segment_files(&disk).len(), 1, "there could be no new file");
+    drop(log);
+    disk.kill();
+    let mut log = open(&disk, &small(&["a"]));
+    log.sync().expect("the disk is well again");
+    drop(log);
+    disk.power_cut();
+    assert_eq!(blocks(&read_all(&mut open(&disk, &small(&["a"])), 1)).len(), 5);
+}
+
+#[test]
 fn a_sync_that_was_forgotten_counts_as_failed() {
     let disk = FaultDisk::new(1);
     let mut log = open(&disk, &small(&["a"]));
@@ -60,11 +81,12 @@ fn a_sync_that_was_forgotten_counts_as_failed() {
 
 #[test]
 fn syncs_that_fail_for_ever_fill_neither_memory_nor_disk() {
+    const BLOCKS: u64 = 300;
     let disk = FaultDisk::new(1);
     let mut log = open(&disk, &roomy(&["a"]));
     disk.fail_syncs(u64::MAX);
     let mut refused = 0;
-    for number in 0..1000 {
+    for number in 0..BLOCKS {
         if append(&mut log, number, 1, 20_000).is_err() {
             refused += 1;
         }
@@ -75,10 +97,10 @@ fn syncs_that_fail_for_ever_fill_neither_memory_nor_disk() {
     assert!(stats.disk_bytes <= 12 << 20 && stats.segments <= 10, "{stats:?}");
     disk.fail_syncs(0);
     log.sync().expect("the disk is well again");
-    assert_eq!(blocks(&read_all(&mut log, 1)).len(), 1000 - refused);
+    assert_eq!(blocks(&read_all(&mut log, 1)).len(), BLOCKS as usize - refused);
     drop(log);
     disk.power_cut();
-    assert_eq!(blocks(&read_all(&mut open(&disk, &roomy(&["a"])), 1)).len(), 1000 - refused);
+    assert_eq!(blocks(&read_all(&mut open(&disk, &roomy(&["a"])), 1)).len(), BLOCKS as usize - refused);
 }
 
 #[test]
