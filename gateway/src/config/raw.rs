@@ -1,0 +1,126 @@
+//! The configuration as it was written: every key, its default, its help and its form. Nothing is inherited or resolved.
+
+mod device;
+mod tag;
+mod uplink;
+
+use std::time::Duration;
+
+use buffer::WhenFull;
+use tracing::Level;
+
+use super::checked::{BufferConfig, LogConfig, LogFormat};
+use super::fields::Fields;
+use super::form::{Either, Interval, MapOf, Name, Named, OneOf, Or, Section, Size, Text};
+use super::source::Spanned;
+use crate::pipeline::store::SyncPolicy;
+
+pub(super) use device::{RawDevice, RawSettings};
+pub(super) use tag::{RawReport, RawTag, TagSettings};
+pub(super) use uplink::RawUplink;
+
+/// The whole file.
+#[derive(Debug)]
+pub(super) struct RawConfig<'t> {
+    pub(super) gateway: Option<Spanned<&'t str>>,
+    pub(super) every: Duration,
+    pub(super) templates: Vec<Named<'t, RawSettings<'t>>>,
+    pub(super) devices: Vec<Named<'t, RawDevice<'t>>>,
+    pub(super) uplinks: Vec<Named<'t, RawUplink<'t>>>,
+    pub(super) buffer: BufferConfig,
+    pub(super) log: LogConfig,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How often tags may be polled.
+const EVERY: Interval = Interval { min: Duration::from_millis(1), max: DAY.saturating_mul(7) };
+
+const EVERY_HELP: &str = "How often tags are polled. A tag's own comes before its device's, then the template's, then the \
+                          gateway's.";
+
+/// Takes the keys of the whole file.
+pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
+    let name =
+        fields.required("gateway", "The gateway's name, such as acme/berlin/line7: the root of its topics.", &Name);
+    let every = fields.default("every", EVERY_HELP, &EVERY, "1s");
+    let templates = fields.optional(
+        "templates",
+        "What devices have in common, by name; a device takes one with `template`.",
+        &MapOf(Section { name: "template", read: device::settings }),
+    );
+    let devices = fields.required(
+        "devices",
+        "What is polled, by name.",
+        &MapOf(Section { name: "device", read: device::device }),
+    );
+    let uplinks = fields.optional(
+        "uplinks",
+        "Where readings go, by name. Each gets all of them and never waits for another.",
+        &MapOf(Section { name: "uplink", read: uplink::uplink }),
+    );
+    let buffer = fields.section("buffer", "Where readings are kept until every uplink has them.", buffer);
+    let log = fields.section("log", "What the gateway says of itself.", log);
+    RawConfig {
+        gateway: name,
+        every,
+        templates: templates.map(|templates| templates.value).unwrap_or_default(),
+        devices: devices.map(|devices| devices.value).unwrap_or_default(),
+        uplinks: uplinks.map(|uplinks| uplinks.value).unwrap_or_default(),
+        buffer,
+        log,
+    }
+}
+
+fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
+    let path = fields.default(
+        "path",
+        "The folder of the log on disk.",
+        &Text { example: "/var/lib/forebay/buffer" },
+        "/var/lib/forebay/buffer",
+    );
+    let size = Size { min: 1 << 20, max: 1 << 50 };
+    let age = Interval { min: Duration::from_secs(60), max: DAY.saturating_mul(3650) };
+    let at_most = Interval { min: Duration::from_millis(10), max: Duration::from_secs(3600) };
+    let sync = fields.default(
+        "sync",
+        "How long a stored reading may wait to be made durable: what a power cut may cost.",
+        &Or(ALWAYS, at_most),
+        "1s",
+    );
+    BufferConfig {
+        path: path.into(),
+        size_max_bytes: fields.default("max_size", "The most that it takes on disk.", &size, "4GiB"),
+        age_max: fields.default("max_age", "Older readings are dropped, sent or not.", &age, "30d"),
+        when_full: fields.default("when_full", "What happens when `max_size` is reached.", &WHEN_FULL, "drop-oldest"),
+        sync: match sync {
+            Either::First(policy) => policy,
+            Either::Second(interval) => SyncPolicy::Every(interval),
+        },
+    }
+}
+
+const ALWAYS: OneOf<SyncPolicy> = OneOf(&[("always", SyncPolicy::Always, "before anything else happens")]);
+
+const WHEN_FULL: OneOf<WhenFull> = OneOf(&[
+    ("drop-oldest", WhenFull::DropOldest, "the oldest readings go; each loss is counted and published"),
+    ("drop-newest", WhenFull::DropNewest, "new readings are dropped; each loss is counted and published"),
+]);
+
+fn log(fields: &mut Fields<'_, '_>) -> LogConfig {
+    LogConfig {
+        level: fields.default("level", "How much is said.", &LEVEL, "info"),
+        format: fields.default("format", "In which form.", &LOG_FORMAT, "text"),
+    }
+}
+
+const LEVEL: OneOf<Level> = OneOf(&[
+    ("error", Level::ERROR, "data is lost or a person is needed"),
+    ("warn", Level::WARN, "something is wrong, and nothing is lost"),
+    ("info", Level::INFO, "changes of state"),
+    ("debug", Level::DEBUG, "for finding faults"),
+    ("trace", Level::TRACE, "every message"),
+]);
+
+const LOG_FORMAT: OneOf<LogFormat> =
+    OneOf(&[("text", LogFormat::Text, "for people"), ("json", LogFormat::Json, "one JSON object a line")]);

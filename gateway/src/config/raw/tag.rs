@@ -1,0 +1,104 @@
+//! Tags as written: an address, or a map.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{DAY, EVERY, EVERY_HELP};
+use crate::config::fields::Fields;
+use crate::config::form::{
+    Allowed, Context, Either, Form, Interval, Key, Name, Number, OneOf, Or, Percent, Section, Text,
+};
+use crate::config::schema::Definitions;
+use crate::config::source::Spanned;
+use crate::config::tree::Node;
+
+/// What stands behind a tag's name. Most tags are an address and no more, so that the rest stands apart.
+#[derive(Debug)]
+pub(in crate::config) struct RawTag<'t> {
+    pub(in crate::config) address: Option<Spanned<&'t str>>,
+    pub(in crate::config) settings: Option<Box<TagSettings<'t>>>,
+}
+
+/// What may be said of a tag beside its address.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::config) struct TagSettings<'t> {
+    pub(in crate::config) every: Option<Spanned<Duration>>,
+    pub(in crate::config) scale: Option<Spanned<f64>>,
+    pub(in crate::config) offset: Option<Spanned<f64>>,
+    pub(in crate::config) unit: Option<Spanned<&'t str>>,
+    pub(in crate::config) report: Option<Spanned<RawReport>>,
+    pub(in crate::config) deadband: Option<Spanned<RawDeadband>>,
+    pub(in crate::config) heartbeat: Option<Spanned<Duration>>,
+}
+
+/// Which readings go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum RawReport {
+    Always,
+    OnChange,
+}
+
+/// An absolute deadband, or one in percent.
+pub(in crate::config) type RawDeadband = Either<f64, f64>;
+
+/// The form of a tag.
+pub(super) struct TagForm;
+
+const ADDRESS: Text = Text { example: "hr:100:REAL" };
+
+impl<'t> Form<'t> for TagForm {
+    type Value = RawTag<'t>;
+
+    fn read(&self, context: &mut Context, key: Key<'t>, node: &'t Node<'t>) -> Option<RawTag<'t>> {
+        if node.text().is_some() {
+            let value = ADDRESS.read(context, key, node)?;
+            return Some(RawTag { address: Some(Spanned { value, span: node.span }), settings: None });
+        }
+        let before = context.faults.errors();
+        let tag = map().read(context, key, node)?;
+        // An address that was misspelt is not told again as missing.
+        (tag.address.is_some() || context.faults.errors() == before).then_some(tag)
+    }
+
+    fn expected(&self) -> String {
+        "an address such as hr:100:REAL, or a map with the keys of a tag".into()
+    }
+
+    fn schema(&self, definitions: &mut Definitions) -> Value {
+        json!({ "anyOf": [Form::schema(&ADDRESS, definitions), map().schema(definitions)] })
+    }
+}
+
+fn map<'t>() -> Section<'t, RawTag<'t>> {
+    Section { name: "tag", read: tag }
+}
+
+fn tag<'t>(fields: &mut Fields<'_, 't>) -> RawTag<'t> {
+    let address = fields.optional(
+        "address",
+        "Where it lies on the device, in the driver's notation. Has to be here or in the template's tag of the same name.",
+        &ADDRESS,
+    );
+    let settings = TagSettings {
+        every: fields.optional("every", EVERY_HELP, &EVERY),
+        scale: fields.optional("scale", "Multiplies the device's value.", &Number(Allowed::NotZero)),
+        offset: fields.optional("offset", "Is added to the scaled value.", &Number(Allowed::Any)),
+        unit: fields.optional("unit", "The engineering unit, such as °C.", &Name),
+        report: fields.optional("report", "Which readings go on; a `deadband` implies on-change.", &REPORT),
+        deadband: fields.optional(
+            "deadband",
+            "Changes up to this size stay: in the unit of the scaled value, or in percent of the last that went on.",
+            &Or(Number(Allowed::NotNegative), Percent),
+        ),
+        heartbeat: fields.optional("heartbeat", "The longest silence of a tag that is reported on change.", &HEARTBEAT),
+    };
+    RawTag { address, settings: Some(Box::new(settings)) }
+}
+
+const HEARTBEAT: Interval = Interval { min: Duration::from_millis(100), max: DAY.saturating_mul(40) };
+
+const REPORT: OneOf<RawReport> = OneOf(&[
+    ("always", RawReport::Always, "each reading"),
+    ("on-change", RawReport::OnChange, "a reading whose value left the deadband, or whose quality changed"),
+]);

@@ -1,0 +1,44 @@
+//! From what was written to what is done: everything inherited, every reference followed, every part checked by the driver
+//! or uplink that it is for.
+
+mod bus;
+mod inherit;
+mod lines;
+mod place;
+mod rule;
+mod uplinks;
+
+use std::sync::Arc;
+
+use driver_core::Line;
+
+use super::checked::Config;
+use super::form::Context;
+use super::raw::RawConfig;
+use super::source::{Source, Span};
+
+/// The most tags that all devices together may have.
+const TAGS_MAX: usize = 1_000_000;
+
+/// The configuration with its planned lines. Where a part is missing, its fault has been told; the result is then of use
+/// for nothing but finding more of them.
+pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context) -> (Config, Vec<Box<dyn Line>>) {
+    let gateway = raw.gateway.map(|gateway| gateway.value).unwrap_or_default();
+    let buses = bus::buses(&raw, source, context);
+    let lines = lines::lines(&raw, buses, source, context);
+    let uplinks = uplinks::uplinks(gateway, &raw.uplinks, source, context);
+    if raw.uplinks.is_empty() {
+        let span = raw.gateway.map_or(Span::default(), |gateway| gateway.span);
+        let help = "write where they go under `uplinks`, unless they are to stay here";
+        context.faults.warning(span, "there is no uplink: readings go into the buffer and no further", help);
+    }
+    let config = Config {
+        gateway: gateway.into(),
+        tags: Arc::new(lines.tags),
+        lines: lines.configs,
+        uplinks,
+        buffer: raw.buffer,
+        log: raw.log,
+    };
+    (config, lines.planned)
+}

@@ -1,0 +1,128 @@
+//! What a device has of its own, of its template and of the gateway.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use driver_core::Order;
+
+use crate::config::form::{Context, Named};
+use crate::config::near::nearest;
+use crate::config::raw::{RawConfig, RawDevice, RawSettings, RawTag, TagSettings};
+use crate::config::source::{Span, Spanned};
+
+/// A device with everything that it inherits.
+pub(super) struct Inherited<'r, 't> {
+    pub(super) order: Option<Order>,
+    pub(super) in_flight_max: Option<u16>,
+    every: Duration,
+    own: &'r [Named<'t, RawTag<'t>>],
+    template: &'r [Named<'t, RawTag<'t>>],
+}
+
+/// A tag with everything that it inherits.
+pub(super) struct InheritedTag<'t> {
+    pub(super) name: &'t str,
+    pub(super) span: Span,
+    pub(super) address: Option<Spanned<&'t str>>,
+    pub(super) every: Duration,
+    pub(super) settings: TagSettings<'t>,
+}
+
+/// The templates by name.
+pub(super) type Templates<'r, 't> = HashMap<&'t str, &'r RawSettings<'t>>;
+
+/// The templates of a file.
+pub(super) fn templates<'r, 't>(raw: &'r RawConfig<'t>) -> Templates<'r, 't> {
+    raw.templates.iter().map(|template| (template.name, &template.value)).collect()
+}
+
+impl<'r, 't> Inherited<'r, 't> {
+    /// A device, its template and the gateway, in this order.
+    pub(super) fn new(
+        device: &'r RawDevice<'t>,
+        templates: &Templates<'r, 't>,
+        every: Duration,
+        context: &mut Context,
+    ) -> Inherited<'r, 't> {
+        let template = device.template.and_then(|name| find(name, templates, context));
+        let own = &device.settings;
+        let layers = [Some(own), template];
+        let layers = || layers.iter().flatten();
+        Inherited {
+            order: layers().find_map(|layer| layer.order).map(|order| order.value),
+            in_flight_max: layers().find_map(|layer| layer.max_in_flight).map(|in_flight| in_flight.value),
+            every: layers().find_map(|layer| layer.every).map_or(every, |every| every.value),
+            own: &own.tags,
+            template: template.map_or(&[], |template| &template.tags),
+        }
+    }
+
+    /// At most how many tags it has.
+    pub(super) fn tags_max(&self) -> usize {
+        self.own.len().saturating_add(self.template.len())
+    }
+
+    /// The tags: those of the template first, each with what the device says of it, then the device's own.
+    pub(super) fn tags(&self) -> Vec<InheritedTag<'t>> {
+        let mut own: HashMap<&str, &Named<'t, RawTag<'t>>> = HashMap::new();
+        if !self.template.is_empty() {
+            own.extend(self.own.iter().map(|tag| (tag.name, tag)));
+        }
+        let mut tags: Vec<InheritedTag<'t>> = Vec::with_capacity(self.tags_max());
+        for tag in self.template {
+            tags.push(self.tag(own.remove(tag.name), Some(tag), tag));
+        }
+        let rest = self.own.iter().filter(|tag| self.template.is_empty() || own.contains_key(tag.name));
+        tags.extend(rest.map(|tag| self.tag(Some(tag), None, tag)));
+        tags
+    }
+
+    fn tag(
+        &self,
+        own: Option<&Named<'t, RawTag<'t>>>,
+        template: Option<&Named<'t, RawTag<'t>>>,
+        named: &Named<'t, RawTag<'t>>,
+    ) -> InheritedTag<'t> {
+        let layers = [own, template];
+        let settings = layered(layers.map(|layer| layer.and_then(|layer| layer.value.settings.as_deref())));
+        InheritedTag {
+            name: named.name,
+            span: own.unwrap_or(named).span,
+            address: layers.iter().flatten().find_map(|layer| layer.value.address),
+            every: settings.every.map_or(self.every, |every| every.value),
+            settings,
+        }
+    }
+}
+
+/// Key by key, what the first layer that has it says.
+fn layered<'t>(layers: [Option<&TagSettings<'t>>; 2]) -> TagSettings<'t> {
+    let [Some(own), Some(template)] = layers else {
+        return layers.into_iter().flatten().next().copied().unwrap_or_default();
+    };
+    TagSettings {
+        every: own.every.or(template.every),
+        scale: own.scale.or(template.scale),
+        offset: own.offset.or(template.offset),
+        unit: own.unit.or(template.unit),
+        report: own.report.or(template.report),
+        deadband: own.deadband.or(template.deadband),
+        heartbeat: own.heartbeat.or(template.heartbeat),
+    }
+}
+
+fn find<'r, 't>(
+    name: Spanned<&str>,
+    templates: &Templates<'r, 't>,
+    context: &mut Context,
+) -> Option<&'r RawSettings<'t>> {
+    let found = templates.get(name.value).copied();
+    if found.is_none() {
+        let help = match nearest(name.value, templates.keys().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("describe it under `templates`, such as `{}: {{ tags: … }}`", name.value),
+        };
+        context.faults.error(name.span, format!("there is no template `{}`", name.value), help);
+    }
+    found
+}

@@ -1,0 +1,208 @@
+//! Lines with their devices and tags, planned by their drivers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec};
+
+use super::TAGS_MAX;
+use super::bus::Bus;
+use super::inherit::{Inherited, templates};
+use super::place::part_of;
+use super::rule::rule;
+use crate::config::checked::LineConfig;
+use crate::config::form::{Context, Named};
+use crate::config::raw::{RawConfig, RawDevice};
+use crate::config::source::{Source, Span, Spanned};
+use crate::pipeline::process::Rule;
+use crate::pipeline::schema::SchemaBuilder;
+use crate::pipeline::tags::{DevicePlace, Tags};
+
+/// The most intervals that the tags of one device may have.
+const GROUPS_MAX: usize = 256;
+
+/// What became of all devices.
+pub(super) struct Lines {
+    pub(super) tags: Tags,
+    pub(super) configs: Vec<LineConfig>,
+    pub(super) planned: Vec<Box<dyn Line>>,
+}
+
+/// All lines, in the order of the file.
+pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, context: &mut Context) -> Lines {
+    let templates = templates(raw);
+    let inherited: Vec<Inherited> =
+        raw.devices.iter().map(|device| Inherited::new(&device.value, &templates, raw.every, context)).collect();
+    let mut table = Table::default();
+    let (mut configs, mut planned) = (Vec::new(), Vec::new());
+    if too_many(&inherited, context) {
+        return Lines { tags: table.build(), configs, planned };
+    }
+    for bus in buses {
+        let owner = &raw.devices[bus.owner];
+        let mut draft = Draft { devices: Vec::new(), spans: Vec::new() };
+        for index in &bus.members {
+            let place = DevicePlace { line: configs.len() as u32, device: draft.devices.len() as u32 };
+            draft.add(&raw.devices[*index], &inherited[*index], place, &mut table, context);
+        }
+        told_of_idle(raw, &bus, &inherited, context);
+        let timeout = owner.value.timeout.map(|timeout| timeout.value);
+        let spec = LineSpec { url: bus.url.clone(), timeout, devices: draft.devices };
+        let spans = Spans { bus: &bus, devices: &draft.spans, source };
+        if spec.devices.is_empty() {
+            let checked = bus.driver.check_url(&spec.url, timeout);
+            checked.unwrap_or_else(|errors| spans.tell(errors, &spec, context));
+            continue;
+        }
+        match bus.driver.line(&spec) {
+            Ok(line) => planned.push(line),
+            Err(errors) => spans.tell(errors, &spec, context),
+        }
+        configs.push(LineConfig { name: owner.name.into(), spec });
+    }
+    Lines { tags: table.build(), configs, planned }
+}
+
+fn too_many(devices: &[Inherited<'_, '_>], context: &mut Context) -> bool {
+    let tags = devices.iter().fold(0, |sum: usize, device| sum.saturating_add(device.tags_max()));
+    if tags > TAGS_MAX {
+        let message = format!("the devices have {tags} tags together; one gateway takes {TAGS_MAX}");
+        context.faults.error(Span::default(), message, "share the devices between several gateways");
+    }
+    tags > TAGS_MAX
+}
+
+/// A device without tags is polled by nobody, unless it is a bus for others.
+fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '_>], context: &mut Context) {
+    let serves = bus.members.len() > 1;
+    for index in &bus.members {
+        if inherited[*index].tags_max() == 0 && !(serves && *index == bus.owner) {
+            let device = &raw.devices[*index];
+            let message = format!("`{}` has no tags: nothing is read from it", device.name);
+            context.faults.warning(device.span, message, "write some under `tags`, or take a template that has some");
+        }
+    }
+}
+
+/// The table of all tags, in the order of their ids.
+#[derive(Default)]
+struct Table {
+    schema: SchemaBuilder,
+    rules: Vec<Rule>,
+    places: Vec<DevicePlace>,
+}
+
+impl Table {
+    fn build(self) -> Tags {
+        Tags::new(Arc::new(self.schema.build()), self.rules, self.places.into())
+    }
+}
+
+/// A line that is being made.
+struct Draft<'t> {
+    devices: Vec<DeviceSpec>,
+    spans: Vec<DeviceSpans<'t>>,
+}
+
+/// Where a device and the addresses of its tags stand.
+struct DeviceSpans<'t> {
+    name: Span,
+    addresses: Vec<Spanned<&'t str>>,
+}
+
+impl<'t> Draft<'t> {
+    fn add(
+        &mut self,
+        device: &Named<'t, RawDevice<'t>>,
+        inherited: &Inherited<'_, 't>,
+        place: DevicePlace,
+        table: &mut Table,
+        context: &mut Context,
+    ) {
+        if inherited.tags_max() == 0 {
+            return;
+        }
+        table.schema.device(device.name);
+        table.places.push(place);
+        let mut groups = Groups::default();
+        let (mut tags, mut addresses) = (Vec::new(), Vec::new());
+        for tag in inherited.tags() {
+            let Some(address) = tag.address else {
+                let message = format!("the tag `{}` has no address", tag.name);
+                context.faults.error(tag.span, message, "write where it lies, such as `address: \"hr:0:INT\"`");
+                continue;
+            };
+            let Some(group) = groups.of(tag.every) else {
+                let message = format!("the tags of `{}` have more than {GROUPS_MAX} intervals", device.name);
+                context.faults.error(tag.span, message, "let tags share intervals");
+                continue;
+            };
+            let id = TagId(table.rules.len() as u32);
+            table.rules.push(rule(&tag.settings, &mut context.faults));
+            table.schema.tag(tag.name, tag.settings.unit.map_or("", |unit| unit.value));
+            tags.push(TagSpec { id, address: address.value.into(), group });
+            addresses.push(address);
+        }
+        self.spans.push(DeviceSpans { name: device.span, addresses });
+        self.devices.push(DeviceSpec {
+            name: device.name.into(),
+            unit: device.value.unit.map(|unit| unit.value),
+            order: inherited.order,
+            in_flight_max: inherited.in_flight_max,
+            groups: groups.intervals,
+            tags,
+            learned: None,
+        });
+    }
+}
+
+/// The poll groups of a device, in the order in which their intervals appear.
+#[derive(Default)]
+struct Groups {
+    intervals: Vec<Duration>,
+    known: HashMap<Duration, GroupId>,
+}
+
+impl Groups {
+    fn of(&mut self, every: Duration) -> Option<GroupId> {
+        if let Some(group) = self.known.get(&every) {
+            return Some(*group);
+        }
+        let group = GroupId(u16::try_from(self.intervals.len()).ok().filter(|index| usize::from(*index) < GROUPS_MAX)?);
+        self.intervals.push(every);
+        self.known.insert(every, group);
+        Some(group)
+    }
+}
+
+/// Where the parts of a line stand in the file.
+struct Spans<'a, 't> {
+    bus: &'a Bus<'t>,
+    devices: &'a [DeviceSpans<'t>],
+    source: &'a Source,
+}
+
+impl Spans<'_, '_> {
+    /// What the driver found wrong, at its place in the file.
+    fn tell(&self, errors: Vec<SpecError>, spec: &LineSpec, context: &mut Context) {
+        for SpecError { place, message } in errors {
+            let (span, message) = match place {
+                Place::Url(range) => (part_of(self.source, self.bus.written, range), message),
+                Place::Device(device) => {
+                    let name = spec.devices.get(device).map_or("", |device| &device.name);
+                    (
+                        self.devices.get(device).map(|device| device.name).unwrap_or_default(),
+                        format!("`{name}`: {message}"),
+                    )
+                }
+                Place::Address(device, tag, range) => {
+                    let address = self.devices.get(device).and_then(|device| device.addresses.get(tag));
+                    let span = address.map(|address| part_of(self.source, *address, range));
+                    (span.unwrap_or(self.bus.written.span), message)
+                }
+            };
+            context.faults.error(span, message, "");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What is done with the readings of a tag.
+
+use crate::config::fault::Faults;
+use crate::config::form::Either;
+use crate::config::raw::{RawReport, TagSettings};
+use crate::pipeline::process::{Deadband, Report, Rule};
+use crate::pipeline::scale::Scale;
+
+/// The rule that a tag's settings add up to.
+pub(super) fn rule(settings: &TagSettings<'_>, faults: &mut Faults) -> Rule {
+    Rule { scale: scale(settings), report: report(settings, faults) }
+}
+
+fn scale(settings: &TagSettings<'_>) -> Option<Scale> {
+    if settings.scale.is_none() && settings.offset.is_none() {
+        return None;
+    }
+    let factor = settings.scale.map_or(1.0, |scale| scale.value);
+    Some(Scale::new(factor, settings.offset.map_or(0.0, |offset| offset.value)))
+}
+
+fn report(settings: &TagSettings<'_>, faults: &mut Faults) -> Report {
+    let TagSettings { report, deadband, heartbeat, .. } = settings;
+    let on_change = match report.map(|report| report.value) {
+        Some(RawReport::OnChange) => true,
+        Some(RawReport::Always) => false,
+        None => deadband.is_some(),
+    };
+    if on_change {
+        let deadband = match deadband.map(|deadband| deadband.value) {
+            None => Deadband::None,
+            Some(Either::First(width)) => Deadband::Absolute(width),
+            Some(Either::Second(percent)) => Deadband::Percent(percent),
+        };
+        return Report::OnChange { deadband, heartbeat: heartbeat.map(|heartbeat| heartbeat.value) };
+    }
+    if let Some(deadband) = deadband {
+        let message = "a deadband holds readings back, and `report: always` lets all go on";
+        faults.error(deadband.span, message, "remove one of the two");
+    } else if let Some(heartbeat) = heartbeat {
+        let message = "a heartbeat is for tags that are reported on change";
+        faults.error(heartbeat.span, message, "add `report: on-change` or a `deadband`, or remove it");
+    }
+    Report::Always
+}

@@ -1,0 +1,136 @@
+//! Uplinks, checked by their own kind.
+
+use std::path::PathBuf;
+
+use driver_core::{EndpointUrl, Place, SpecError};
+
+use super::place::{hide_login, part_of};
+use crate::config::checked::UplinkConfig;
+use crate::config::form::{Context, Named};
+use crate::config::near::nearest;
+use crate::config::raw::RawUplink;
+use crate::config::source::{Source, Span, Spanned};
+use crate::uplink::{TlsFiles, UplinkError};
+
+/// All uplinks that can be used.
+pub(super) fn uplinks(
+    gateway: &str,
+    raw: &[Named<'_, RawUplink<'_>>],
+    source: &Source,
+    context: &mut Context,
+) -> Vec<UplinkConfig> {
+    raw.iter().filter_map(|uplink| self::uplink(gateway, uplink, source, context)).collect()
+}
+
+fn uplink(
+    gateway: &str,
+    raw: &Named<'_, RawUplink<'_>>,
+    source: &Source,
+    context: &mut Context,
+) -> Option<UplinkConfig> {
+    let written = raw.value.url?;
+    hide_login(source, written.span, &mut context.faults);
+    let url = match written.value.parse::<EndpointUrl>() {
+        Ok(url) => with_options(url, &raw.value, context)?,
+        Err(SpecError { place, message }) => {
+            let range = if let Place::Url(range) = place { range } else { 0..written.value.len() };
+            context.faults.error(part_of(source, written, range), message, "");
+            return None;
+        }
+    };
+    let Some(kind) = context.kinds.uplink(url.scheme()) else {
+        no_uplink(&url, written, source, context);
+        return None;
+    };
+    whole_pair(&raw.value, context);
+    let text = |text: Option<Spanned<&str>>| text.map(|text| text.value.into());
+    let file = |text: Option<Spanned<&str>>| text.map(|text| PathBuf::from(text.value));
+    let RawUplink { topic, user, password, tls, .. } = &raw.value;
+    let config = UplinkConfig {
+        name: raw.name.into(),
+        url,
+        topic: text(*topic),
+        user: text(*user),
+        password: password.as_ref().map(|password| password.value.clone()),
+        tls: TlsFiles { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) },
+    };
+    match kind.open(&config.spec(gateway, "")) {
+        Ok(_) => Some(config),
+        Err(errors) => {
+            errors.into_iter().for_each(|error| {
+                context.faults.error(place_of(&error, raw), error.message, "");
+            });
+            None
+        }
+    }
+}
+
+fn no_uplink(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context: &mut Context) {
+    let scheme = url.scheme();
+    let known: Vec<&str> = context.kinds.uplink_schemes().collect();
+    let help = match nearest(scheme, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? Uplinks here: {}", known.join(", ")),
+        None if context.kinds.driver(scheme).is_some() => "that is a device: it stands under `devices`".into(),
+        None => format!("uplinks here: {}", known.join(", ")),
+    };
+    let span = part_of(source, written, 0..scheme.len());
+    context.faults.error(span, format!("this build has no uplink for `{scheme}`"), help);
+}
+
+/// The URL with the options that were written as keys in its query.
+fn with_options(url: EndpointUrl, raw: &RawUplink<'_>, context: &mut Context) -> Option<EndpointUrl> {
+    let mut text = url.as_str().to_string();
+    let before = context.faults.errors();
+    for (name, option) in &raw.options {
+        if url.options().text(name).is_some() {
+            let message = format!("`{name}` stands in the URL already");
+            context.faults.error(option.span, message, "keep one of the two");
+        }
+        if option.value.contains('&') {
+            let message = format!("`&` cannot stand in `{name}`");
+            context.faults.error(option.span, message, "write another character");
+        }
+        text.push(if text.contains('?') { '&' } else { '?' });
+        text.push_str(name);
+        text.push('=');
+        text.push_str(option.value);
+    }
+    if context.faults.errors() > before {
+        return None;
+    }
+    match text.parse() {
+        Ok(url) => Some(url),
+        Err(SpecError { message, .. }) => {
+            context.faults.error(raw.url.map(|url| url.span).unwrap_or_default(), message, "");
+            None
+        }
+    }
+}
+
+/// A certificate is of no use without its key, nor a key without its certificate.
+fn whole_pair(raw: &RawUplink<'_>, context: &mut Context) {
+    let (given, missing) = match (raw.tls.cert, raw.tls.key) {
+        (Some(cert), None) => (cert, "key"),
+        (None, Some(key)) => (key, "cert"),
+        _ => return,
+    };
+    context.faults.error(given.span, format!("`{missing}` is missing beside it"), "write `cert` and `key`, or neither");
+}
+
+/// Where the value stands that an uplink found wrong.
+fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>) -> Span {
+    let uplink = &raw.value;
+    // What is wrong with an option is said of the URL; the option may stand beside it as a key.
+    let option = uplink.options.iter().find(|(name, _)| error.message.starts_with(&format!("`{name}`")));
+    let text = match error.key {
+        "url" => option.map(|(_, option)| *option).or(uplink.url),
+        "topic" => uplink.topic,
+        "user" => uplink.user,
+        "ca" | "tls" => uplink.tls.ca.or(uplink.tls.cert),
+        "cert" => uplink.tls.cert,
+        "key" => uplink.tls.key,
+        _ => None,
+    };
+    let password = uplink.password.as_ref().filter(|_| error.key == "password").map(|password| password.span);
+    text.map(|text| text.span).or(password).unwrap_or(raw.span)
+}

@@ -1,0 +1,274 @@
+//! Whole files: each `tests/NAME.yaml` with what is said of it in `tests/NAME.txt`. With `FOREBAY_REWRITE=1` set the texts
+//! are written anew, to be read before they are committed.
+
+mod broker;
+mod plc;
+mod validate;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use driver_core::{GroupId, Order, TagId};
+use proptest::prelude::*;
+
+use super::*;
+use crate::pipeline::process::{Deadband, Report as Reporting};
+
+const KINDS: Kinds = Kinds { drivers: &[&plc::Plc], uplinks: &[&broker::Broker] };
+
+fn checked(text: &str) -> Result<Checked, Report> {
+    check(Source::new("gateway.yaml", text), KINDS)
+}
+
+fn good(text: &str) -> Config {
+    checked(text).unwrap_or_else(|report| panic!("{report}")).config
+}
+
+fn refused(text: &str) -> Report {
+    match checked(text) {
+        Ok(_) => panic!("nothing was found wrong with\n{text}"),
+        Err(report) => report,
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests");
+    let files = fs::read_dir(folder).expect("the folder of cases").map(|file| file.expect("a file").path());
+    let mut cases: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    cases.sort();
+    assert!(cases.len() > 5);
+    cases
+}
+
+#[test]
+fn every_case_is_told_what_stands_beside_it() {
+    let mut differing = Vec::new();
+    for case in cases() {
+        let text = fs::read_to_string(&case).expect("a case");
+        let said = match checked(&text) {
+            Ok(checked) => checked.warnings.to_string(),
+            Err(report) => report.to_string(),
+        };
+        let beside = case.with_extension("txt");
+        if std::env::var_os("FOREBAY_REWRITE").is_some() {
+            fs::write(&beside, &said).expect("writes");
+        }
+        if fs::read_to_string(&beside).unwrap_or_default() != said {
+            differing.push(format!("{}:\n{said}", case.display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// The whole job in one file.
+const WHOLE_JOB: &str = r#"
+gateway: acme/berlin/line7
+every: 1s
+
+devices:
+  press:
+    url: modbus-tcp://10.0.0.11?unit=1
+    order: CDAB
+    tags:
+      temperature: { address: "hr:0:INT", scale: 0.1, unit: °C }
+      current: hr:1:REAL
+      count: hr:3:UINT
+
+uplinks:
+  cloud:
+    url: mqtts://broker.example:8883
+    topic: "{gateway}/{device}/{tag}"
+"#;
+
+#[test]
+fn the_whole_job_in_one_file_is_understood() {
+    let config = good(WHOLE_JOB);
+    assert_eq!(&*config.gateway, "acme/berlin/line7");
+    let [line] = config.lines.as_slice() else { panic!("one line") };
+    assert_eq!((&*line.name, line.spec.url.as_str()), ("press", "modbus-tcp://10.0.0.11?unit=1"));
+    let [device] = line.spec.devices.as_slice() else { panic!("one device") };
+    assert_eq!((device.order, device.unit), (Some(Order::Cdab), None));
+    assert_eq!(device.groups, [Duration::from_secs(1)]);
+    let addresses: Vec<&str> = device.tags.iter().map(|tag| &*tag.address).collect();
+    assert_eq!(addresses, ["hr:0:INT", "hr:1:REAL", "hr:3:UINT"]);
+    let names = config.tags.schema().tag(TagId(0)).expect("the first tag");
+    assert_eq!((names.device, names.tag, names.unit), ("press", "temperature", "°C"));
+    assert_eq!(config.tags.rule(TagId(0)).and_then(|rule| rule.scale).map(|scale| scale.factor()), Some(0.1));
+    assert!(config.tags.rule(TagId(1)).is_none());
+    assert_eq!(config.uplinks[0].topic.as_deref(), Some("{gateway}/{device}/{tag}"));
+    assert_eq!(config.buffer.size_max_bytes, 4 << 30);
+}
+
+#[test]
+fn settings_are_inherited_from_gateway_template_and_device() {
+    let config = good(
+        r#"
+gateway: g
+every: 10s
+templates:
+  meter: { order: BADC, every: 5s, tags: { volts: "ir:0", energy: { address: "ir:72", every: 60s, unit: kWh, deadband: 0.1 } } }
+devices:
+  bus: { url: "modbus-rtu:///dev/ttyUSB0" }
+  plain: { url: modbus-tcp://h, tags: { a: "hr:0" } }
+  one: { template: meter, on: bus, unit: 1 }
+  two: { template: meter, on: bus, unit: 2, every: 2s, order: CDAB, tags: { energy: { every: 30s }, own: "ir:9" } }
+"#,
+    );
+    let [bus, plain] = config.lines.as_slice() else { panic!("two lines") };
+    assert_eq!((&*bus.name, &*plain.name), ("bus", "plain"));
+    let seconds = |groups: &[Duration]| groups.iter().map(Duration::as_secs).collect::<Vec<_>>();
+    let [one, two] = bus.spec.devices.as_slice() else { panic!("two devices") };
+    assert_eq!((one.order, one.unit, seconds(&one.groups)), (Some(Order::Badc), Some(1), vec![5, 60]));
+    assert_eq!((two.order, two.unit, seconds(&two.groups)), (Some(Order::Cdab), Some(2), vec![2, 30]));
+    assert_eq!(seconds(&plain.spec.devices[0].groups), [10]);
+    let tags: Vec<(u32, &str, u16)> = two.tags.iter().map(|tag| (tag.id.0, &*tag.address, tag.group.0)).collect();
+    assert_eq!(tags, [(2, "ir:0", 0), (3, "ir:72", 1), (4, "ir:9", 0)]);
+    assert_eq!(plain.spec.devices[0].tags[0].id, TagId(5));
+    let energy = config.tags.rule(TagId(3)).expect("a rule").report;
+    assert_eq!(energy, Reporting::OnChange { deadband: Deadband::Absolute(0.1), heartbeat: None });
+    assert_eq!(config.tags.schema().tag(TagId(4)).map(|names| (names.device, names.tag)), Some(("two", "own")));
+    let place = config.tags.place(TagId(4)).expect("a place");
+    assert_eq!((place.line, place.device), (0, 1));
+    assert_eq!(one.tags[0].group, GroupId(0));
+}
+
+#[test]
+fn tags_may_bear_any_name() {
+    let config =
+        good("gateway: 42\ndevices:\n  on: { url: modbus-tcp://h, tags: { yes: hr:1, 1.10: hr:2, \"null\": hr:3 } }\n");
+    let schema = config.tags.schema();
+    let names: Vec<&str> = (0..3).filter_map(|id| schema.tag(TagId(id)).map(|names| names.tag)).collect();
+    assert_eq!((&*config.gateway, names), ("42", vec!["yes", "1.10", "null"]));
+}
+
+#[test]
+fn an_uplinks_options_stand_in_its_url_or_beside_it() {
+    let text = format!("{WHOLE_JOB}    qos: 0\n    password: {{ env: MQTT_PASSWORD }}\n");
+    let config = good(&text);
+    assert_eq!(config.uplinks[0].url.as_str(), "mqtts://broker.example:8883?qos=0");
+    assert_eq!(config.uplinks[0].password, Some(Secret::Env("MQTT_PASSWORD".into())));
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let device = "gateway: g\ndevices: { d: { url: modbus-tcp://h, tags: { a: hr:1 } } }\nuplinks:\n";
+    let uplinks = [
+        "  u: { url: mqtt://h, password: geheim, x: 1 }",
+        "  u: { url: mqtt://h, passwrod: geheim }",
+        "  u: { url: mqtt://h, password: { literal: geheim }, x: 1 }",
+        "  u: { url: mqtt://h, password: { lateral: geheim }, x: 1 }",
+        "  u: { url: mqtt://h, password: [geheim], x: 1 }",
+        "  u: { url: \"mqtt://me:geheim@h\", x: 1 }",
+        "  u: { url: \"mqtt://me:ge/geheim@h\", x: 1 }",
+        "  u: { url: mqtt://h, password: geheim, x",
+        "  u: { url: mqtt://h, password: \"geheim",
+        "  u: { url: mqtt://h, password: &p geheim, topic: *q }",
+        "  u:\n    password: |\n      geheim\n      geheim\n    password: x",
+    ];
+    for uplink in uplinks {
+        let report = refused(&format!("{device}{uplink}\n"));
+        assert!(!format!("{report} {}", report.json()).contains("geheim"), "{report}");
+    }
+}
+
+#[test]
+fn aliases_cannot_blow_up_the_memory() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let below = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+    }
+    assert!(refused(&bomb).to_string().contains("aliases and merge keys add up to more than"));
+    let blocks: String = (0..40).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    assert!(refused(&blocks).to_string().contains("nested deeper"));
+    assert!(refused(&format!("a: {}", "[".repeat(100_000))).to_string().contains("recursion limit"));
+}
+
+#[test]
+fn every_fault_is_told_once_as_json_too() {
+    let report = refused("gateway: g\nevery: 1x\ndevices: { d: { url: modbus-tcp://h, tags: { a: hr:1 } } }\n");
+    let json = report.json();
+    assert_eq!(report.count(Severity::Error), 1);
+    assert_eq!((&json[0]["line"], &json[0]["column"], &json[0]["severity"]), (&2.into(), &8.into(), &"error".into()));
+    assert_eq!(json[0]["message"], "`x` is no unit of a duration");
+}
+
+#[test]
+fn the_sample_is_understood_and_shows_the_defaults() {
+    let sample = good(SAMPLE);
+    let least = good("gateway: g\ndevices: { d: { url: modbus-tcp://h, tags: { a: hr:1 } } }\n");
+    assert_eq!((sample.buffer, sample.log), (least.buffer, least.log));
+}
+
+#[test]
+fn the_schema_takes_what_the_parser_takes() {
+    let schema = schema(KINDS);
+    let valid = |text: &str| {
+        let source = Source::new("x", text);
+        let node = tree::parse(&source, &mut Faults::default()).expect("YAML");
+        validate::faults(&schema, &schema, &validate::json(&node))
+    };
+    assert_eq!(valid(SAMPLE), Vec::<String>::new());
+    assert_eq!(valid(WHOLE_JOB), Vec::<String>::new());
+    for case in cases() {
+        let text = fs::read_to_string(&case).expect("a case");
+        if checked(&text).is_ok() {
+            assert_eq!(valid(&text), Vec::<String>::new(), "{}", case.display());
+        }
+    }
+    let wrong = [
+        ("evry: 1s\n", "evry"),
+        ("every: 1x\n", "pattern"),
+        ("log: { level: loud }\n", "oneOf"),
+        ("buffer: { path: [] }\n", "type"),
+        ("uplinks: { u: {} }\n", "url"),
+        ("uplinks: { u: { url: x, password: y } }\n", "type"),
+        ("uplinks: { u: { url: x, password: { env: A, file: B } } }\n", "maxProperties"),
+    ];
+    for (text, expected) in wrong {
+        let text = format!("gateway: g\ndevices: {{}}\n{text}");
+        let faults = valid(&text);
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{text}{faults:?}");
+        refused(&text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        drop(checked(&text).map_err(|report| report.to_string()));
+    }
+
+    #[test]
+    fn no_yaml_makes_it_panic(
+        lines in proptest::collection::vec("[ ]{0,6}(gateway|devices|tags|url|uplinks|password|every|<<|- |\\? )?:?[ ]?[-\\[\\]{}&*!|>'\"%@#,:°a-z0-9/]{0,12}", 0..20)
+    ) {
+        drop(checked(&lines.join("\n")).map_err(|report| report.to_string()));
+    }
+
+    #[test]
+    fn a_cut_file_makes_nothing_panic(at in 0..SAMPLE.len()) {
+        let text = String::from_utf8_lossy(&SAMPLE.as_bytes()[..at]).into_owned();
+        drop(checked(&text).map_err(|report| report.to_string()));
+    }
+
+    #[test]
+    fn one_wrong_byte_makes_nothing_panic(at in 0..SAMPLE.len(), byte in 0_u8..=255) {
+        let mut bytes = SAMPLE.as_bytes().to_vec();
+        bytes[at] = byte;
+        drop(checked(&String::from_utf8_lossy(&bytes)).map_err(|report| report.to_string()));
+    }
+
+    #[test]
+    fn plain_texts_know_their_place(words in proptest::collection::vec("[a-z°€😀]{1,9}", 1..40)) {
+        let text: String = words.iter().enumerate().map(|(index, word)| format!("k{index}: {word}\r\n")).collect();
+        let source = Source::new("x", &text);
+        let root = tree::parse(&source, &mut Faults::default()).expect("YAML");
+        let Content::Map(entries) = &root.content else { panic!("a map") };
+        for (entry, word) in entries.iter().zip(&words) {
+            prop_assert_eq!(source.part(entry.value.span), word);
+            prop_assert_eq!(source.part(entry.key_span), &*entry.key);
+        }
+    }
+}

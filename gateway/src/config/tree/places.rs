@@ -1,0 +1,75 @@
+//! From the parser's places, which count characters, to ours, which count bytes.
+
+use std::borrow::Cow;
+
+use saphyr_parser::{Marker, Span as Marked};
+
+use crate::config::source::Span;
+
+/// How many characters lie between two known places.
+const STEP: usize = 16;
+
+/// Finds the byte of a character quickly.
+pub(super) struct Places<'s> {
+    text: &'s str,
+    /// The byte of each [`STEP`]th character; empty when each character is one byte.
+    known: Vec<u32>,
+}
+
+impl<'s> Places<'s> {
+    pub(super) fn new(text: &'s str) -> Places<'s> {
+        let known = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().step_by(STEP).map(|(byte, _)| byte as u32).collect()
+        };
+        Places { text, known }
+    }
+
+    /// The part without blanks after it, which the parser counts to a text in quotes.
+    pub(super) fn span(&self, marked: Marked) -> Span {
+        let start = self.byte(marked.start);
+        let end = self.byte(marked.end).max(start);
+        let part = self.text.get(start as usize..end as usize).unwrap_or_default();
+        Span { start, end: start + part.trim_end().len() as u32 }
+    }
+
+    /// The text as a part of the source where it stands there letter by letter, so that it takes no memory of its own.
+    pub(super) fn shared<'e: 's>(&self, text: Cow<'e, str>, span: Span) -> Cow<'s, str> {
+        let written = self.text.get(span.start as usize..span.end as usize).unwrap_or_default();
+        let quotes = written.len().saturating_sub(text.len()) / 2;
+        match written.get(quotes..quotes + text.len()) {
+            Some(part) if part == text => Cow::Borrowed(part),
+            _ => text,
+        }
+    }
+
+    pub(super) fn byte(&self, marker: Marker) -> u32 {
+        let character = marker.index();
+        let length = self.text.len();
+        if self.known.is_empty() {
+            return character.min(length) as u32;
+        }
+        let Some(start) = self.known.get(character / STEP) else { return length as u32 };
+        let rest = self.text.get(*start as usize..).unwrap_or_default();
+        let within = rest.char_indices().nth(character % STEP).map_or(rest.len(), |(byte, _)| byte);
+        *start + within as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn every_character_is_found(text in "[a°€😀\n]{0,400}") {
+            let places = Places::new(&text);
+            for (character, (byte, _)) in text.char_indices().enumerate() {
+                assert_eq!(places.byte(Marker::new(character, 1, 0)) as usize, byte);
+            }
+            assert_eq!(places.byte(Marker::new(text.chars().count(), 1, 0)) as usize, text.len());
+            assert_eq!(places.byte(Marker::new(usize::MAX, 1, 0)) as usize, text.len());
+        }
+    }
+}
