@@ -1,1 +1,18 @@
-//! End-to-end, interop and fault tests over the real binary.
+//! What the end-to-end tests and the benchmark stand on: the real binary as a process, the far sides it talks to, and the
+//! comparison of what was answered with what arrived.
+//!
+//! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
+//! [`field`] the simulated PLCs, [`pymodbus`] and [`broker`] the real far sides, [`subscriber`] what records at the
+//! broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
+
+pub mod need;
+pub mod wait;
+pub mod site;
+pub mod gateway;
+pub mod field;
+pub mod pymodbus;
+pub mod certificates;
+pub mod broker;
+pub mod subscriber;
+pub mod oracle;
+pub mod cases;

@@ -1,0 +1,178 @@
+//! mosquitto in each of its guises: versions, QoS, TLS, certificates on both sides, logins, rules, WebSocket.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tests::broker::Broker;
+use tests::certificates::Certificates;
+use tests::field::{Field, free_port};
+use tests::need;
+use tests::site::Site;
+use tests::subscriber::Subscriber;
+use tests::wait;
+
+use crate::rig::{Counting, PLC, answers, counting_device, file, nothing_is_missing, running, tcp};
+
+/// What each broker of this file has beside its listener under test: a plain one for the recorder.
+fn with_plain_side_door(port: u16, lines: &str) -> String {
+    format!("{lines}listener {port} 127.0.0.1\nallow_anonymous true\n")
+}
+
+/// Polls for a while through the uplink and expects everything at the broker.
+fn everything_arrives(broker_for_recorder: u16, uplink: &str) {
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(([127, 0, 0, 1], broker_for_recorder).into());
+    let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), uplink));
+    let gateway = site.start();
+    running(&recorder);
+    answers(&plc.oracle, 20);
+    plc.all_arrive(&recorder, wait::SOON);
+    drop(gateway);
+    let readings = recorder.readings();
+    nothing_is_missing(&readings);
+    plc.verdict(&readings).must_be_perfect();
+}
+
+#[test]
+fn delivers_over_mqtt_5() {
+    let Some(broker) = Broker::start() else { return };
+    everything_arrives(broker.address().port(), &format!("{}?version=5", broker.url("mqtt")));
+    assert!(broker.log().contains("p5"), "the connection was of version 5");
+}
+
+#[test]
+fn delivers_over_mqtt_3_1_1() {
+    let Some(broker) = Broker::start() else { return };
+    everything_arrives(broker.address().port(), &format!("{}?version=3.1.1", broker.url("mqtt")));
+    assert!(!broker.log().contains("p5"), "no connection was of version 5");
+}
+
+#[test]
+fn delivers_with_qos_0() {
+    let Some(broker) = Broker::start() else { return };
+    everything_arrives(broker.address().port(), &format!("{}?qos=0", broker.url("mqtt")));
+}
+
+#[test]
+fn delivers_over_websocket() {
+    let side = free_port();
+    let lines = with_plain_side_door(side, "protocol websockets\nallow_anonymous true\n");
+    let Some(broker) = Broker::with(|_| lines) else {
+        return;
+    };
+    everything_arrives(side, &broker.url("ws"));
+}
+
+fn tls_lines(folder: &Path, more: &str) -> String {
+    let place = folder.display();
+    format!("cafile {place}/ca.pem\ncertfile {place}/server.pem\nkeyfile {place}/server.key\n{more}")
+}
+
+/// A broker with TLS and its certificates.
+fn tls_broker(side: u16, more: &str) -> Option<(Broker, Certificates)> {
+    need::program("mosquitto")?;
+    let mut keys = None;
+    let broker = Broker::with(|folder| {
+        keys = Certificates::make(folder);
+        with_plain_side_door(side, &tls_lines(folder, more))
+    })?;
+    Some((broker, keys?))
+}
+
+#[test]
+fn delivers_over_tls_and_websocket_over_tls() {
+    let side = free_port();
+    let Some((broker, keys)) = tls_broker(side, "allow_anonymous true\n") else { return };
+    let tls = format!("\n    tls: {{ ca: {} }}", keys.file("ca.pem"));
+    everything_arrives(side, &format!("{}{tls}", broker.url("mqtts")));
+    drop(broker);
+    let side = free_port();
+    let Some((broker, keys)) = tls_broker(side, "protocol websockets\nallow_anonymous true\n") else { return };
+    let tls = format!("\n    tls: {{ ca: {} }}", keys.file("ca.pem"));
+    everything_arrives(side, &format!("{}{tls}", broker.url("wss")));
+}
+
+#[test]
+fn delivers_with_certificates_on_both_sides_and_a_strangers_opens_nothing() {
+    let side = free_port();
+    let Some((broker, keys)) = tls_broker(side, "require_certificate true\nallow_anonymous true\n") else { return };
+    let both = |name: &str| {
+        let (cert, key) = (keys.file(&format!("{name}.pem")), keys.file(&format!("{name}.key")));
+        format!("{}\n    tls: {{ ca: {}, cert: {cert}, key: {key} }}", broker.url("mqtts"), keys.file("ca.pem"))
+    };
+    everything_arrives(side, &both("client"));
+    nothing_arrives(side, &both("stranger"));
+}
+
+#[test]
+fn never_talks_to_a_broker_whose_certificate_another_authority_signed() {
+    let side = free_port();
+    let Some((broker, keys)) = tls_broker(side, "allow_anonymous true\n") else { return };
+    nothing_arrives(side, &format!("{}\n    tls: {{ ca: {} }}", broker.url("mqtts"), keys.file("other.pem")));
+}
+
+/// Runs for a while and expects that nothing comes through, that the gateway lives and says why.
+fn nothing_arrives(side: u16, uplink: &str) {
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(([127, 0, 0, 1], side).into());
+    let before = recorder.with(|recorded| recorded.messages);
+    let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), uplink));
+    let mut gateway = site.start();
+    answers(&plc.oracle, 20);
+    assert!(gateway.ended().is_none(), "it goes on polling: {}", gateway.log());
+    assert_eq!(recorder.with(|recorded| recorded.messages), before, "nothing may arrive");
+    assert!(gateway.log().contains("cloud"), "the log names the uplink: {}", gateway.log());
+}
+
+#[test]
+fn logs_in_with_a_password_from_a_file_and_never_prints_it() {
+    let Some(tool) = need::program("mosquitto_passwd") else { return };
+    let side = free_port();
+    let Some(broker) = Broker::with(|folder| {
+        let passwords = folder.join("passwords");
+        let made = Command::new(&tool).args(["-b", "-c"]).arg(&passwords).args(["line7", "s3cret-word"]).status();
+        assert!(made.is_ok_and(|status| status.success()), "mosquitto_passwd works");
+        let rules = folder.join("rules");
+        std::fs::write(&rules, "topic read #\nuser line7\ntopic write readings/#\n").expect("a file");
+        format!(
+            "allow_anonymous true\npassword_file {}\nacl_file {}\nlistener {side} 127.0.0.1\n",
+            passwords.display(),
+            rules.display()
+        )
+    }) else {
+        return;
+    };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(([127, 0, 0, 1], side).into());
+    let uplink = format!("{}\n    user: line7\n    password: {{ file: ./password }}", broker.url("mqtt"));
+    let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), &uplink));
+    std::fs::write(site.folder().join("password"), "s3cret-word\n").expect("a file");
+    let gateway = site.start();
+    running(&recorder);
+    plc.all_arrive(&recorder, wait::SOON);
+    assert!(!gateway.log().contains("s3cret-word"), "a password is never printed");
+    drop(gateway);
+    let readings = recorder.readings();
+    nothing_is_missing(&readings);
+    plc.verdict(&readings).must_be_perfect();
+}
+
+#[test]
+fn the_last_will_says_that_the_gateway_is_gone() {
+    let Some(broker) = Broker::start() else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(broker.address());
+    let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), &broker.url("mqtt")));
+    let gateway = site.start();
+    running(&recorder);
+    let before = recorder.with(|recorded| recorded.others.len());
+    gateway.kill();
+    wait::for_it("the will is published", Duration::from_secs(10), || {
+        recorder.with(|recorded| recorded.others.len() > before)
+    });
+}

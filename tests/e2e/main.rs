@@ -1,0 +1,15 @@
+//! The real binary against real and simulated far sides. Each test says in its name what happens; `rig` holds the plants
+//! and the gateway files that most of them share. F-numbers are those of the fault matrix.
+
+mod architecture;
+mod rig;
+mod commands;
+mod types;
+mod brokers;
+mod crashes;
+mod outages;
+mod misbehaving_brokers;
+mod dead_devices;
+mod lying_devices;
+mod serial_lines;
+mod clocks;

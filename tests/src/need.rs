@@ -1,0 +1,53 @@
+//! What is installed here. A test that needs something asks first, and returns when it gets nothing.
+
+use std::env;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A program by its name; `None` when it is not installed, which is said, and is a failure where `CI=true`.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        missing(name);
+    }
+    found
+}
+
+/// The Python that has pymodbus.
+pub fn python() -> Option<PathBuf> {
+    let found = env::var_os("FOREBAY_TEST_PYTHON").map(PathBuf::from).or_else(venv).filter(|path| path.is_file());
+    if found.is_none() {
+        missing("pymodbus");
+    }
+    found
+}
+
+/// Whether the longer runs are asked for.
+pub fn long() -> bool {
+    env::var("FOREBAY_TEST_LONG").is_ok_and(|value| !value.is_empty())
+}
+
+/// The checkout.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate stands in a folder of the checkout")
+}
+
+fn venv() -> Option<PathBuf> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    Some(cache.join("forebay/venv/bin/python"))
+}
+
+fn missing(what: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(env::var("CI").as_deref() != Ok("true"), "{what} is not installed: tests/run installs it");
+    let line = format!("{test}: skipped, {what} is not installed\n");
+    eprint!("{line}");
+    if let Some(path) = env::var_os("FOREBAY_TEST_SKIPS") {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the list of skipped tests can be written");
+    }
+}
