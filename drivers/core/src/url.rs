@@ -3,8 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::{Place, SpecError};
+
+/// The longest time that an option may name.
+const OPTION_DURATION_MAX: Duration = Duration::from_secs(86_400);
 
 /// The parts of a device's URL. The path of a serial port is `/dev/ttyUSB0` or `usb:VID:PID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +152,16 @@ impl<'a> Options<'a> {
         parsed
     }
 
+    /// An option that is a time with its unit, such as `500ms` or `1.5s`; zero is refused.
+    pub fn duration(&mut self, key: &str) -> Option<Duration> {
+        self.parse(key, "a time with its unit, such as 500ms or 2s", parse_duration)
+    }
+
+    /// Whether an option is there.
+    pub fn has(&mut self, key: &str) -> bool {
+        self.range(key).is_some()
+    }
+
     /// An error of the caller's about an option that was understood, such as two that contradict each other.
     pub fn error(&mut self, key: &str, message: impl Into<String>) {
         let range = self.range(key).unwrap_or(0..self.url.text.len());
@@ -172,6 +186,21 @@ impl<'a> Options<'a> {
         self.taken[index] = true;
         Some(self.url.options[index].1.clone())
     }
+}
+
+/// A time above zero, up to a day, in `us`, `ms`, `s` or `min`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|character: char| character.is_ascii_alphabetic())?;
+    let seconds = match &text[unit_at..] {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        _ => return None,
+    };
+    let number: f64 = text[..unit_at].trim_end().parse().ok()?;
+    let duration = Duration::try_from_secs_f64(number * seconds).ok()?;
+    (!duration.is_zero() && duration <= OPTION_DURATION_MAX).then_some(duration)
 }
 
 #[cfg(test)]
@@ -207,6 +236,18 @@ mod tests {
         assert_eq!(errors.len(), 2);
         assert!(errors[0].message.contains("expected a number"), "{errors:?}");
         assert!(errors[1].message.contains("unknown option `unti`"), "{errors:?}");
+    }
+
+    #[test]
+    fn times_carry_their_unit() {
+        let cases =
+            [("500ms", Some(500_000)), ("1.5s", Some(1_500_000)), ("20us", Some(20)), ("1min", Some(60_000_000))];
+        for (text, micros) in cases {
+            assert_eq!(parse_duration(text).map(|time| time.as_micros()), micros, "{text}");
+        }
+        for text in ["", "5", "ms", "-1s", "0s", "1h", "1e99s", "NaNs", "é"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
     }
 
     proptest::proptest! {
