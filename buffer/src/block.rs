@@ -12,6 +12,9 @@ pub type Seq = u64;
 /// Largest payload of one block, bytes.
 pub const BLOCK_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes that stand before each payload on disk.
+pub const BLOCK_ENVELOPE_BYTES: usize = 56;
+
 /// Most records in one block.
 pub const BLOCK_COUNT_MAX: u32 = 1 << 20;
 

@@ -37,7 +37,8 @@ mod store;
 mod sync;
 
 pub use block::{
-    BLOCK_COUNT_MAX, BLOCK_PAYLOAD_BYTES_MAX, Block, Class, Identity, Item, Meta, NewBlock, Seq, SeqRange,
+    BLOCK_COUNT_MAX, BLOCK_ENVELOPE_BYTES, BLOCK_PAYLOAD_BYTES_MAX, Block, Class, Identity, Item, Meta, NewBlock, Seq,
+    SeqRange,
 };
 pub use cursor::{CURSOR_RANGES_MAX, Cursor};
 pub use error::{Error, Result};

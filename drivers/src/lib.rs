@@ -2,6 +2,8 @@
 
 use driver_core::AnyDriver;
 
+pub use driver_modbus as modbus;
+
 /// A driver is added by its folder and one line here.
 static DRIVERS: &[&dyn AnyDriver] = &[];
 

@@ -36,11 +36,11 @@ fn values(mix: &str, ticks: usize) -> Vec<Reading> {
             let state = &mut state[tag as usize];
             let value = match (mix, tag % 4) {
                 ("slow and digital", 0 | 1) | ("mixed plant", 0) => {
-                    *state ^= i64::from(random.next() % 50 == 0);
+                    *state ^= i64::from(random.next().is_multiple_of(50));
                     Value::Bool(*state & 1 == 1)
                 }
                 ("slow and digital", _) | ("mixed plant", 1) => {
-                    *state += i64::from(random.next() % 20 == 0);
+                    *state += i64::from(random.next().is_multiple_of(20));
                     Value::LReal(*state as f64 / 10.0)
                 }
                 ("12-bit analog", _) | ("mixed plant", 2) => {

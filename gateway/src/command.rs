@@ -1,10 +1,28 @@
 //! The command line: one module a command.
 
-mod json;
-mod one_shot;
+mod run;
+
+mod check;
+mod plan;
+mod sample;
+mod schema;
+
 mod read;
-mod table;
 mod write;
+
+#[cfg(feature = "sim")]
+mod demo;
+#[cfg(feature = "sim")]
+mod sim;
+
+#[cfg(feature = "sim")]
+mod folder;
+mod json;
+mod logging;
+mod one_shot;
+#[cfg(feature = "sim")]
+mod simulation;
+mod table;
 
 use std::process::ExitCode;
 
@@ -38,7 +56,7 @@ Exit codes:
 
 /// Polls PLCs, keeps every reading on disk, and forwards it when and as fast as the network allows.
 #[derive(Parser)]
-#[command(name = "forebay", version, about, after_help = EXIT_CODES)]
+#[command(name = "forebay", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,15 +64,33 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    Plan(plan::Args),
+    Schema(schema::Args),
+    Sample(sample::Args),
     Read(read::Args),
     Write(write::Args),
+    #[cfg(feature = "sim")]
+    Sim(sim::Args),
+    #[cfg(feature = "sim")]
+    Demo(demo::Args),
 }
 
 /// Understands the command line, runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     let exit = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Sample(args) => sample::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Write(args) => write::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Sim(args) => sim::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Demo(args) => demo::run(&args),
     };
     exit.into()
 }

@@ -3,7 +3,7 @@
 use crate::block::{BLOCK_COUNT_MAX, BLOCK_PAYLOAD_BYTES_MAX, Class, Meta, Seq, SeqRange};
 
 /// Bytes of an envelope.
-pub(super) const ENVELOPE_BYTES: usize = 56;
+pub(super) const ENVELOPE_BYTES: usize = crate::block::BLOCK_ENVELOPE_BYTES;
 
 /// Bytes of the longest frame.
 pub(super) const FRAME_BYTES_MAX: usize = ENVELOPE_BYTES + BLOCK_PAYLOAD_BYTES_MAX;

@@ -169,11 +169,9 @@ impl Column {
 fn mantissa(kind: u8, bits: u64, exponent: u8) -> Option<i64> {
     let value = if kind == REAL { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) };
     let scaled = (value * POWERS[usize::from(exponent)]).round_ties_even();
-    if !(scaled.abs() < DECIMAL_MANTISSA_MAX) {
-        return None;
-    }
+    let fits = scaled.abs() < DECIMAL_MANTISSA_MAX;
     let mantissa = scaled as i64;
-    (decimal_bits(kind, mantissa, exponent) == bits).then_some(mantissa)
+    (fits && decimal_bits(kind, mantissa, exponent) == bits).then_some(mantissa)
 }
 
 fn decimal_bits(kind: u8, mantissa: i64, exponent: u8) -> u64 {

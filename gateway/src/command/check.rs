@@ -1,0 +1,159 @@
+//! `forebay check FILE`: all that is wrong with a configuration; or, where nothing is, what will be polled.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use driver_core::{DeviceSpec, Line, TagSpec};
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::table::table;
+use crate::config::{self, Checked, Config, Severity, Unusable};
+
+/// Check a configuration: all errors at once, or what will be polled.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The configuration
+    #[arg(value_name = "FILE", default_value = "gateway.yaml")]
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    match config::read(&args.file) {
+        Ok(checked) => {
+            if args.json {
+                println!("{:#}", described(&args.file, &checked));
+            } else {
+                eprint!("{}", checked.warnings);
+                print!("{}", told(&args.file, &checked));
+            }
+            Exit::Success
+        }
+        Err(unusable) => {
+            if args.json {
+                println!("{:#}", refused(&args.file, &unusable));
+            } else {
+                eprint!("{unusable}{}", counted(&unusable));
+            }
+            Exit::Configuration
+        }
+    }
+}
+
+fn counted(unusable: &Unusable) -> String {
+    match unusable {
+        Unusable::File(_) => String::new(),
+        Unusable::Content(report) => {
+            format!("{}; nothing would be started\n", number(report.count(Severity::Error), "error"))
+        }
+    }
+}
+
+fn refused(file: &Path, unusable: &Unusable) -> Value {
+    let faults = match unusable {
+        Unusable::File(cause) => json!([{ "file": file, "severity": "error", "message": cause }]),
+        Unusable::Content(report) => report.json(),
+    };
+    json!({ "file": file, "usable": false, "faults": faults })
+}
+
+/// What will be done, for people.
+fn told(file: &Path, checked: &Checked) -> String {
+    let Checked { config, lines, warnings } = checked;
+    let devices: usize = config.lines.iter().map(|line| line.spec.devices.len()).sum();
+    let mut text = format!(
+        "{}: {}. {} polls {} on {} over {}, for {}.\n",
+        file.display(),
+        if warnings.is_empty() { "no errors".into() } else { number(warnings.count(Severity::Warning), "warning") },
+        config.gateway,
+        number(config.tags.len(), "tag"),
+        number(devices, "device"),
+        number(lines.len(), "line"),
+        number(config.uplinks.len(), "uplink"),
+    );
+    for (line, planned) in config.lines.iter().zip(lines) {
+        for (index, device) in line.spec.devices.iter().enumerate() {
+            write_device(&mut text, line.spec.url.as_str(), device, index, config, planned.as_ref());
+        }
+    }
+    for uplink in &config.uplinks {
+        push(&mut text, format_args!("\n{}: to {}\n", uplink.name, uplink.url));
+    }
+    text
+}
+
+fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize, config: &Config, line: &dyn Line) {
+    let unit = device.unit.map(|unit| format!(", unit {unit}")).unwrap_or_default();
+    push(text, format_args!("\n{}: {url}{unit}\n", device.name));
+    let rows: Vec<[String; 6]> = device
+        .tags
+        .iter()
+        .enumerate()
+        .map(|(tag, spec)| {
+            let (name, unit) = names(config, spec);
+            let address = line.tag_text(index, tag);
+            let elements = if address.elements > 1 { format!("[{}]", address.elements) } else { String::new() };
+            let data_type = format!("{}{elements}", address.data_type);
+            [name.into(), address.canonical, address.also, data_type, format!("{:?}", every(device, spec)), unit.into()]
+        })
+        .collect();
+    text.push_str(&table(["tag", "address", "on the wire", "type", "every", "unit"], &rows));
+}
+
+fn names<'c>(config: &'c Config, tag: &TagSpec) -> (&'c str, &'c str) {
+    config.tags.schema().tag(tag.id).map_or(("", ""), |names| (names.tag, names.unit))
+}
+
+fn every(device: &DeviceSpec, tag: &TagSpec) -> Duration {
+    device.groups.get(tag.group.index()).copied().unwrap_or_default()
+}
+
+/// What will be done, for machines.
+fn described(file: &Path, checked: &Checked) -> Value {
+    let Checked { config, lines, warnings } = checked;
+    let lines = config.lines.iter().zip(lines).map(|(line, planned)| {
+        let devices = line.spec.devices.iter().enumerate();
+        let devices = devices.map(|(index, device)| device_json(device, index, config, planned.as_ref()));
+        json!({ "line": line.name, "url": line.spec.url.as_str(), "devices": devices.collect::<Value>() })
+    });
+    let uplinks = config.uplinks.iter().map(|uplink| json!({ "uplink": uplink.name, "url": uplink.url.as_str() }));
+    json!({
+        "file": file,
+        "usable": true,
+        "faults": warnings.json(),
+        "gateway": config.gateway,
+        "lines": lines.collect::<Value>(),
+        "uplinks": uplinks.collect::<Value>(),
+    })
+}
+
+fn device_json(device: &DeviceSpec, index: usize, config: &Config, line: &dyn Line) -> Value {
+    let tags = device.tags.iter().enumerate().map(|(tag, spec)| {
+        let (name, unit) = names(config, spec);
+        let address = line.tag_text(index, tag);
+        json!({
+            "tag": name,
+            "address": spec.address,
+            "canonical": address.canonical,
+            "wire": address.also,
+            "type": address.data_type.to_string(),
+            "elements": address.elements,
+            "writable": address.writable,
+            "every_s": every(device, spec).as_secs_f64(),
+            "unit": unit,
+        })
+    });
+    json!({ "device": device.name, "unit": device.unit, "tags": tags.collect::<Value>() })
+}
+
+fn number(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
+    text.write_fmt(more).expect("a String takes everything");
+}

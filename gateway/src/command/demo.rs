@@ -1,0 +1,187 @@
+//! `forebay demo`: a simulated plant, the gateway and a broker in one process, and a network between them that fails.
+
+mod ledger;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use hardware_sim::broker::{Broker, BrokerConfig, Message};
+use hardware_sim::faults::{FaultProxy, Framing, Link};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+use self::ledger::Ledger;
+use super::Exit;
+use super::folder::Folder;
+use super::one_shot::block_on;
+use super::simulation::Simulation;
+use crate::config::{self, Checked, Kinds, Source};
+use crate::pipeline::assemble;
+use crate::pipeline::gateway::Gateway;
+
+/// The plant, as its control engineer would describe it; hosts are put in as they are started.
+const PLANT: &str = include_str!("demo/plant.yaml");
+
+/// The network fails this long after the start …
+const CUT_AFTER: Duration = Duration::from_secs(10);
+
+/// … for this long …
+const CUT_FOR: Duration = Duration::from_secs(5);
+
+/// … and again after this long.
+const CUT_EVERY: Duration = Duration::from_secs(30);
+
+/// How long the readings that are on their way have at the end.
+const LAST_WITHIN: Duration = Duration::from_secs(10);
+
+/// More messages than one outage holds.
+const WAITING_MAX: usize = 65_536;
+
+/// Show the main job: a simulated plant, the gateway, a broker, and a network that fails; nothing to install.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// End after this many seconds instead of at Ctrl-C
+    #[arg(long)]
+    seconds: Option<u64>,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    match block_on(show(args)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(cause)) => {
+            eprintln!("the demonstration cannot run: {cause}");
+            Exit::Failure
+        }
+        Err(exit) => exit,
+    }
+}
+
+async fn show(args: &Args) -> io::Result<Exit> {
+    let folder = Folder::make("demo")?;
+    let broker = Broker::start(loopback(), BrokerConfig::default()).await?;
+    let network = FaultProxy::start(loopback(), broker.address(), Framing::Stream).await?;
+    let plant = config::check(Source::new("the plant", PLANT), Kinds::of_this_build()).map_err(other)?;
+    let simulation = Simulation::of(&plant.config).await?;
+    let text = simulation.rewritten(PLANT).replace("mqtt://broker", &format!("mqtt://{}", network.address()));
+    println!("A plant of two simulated PLCs, described by this file:\n\n{text}");
+    println!("Its readings, as they reach the broker at mqtt://{} (Ctrl-C ends it):\n", broker.address());
+
+    let mut arrivals = broker.observe("demo/plant/+/+", WAITING_MAX);
+    let gateway = start(&text, &folder)?;
+    let mut show =
+        Show { ledger: Ledger::default(), network: &network, next: (Instant::now() + CUT_AFTER, Cut::Begins) };
+    let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    loop {
+        // Every arm may be cancelled: a message that was not fetched waits.
+        tokio::select! {
+            Some(message) = arrivals.next() => show.arrived(&message),
+            () = sleep_until(show.next.0) => show.turn(),
+            () = sleep_until(end.unwrap_or_else(far)), if end.is_some() => break,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    network.link(Link::Up);
+    println!("\n-- ending: what is on its way arrives");
+    let stopped = tokio::task::spawn_blocking(move || gateway.stop());
+    let patience = Instant::now() + LAST_WITHIN;
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            Some(message) = arrivals.next() => show.arrived(&message),
+            _ = &mut stopped => break,
+            () = sleep_until(patience) => break,
+        }
+    }
+    while let Some(message) = arrivals.try_next() {
+        show.arrived(&message);
+    }
+    println!("-- {}", show.tally());
+    Ok(if show.ledger.missing() == 0 && show.ledger.arrived() > 0 { Exit::Success } else { Exit::Failure })
+}
+
+fn start(text: &str, folder: &Folder) -> io::Result<Gateway> {
+    let text = format!("{text}\nbuffer: {{ path: \"{}\" }}\n", folder.path().display());
+    let Checked { config, .. } =
+        config::check(Source::new("the plant", &text), Kinds::of_this_build()).map_err(other)?;
+    Gateway::start(assemble::setup(config)).map_err(other)
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn other(cause: impl std::fmt::Display) -> io::Error {
+    io::Error::other(cause.to_string())
+}
+
+fn far() -> Instant {
+    Instant::now() + CUT_EVERY
+}
+
+/// What happens to the network next.
+#[derive(Clone, Copy)]
+enum Cut {
+    Begins,
+    Ends,
+}
+
+struct Show<'a> {
+    ledger: Ledger,
+    network: &'a FaultProxy,
+    next: (Instant, Cut),
+}
+
+impl Show<'_> {
+    fn arrived(&mut self, message: &Message) {
+        let Ok(reading) = serde_json::from_slice::<serde_json::Value>(&message.payload) else {
+            println!("{}: not JSON", message.topic);
+            return;
+        };
+        if let Some(seq) = reading["seq"].as_u64() {
+            self.ledger.note(seq);
+        }
+        let text = |key: &str| reading[key].as_str().unwrap_or_default().to_owned();
+        let value = match &reading["value"] {
+            serde_json::Value::Null => format!("bad: {}", text("reason")),
+            value => format!("{value} {}", text("unit")),
+        };
+        println!(
+            "{}  #{:<6} {:<24} {value}",
+            text("time"),
+            reading["seq"],
+            format!("{}.{}", text("device"), text("tag"))
+        );
+    }
+
+    fn turn(&mut self) {
+        let now = Instant::now();
+        match self.next.1 {
+            Cut::Begins => {
+                println!("\n-- {}", self.tally());
+                println!(
+                    "-- the network to the broker is cut for {CUT_FOR:?}: polling goes on, readings wait in the log\n"
+                );
+                self.network.link(Link::Refuse);
+                self.next = (now + CUT_FOR, Cut::Ends);
+            }
+            Cut::Ends => {
+                println!("-- the network is back\n");
+                self.network.link(Link::Up);
+                self.next = (now + CUT_EVERY - CUT_FOR, Cut::Begins);
+            }
+        }
+    }
+
+    fn tally(&self) -> String {
+        format!(
+            "{} readings reached the broker, {} missing, {} twice",
+            self.ledger.arrived(),
+            self.ledger.missing(),
+            self.ledger.doubled()
+        )
+    }
+}

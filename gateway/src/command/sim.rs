@@ -1,0 +1,62 @@
+//! `forebay sim FILE`: every device of a configuration as a simulator on loopback.
+
+use std::path::{Path, PathBuf};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Exit;
+use super::one_shot::block_on;
+use super::simulation::Simulation;
+use crate::config::{self, Config};
+
+/// Serve every device of a configuration as a simulator, and print the configuration that leads to them.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The gateway's file
+    #[arg(default_value = "gateway.yaml")]
+    file: PathBuf,
+    /// Write the new configuration there instead of printing it
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let checked = match config::read(&args.file) {
+        Ok(checked) => checked,
+        Err(unusable) => {
+            eprint!("{unusable}");
+            return Exit::Configuration;
+        }
+    };
+    match block_on(serve(args, &checked.config)) {
+        Ok(Ok(())) => Exit::Success,
+        Ok(Err(cause)) => {
+            eprintln!("cannot simulate: {cause}");
+            Exit::Failure
+        }
+        Err(exit) => exit,
+    }
+}
+
+async fn serve(args: &Args, config: &Config) -> std::io::Result<()> {
+    let simulation = Simulation::of(config).await?;
+    let text = simulation.rewritten(&std::fs::read_to_string(&args.file)?);
+    simulation.places().for_each(|place| eprintln!("{place}"));
+    let run_with = match &args.output {
+        Some(path) => {
+            std::fs::write(path, text)?;
+            path.as_path()
+        }
+        None => {
+            println!("{text}");
+            Path::new("THE FILE ABOVE")
+        }
+    };
+    eprintln!("simulating until Ctrl-C; in another terminal: forebay run -c {}", run_with.display());
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

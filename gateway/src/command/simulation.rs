@@ -1,0 +1,171 @@
+//! The devices of a configuration as simulators on loopback, and the configuration that leads to them.
+//!
+//! Every address that a tag names shows a signal. Modbus TCP and RTU over TCP are served as they are, serial lines as
+//! RTU on pseudo-terminals; the simulator knows neither TLS nor ASCII, so that such devices are served as TCP or RTU.
+
+mod points;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use driver_core::{EndpointUrl, LineSpec};
+use hardware_sim::faults::SerialJoint;
+use hardware_sim::modbus::{ModbusServer, Plant};
+
+use super::folder::Folder;
+use crate::config::Config;
+
+/// Options of a URL that mean nothing on the way to a simulator.
+const TLS_OPTIONS: [&str; 4] = ["ca", "cert", "key", "server_name"];
+
+/// Any speed: the pseudo-terminals are not paced.
+const BAUD: u32 = 115_200;
+
+/// Running simulators; they stop when it is dropped.
+pub(super) struct Simulation {
+    /// The URL as written, and the simulator's.
+    replaced: Vec<(String, String)>,
+    servers: Vec<ModbusServer>,
+    joints: Vec<SerialJoint>,
+    folder: Folder,
+}
+
+/// How a URL is served.
+enum Way {
+    Tcp,
+    RtuOverTcp,
+    Serial,
+}
+
+impl Simulation {
+    /// Starts a simulator for each line. A URL that stands at several lines is one simulator.
+    pub(super) async fn of(config: &Config) -> io::Result<Simulation> {
+        let mut simulation =
+            Simulation { replaced: Vec::new(), servers: Vec::new(), joints: Vec::new(), folder: Folder::make("sim")? };
+        let mut done: Vec<&str> = Vec::new();
+        for line in &config.lines {
+            let url = line.spec.url.as_str();
+            if done.contains(&url) {
+                continue;
+            }
+            done.push(url);
+            let plant = Plant::new();
+            let same = config.lines.iter().filter(|other| other.spec.url.as_str() == url);
+            same.for_each(|line| points::put(&plant, &line.spec));
+            simulation.serve(&line.spec, plant).await?;
+        }
+        Ok(simulation)
+    }
+
+    async fn serve(&mut self, spec: &LineSpec, plant: Plant) -> io::Result<()> {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (server, place) = match way(&spec.url)? {
+            Way::Tcp => {
+                let server = ModbusServer::tcp(loopback, plant).await?;
+                let place = format!("modbus-tcp://{}", address(&server)?);
+                (server, place)
+            }
+            Way::RtuOverTcp => {
+                let server = ModbusServer::rtu_over_tcp(loopback, plant).await?;
+                let place = format!("modbus-rtu-over-tcp://{}", address(&server)?);
+                (server, place)
+            }
+            Way::Serial => {
+                let folder = self.folder.path().join(format!("line{}", self.joints.len()));
+                std::fs::create_dir_all(&folder)?;
+                let joint = SerialJoint::open(&folder, None)?;
+                let server = ModbusServer::rtu_at(&folder.join("server").to_string_lossy(), BAUD, plant)?;
+                self.joints.push(joint);
+                (server, format!("modbus-rtu://{}", folder.join("client").display()))
+            }
+        };
+        self.servers.push(server);
+        self.replaced.push((spec.url.to_string(), format!("{place}{}", query(&spec.url))));
+        Ok(())
+    }
+
+    /// The text of the configuration with the simulators' URLs in place of the devices'.
+    pub(super) fn rewritten(&self, text: &str) -> String {
+        let mut replaced: Vec<&(String, String)> = self.replaced.iter().collect();
+        // A URL may begin another: the longer one first.
+        replaced.sort_by_key(|(written, _)| std::cmp::Reverse(written.len()));
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            match replaced.iter().find(|(written, _)| ends_there(rest, written)) {
+                Some((written, place)) => {
+                    out.push_str(place);
+                    rest = &rest[written.len()..];
+                }
+                None => {
+                    out.push(first);
+                    rest = &rest[first.len_utf8()..];
+                }
+            }
+        }
+        out
+    }
+
+    /// What is served where, a line each.
+    pub(super) fn places(&self) -> impl Iterator<Item = String> {
+        self.replaced.iter().map(|(written, place)| format!("{written} is simulated at {place}"))
+    }
+}
+
+fn way(url: &EndpointUrl) -> io::Result<Way> {
+    match (url.scheme(), url.host().is_empty()) {
+        ("modbus-tcp" | "modbus-tls", _) | ("modbus-ascii", false) => Ok(Way::Tcp),
+        ("modbus-rtu-over-tcp", _) => Ok(Way::RtuOverTcp),
+        ("modbus-rtu" | "modbus-ascii", true) => Ok(Way::Serial),
+        (scheme, _) => Err(io::Error::other(format!("there is no simulator for `{scheme}` in this build"))),
+    }
+}
+
+fn address(server: &ModbusServer) -> io::Result<SocketAddr> {
+    server.address().ok_or_else(|| io::Error::other("the simulator listens nowhere"))
+}
+
+/// The options of a URL that still mean something.
+fn query(url: &EndpointUrl) -> String {
+    let Some((_, query)) = url.as_str().split_once('?') else { return String::new() };
+    let kept = query.split('&').filter(|option| {
+        let key = option.split('=').next().unwrap_or_default();
+        !TLS_OPTIONS.contains(&key)
+    });
+    let kept: Vec<&str> = kept.collect();
+    if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
+}
+
+/// Whether `rest` begins with this URL, and not with a longer one.
+fn ends_there(rest: &str, url: &str) -> bool {
+    let ends = |after: char| after.is_whitespace() || "\"',}]#".contains(after);
+    rest.strip_prefix(url).is_some_and(|after| after.chars().next().is_none_or(ends))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_urls_are_replaced() {
+        let simulation = Simulation {
+            replaced: vec![
+                ("modbus-tcp://h".into(), "modbus-tcp://127.0.0.1:1".into()),
+                ("modbus-tcp://h:5020?unit=2".into(), "modbus-tcp://127.0.0.1:2?unit=2".into()),
+            ],
+            servers: Vec::new(),
+            joints: Vec::new(),
+            folder: Folder::make("only-whole-urls").expect("a folder"),
+        };
+        let text = "a: { url: modbus-tcp://h }\nb: {url: \"modbus-tcp://h:5020?unit=2\"}\nc: modbus-tcp://host\n";
+        let expected = "a: { url: modbus-tcp://127.0.0.1:1 }\nb: {url: \"modbus-tcp://127.0.0.1:2?unit=2\"}\nc: modbus-tcp://host\n";
+        assert_eq!(simulation.rewritten(text), expected);
+    }
+
+    #[test]
+    fn what_concerns_tls_is_left_out() {
+        let url: EndpointUrl = "modbus-tls://h?ca=/x.pem&unit=3&key=/k".parse().expect("a URL");
+        assert_eq!(query(&url), "?unit=3");
+        assert!(matches!(way(&url), Ok(Way::Tcp)));
+    }
+}
