@@ -2,6 +2,7 @@
 //! side, so that one cannot change without the other.
 
 mod choice;
+mod number;
 mod quantity;
 mod secret;
 mod section;
@@ -16,7 +17,8 @@ use super::source::Span;
 use super::tree::{Content, Node};
 
 pub(super) use choice::{Either, OneOf, Or};
-pub(super) use quantity::{Allowed, Integer, Interval, Number, Percent, Size};
+pub(super) use number::{Allowed, Integer, Number, Percent};
+pub(super) use quantity::{Interval, Size};
 pub(super) use secret::SecretForm;
 pub(super) use section::{MapOf, Named, Section};
 pub(super) use text::{Name, Text};

@@ -12,7 +12,7 @@ use tracing::Level;
 use super::checked::{BufferConfig, LogConfig, LogFormat};
 use super::fields::Fields;
 use super::form::{Either, Interval, MapOf, Name, Named, OneOf, Or, Section, Size, Text};
-use super::source::Spanned;
+use super::source::{Span, Spanned};
 use crate::pipeline::store::SyncPolicy;
 
 pub(super) use device::{RawDevice, RawSettings};
@@ -26,6 +26,8 @@ pub(super) struct RawConfig<'t> {
     pub(super) every: Duration,
     pub(super) templates: Vec<Named<'t, RawSettings<'t>>>,
     pub(super) devices: Vec<Named<'t, RawDevice<'t>>>,
+    /// Where the devices stand.
+    pub(super) devices_span: Span,
     pub(super) uplinks: Vec<Named<'t, RawUplink<'t>>>,
     pub(super) buffer: BufferConfig,
     pub(super) log: LogConfig,
@@ -65,6 +67,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
         gateway: name,
         every,
         templates: templates.map(|templates| templates.value).unwrap_or_default(),
+        devices_span: devices.as_ref().map(|devices| devices.span).unwrap_or_default(),
         devices: devices.map(|devices| devices.value).unwrap_or_default(),
         uplinks: uplinks.map(|uplinks| uplinks.value).unwrap_or_default(),
         buffer,

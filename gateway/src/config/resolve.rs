@@ -26,6 +26,10 @@ pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context
     let gateway = raw.gateway.map(|gateway| gateway.value).unwrap_or_default();
     let buses = bus::buses(&raw, source, context);
     let lines = lines::lines(&raw, buses, source, context);
+    if lines.configs.is_empty() && context.faults.errors() == 0 {
+        let help = "write a device with its `url` and its `tags`";
+        context.faults.error(raw.devices_span, "there is nothing to poll", help);
+    }
     let uplinks = uplinks::uplinks(gateway, &raw.uplinks, source, context);
     if raw.uplinks.is_empty() {
         let span = raw.gateway.map_or(Span::default(), |gateway| gateway.span);

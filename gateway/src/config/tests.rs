@@ -173,6 +173,16 @@ fn no_message_shows_a_secret() {
 }
 
 #[test]
+fn a_name_that_cannot_be_one_is_refused_and_no_more() {
+    for name in ["a\\nb", "\\t", "", "\\0"] {
+        let text =
+            format!("gateway: g\ndevices: {{ d: {{ url: modbus-tcp://h, tags: {{ \"{name}\": hr:1, b: hr:2 }} }} }}\n");
+        assert_eq!(refused(&text).count(Severity::Error), 1, "{name}");
+        assert_eq!(refused(&text.replace("hr:1", "{ address: hr:1, unit: \"\\n\" }")).count(Severity::Error), 1);
+    }
+}
+
+#[test]
 fn aliases_cannot_blow_up_the_memory() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {

@@ -80,6 +80,7 @@ impl<'t, F: Form<'t>> Form<'t> for MapOf<F> {
         for Entry { key: name, key_span, value } in entries.iter() {
             if let Err(complaint) = check(name, NAME_BYTES_MAX, "the name") {
                 context.faults.complaint(*key_span, complaint);
+                continue;
             }
             let key = Key { name, span: *key_span };
             let value = match value.content {

@@ -25,7 +25,7 @@ pub(super) fn buses<'t>(raw: &RawConfig<'t>, source: &Source, context: &mut Cont
     let mut buses = Vec::new();
     for (index, device) in raw.devices.iter().enumerate() {
         if let Some(url) = own_url(device, context) {
-            buses.extend(bus(index, url, source, context));
+            buses.extend(bus(index, url, device.value.unit, source, context));
         }
     }
     join(raw, &mut buses, context);
@@ -59,7 +59,13 @@ fn own_url<'t>(device: &Named<'t, RawDevice<'t>>, context: &mut Context) -> Opti
     }
 }
 
-fn bus<'t>(owner: usize, written: Spanned<&'t str>, source: &Source, context: &mut Context) -> Option<Bus<'t>> {
+fn bus<'t>(
+    owner: usize,
+    written: Spanned<&'t str>,
+    unit: Option<Spanned<u16>>,
+    source: &Source,
+    context: &mut Context,
+) -> Option<Bus<'t>> {
     hide_login(source, written.span, &mut context.faults);
     let url: EndpointUrl = match written.value.parse() {
         Ok(url) => url,
@@ -73,6 +79,9 @@ fn bus<'t>(owner: usize, written: Spanned<&'t str>, source: &Source, context: &m
         no_driver(&url, written, source, context);
         return None;
     };
+    if let Some(unit) = unit.filter(|_| url.options().text("unit").is_some()) {
+        context.faults.error(unit.span, "`unit` stands in the URL already", "keep one of the two");
+    }
     Some(Bus { owner, written, url, driver, members: vec![owner] })
 }
 

@@ -1,6 +1,6 @@
 //! What a device has of its own, of its template and of the gateway.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use driver_core::Order;
@@ -31,8 +31,13 @@ pub(super) struct InheritedTag<'t> {
 /// The templates by name.
 pub(super) type Templates<'r, 't> = HashMap<&'t str, &'r RawSettings<'t>>;
 
-/// The templates of a file.
-pub(super) fn templates<'r, 't>(raw: &'r RawConfig<'t>) -> Templates<'r, 't> {
+/// The templates of a file. One that nobody takes is checked by nobody.
+pub(super) fn templates<'r, 't>(raw: &'r RawConfig<'t>, context: &mut Context) -> Templates<'r, 't> {
+    let taken: HashSet<&str> = raw.devices.iter().filter_map(|device| Some(device.value.template?.value)).collect();
+    for template in raw.templates.iter().filter(|template| !taken.contains(template.name)) {
+        let message = format!("no device takes the template `{}`, so that its tags are not checked", template.name);
+        context.faults.warning(template.span, message, format!("write `template: {}` at a device", template.name));
+    }
     raw.templates.iter().map(|template| (template.name, &template.value)).collect()
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Lines {
 
 /// All lines, in the order of the file.
 pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, context: &mut Context) -> Lines {
-    let templates = templates(raw);
+    let templates = templates(raw, context);
     let inherited: Vec<Inherited> =
         raw.devices.iter().map(|device| Inherited::new(&device.value, &templates, raw.every, context)).collect();
     let mut table = Table::default();

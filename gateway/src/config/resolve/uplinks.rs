@@ -58,7 +58,7 @@ fn uplink(
         Ok(_) => Some(config),
         Err(errors) => {
             errors.into_iter().for_each(|error| {
-                context.faults.error(place_of(&error, raw), error.message, "");
+                context.faults.error(place_of(&error, raw, source), error.message, "");
             });
             None
         }
@@ -118,12 +118,10 @@ fn whole_pair(raw: &RawUplink<'_>, context: &mut Context) {
 }
 
 /// Where the value stands that an uplink found wrong.
-fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>) -> Span {
+fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>, source: &Source) -> Span {
     let uplink = &raw.value;
-    // What is wrong with an option is said of the URL; the option may stand beside it as a key.
-    let option = uplink.options.iter().find(|(name, _)| error.message.starts_with(&format!("`{name}`")));
     let text = match error.key {
-        "url" => option.map(|(_, option)| *option).or(uplink.url),
+        "url" => return in_url(error, uplink, source).unwrap_or(raw.span),
         "topic" => uplink.topic,
         "user" => uplink.user,
         "ca" | "tls" => uplink.tls.ca.or(uplink.tls.cert),
@@ -133,4 +131,16 @@ fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>) -> Span {
     };
     let password = uplink.password.as_ref().filter(|_| error.key == "password").map(|password| password.span);
     text.map(|text| text.span).or(password).unwrap_or(raw.span)
+}
+
+/// What is wrong with an option is said of the URL, and the message names the option first. The option may stand in the
+/// URL or beside it.
+fn in_url(error: &UplinkError, uplink: &RawUplink<'_>, source: &Source) -> Option<Span> {
+    let url = uplink.url?;
+    let word = error.message.split('`').nth(1).unwrap_or_default();
+    if let Some((_, option)) = uplink.options.iter().find(|(name, _)| *name == word) {
+        return Some(option.span);
+    }
+    let start = url.value.find(word).filter(|_| !word.is_empty());
+    Some(start.map_or(url.span, |start| part_of(source, url, start..start + word.len())))
 }
