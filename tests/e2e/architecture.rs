@@ -16,7 +16,7 @@ const MAY_KNOW: [(&str, &[&str]); 7] = [
     ("buffer", &[]),
     ("hardware-sim", &[]),
     ("forebay", &["driver-core", "drivers", "buffer", "hardware-sim"]),
-    ("tests", &["hardware-sim"]),
+    ("tests", &["driver-core", "drivers", "hardware-sim"]),
 ];
 
 /// All that may stand at the top of the checkout.
@@ -60,7 +60,7 @@ const MUST_NOT_NAME: [(&str, &[&str]); 8] = [
     ("gateway/src/config", &["tokio::", "crate::command"]),
     ("drivers/core/src", &["tokio::net", "std::net::TcpStream", "println!"]),
     ("drivers/modbus/src/wire", &["tokio", "std::net", "async fn"]),
-    ("buffer/src", &["Reading", "tokio"]),
+    ("buffer/src", &["driver_core", "Quality", "tokio"]),
     ("hardware-sim/src", &["driver_core", "drivers::"]),
 ];
 

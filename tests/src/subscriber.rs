@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, SystemTime};
@@ -16,6 +16,9 @@ const KEEP_ALIVE_S: u16 = 0;
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 const LOOK_UP_EVERY: Duration = Duration::from_millis(200);
 const PACKET_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Stands once in each reading.
+const SEQ_KEY: &[u8] = b"\"seq\":";
 
 const CONNACK: u8 = 2;
 const PUBLISH: u8 = 3;
@@ -86,12 +89,29 @@ struct Shared {
     recorded: Mutex<Recorded>,
     subscribed: AtomicBool,
     stop: AtomicBool,
+    /// Counts readings instead of keeping them.
+    counts_only: bool,
+    counted: AtomicU64,
 }
 
 impl Subscriber {
     /// Connects and is subscribed when this returns.
     pub fn start(broker: SocketAddr) -> Subscriber {
-        let shared = Arc::<Shared>::default();
+        Subscriber::with_shared(broker, Shared::default())
+    }
+
+    /// As above, but keeps nothing and counts readings alone: for the benchmark.
+    pub fn counting(broker: SocketAddr) -> Subscriber {
+        Subscriber::with_shared(broker, Shared { counts_only: true, ..Shared::default() })
+    }
+
+    /// How many readings arrived at a recorder that only counts.
+    pub fn counted(&self) -> u64 {
+        self.shared.counted.load(Ordering::SeqCst)
+    }
+
+    fn with_shared(broker: SocketAddr, shared: Shared) -> Subscriber {
+        let shared = Arc::new(shared);
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             while !of_thread.stop.load(Ordering::SeqCst) {
@@ -176,7 +196,12 @@ fn listen(broker: SocketAddr, shared: &Shared) -> io::Result<()> {
             SUBACK => shared.subscribed.store(true, Ordering::SeqCst),
             PUBLISH => {
                 let (topic, id, payload) = publish(first, &body).ok_or(io::ErrorKind::InvalidData)?;
-                record(shared, topic, payload);
+                if shared.counts_only {
+                    let readings = payload.windows(SEQ_KEY.len()).filter(|window| *window == SEQ_KEY).count();
+                    shared.counted.fetch_add(readings as u64, Ordering::SeqCst);
+                } else {
+                    record(shared, topic, payload);
+                }
                 if let Some(id) = id {
                     stream.write_all(&[0x40, 2, id[0], id[1]])?;
                 }
@@ -274,4 +299,37 @@ fn received(at: SystemTime, topic: &str, device: &str, epoch: u64, body: Value) 
     let seq = body["seq"].as_u64().unwrap_or_default();
     let tag = body["tag"].as_str().unwrap_or_default().to_owned();
     Received { at, topic: topic.to_owned(), epoch, seq, device: device.to_owned(), tag, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Broker;
+    use crate::need;
+
+    #[test]
+    fn records_readings_batches_gaps_and_all_else_through_a_restart_of_the_broker() {
+        let (Some(mut broker), Some(tool)) = (Broker::start(), need::program("mosquitto_pub")) else { return };
+        let recorder = Subscriber::start(broker.address());
+        let publish = |port: u16, payload: &str| {
+            let port = port.to_string();
+            let run =
+                std::process::Command::new(&tool).args(["-q", "1", "-t", "a/b", "-p", &port, "-m", payload]).status();
+            assert!(run.is_ok_and(|status| status.success()), "mosquitto_pub works");
+        };
+        let port = broker.address().port();
+        publish(port, r#"{"device":"d","tag":"n","value":1,"quality":"good","epoch":1,"seq":1}"#);
+        broker.stop();
+        broker.start_again();
+        publish(
+            port,
+            r#"{"gateway":"g","device":"d","epoch":2,"readings":[{"tag":"n","value":2,"seq":2},{"tag":"n","seq":3}]}"#,
+        );
+        publish(port, r#"{"gateway":"g","gap":{"first":4,"last":4}}"#);
+        publish(port, "online");
+        wait::for_it("all four arrive", wait::SOON, || recorder.with(|recorded| recorded.messages >= 4));
+        let places: Vec<(u64, u64)> = recorder.readings().iter().map(|reading| (reading.epoch, reading.seq)).collect();
+        assert_eq!(places, [(1, 1), (2, 2), (2, 3)]);
+        assert_eq!(recorder.with(|recorded| (recorded.gaps.len(), recorded.others.len())), (1, 1));
+    }
 }
