@@ -28,7 +28,10 @@ const FLUSH_PACE: Duration = Duration::from_millis(20);
 const BLOCK_READINGS: usize = 2_048;
 
 /// How many readings are appended in one go.
-const FLUSH_READINGS_MAX: usize = 32 * BLOCK_READINGS;
+const FLUSH_READINGS_MAX: usize = 16 * BLOCK_READINGS;
+
+/// Blocks are appended together up to about this many bytes; the log takes 1 MiB at once.
+const APPEND_BYTES: usize = 256 << 10;
 
 /// How often acknowledged segments are removed and the age bound acts.
 const TRIM_EVERY: Duration = Duration::from_secs(2);
@@ -359,7 +362,7 @@ impl Worker {
         for readings in self.pending.chunks(BLOCK_READINGS) {
             let blocks = encode(&mut self.encoder, readings, schema, &mut self.payloads, &mut metas);
             count += blocks;
-            if blocks < readings.len() {
+            if blocks < readings.len() || self.payloads.len() >= APPEND_BYTES {
                 break;
             }
         }
@@ -376,7 +379,8 @@ impl Worker {
             })
             .collect();
         let appended = match self.store.append(Class::Normal, &blocks) {
-            Err(cause) if cause.is_disk_full() && !self.store.make_room()?.is_empty() => {
+            Err(cause) if cause.is_disk_full() => {
+                note_gaps(&self.store.make_room()?);
                 self.store.append(Class::Normal, &blocks)?
             }
             other => other?,
