@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(samples.len(), 1 + kinds.drivers.len() + kinds.uplinks.len());
         for (name, sample) in samples {
             match check(Source::new(name, sample), kinds) {
-                Ok(checked) => assert_eq!(checked.config.tags.is_empty(), false, "{name}"),
+                Ok(checked) => assert!(!checked.config.tags.is_empty(), "{name}"),
                 Err(report) => panic!("{report}"),
             }
         }

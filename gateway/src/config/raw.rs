@@ -85,23 +85,19 @@ fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
     let size = Size { min: 1 << 20, max: 1 << 50 };
     let age = Interval { min: Duration::from_secs(60), max: DAY.saturating_mul(3650) };
     let at_most = Interval { min: Duration::from_millis(10), max: Duration::from_secs(3600) };
-    let sync = fields.default(
-        "sync",
-        "How long a stored reading may wait to be made durable: what a power cut may cost.",
-        &Or(ALWAYS, at_most),
-        "1s",
-    );
     BufferConfig {
         path: path.into(),
         size_max_bytes: fields.default("max_size", "The most that it takes on disk.", &size, "4GiB"),
         age_max: fields.default("max_age", "Older readings are dropped, sent or not.", &age, "30d"),
         when_full: fields.default("when_full", "What happens when `max_size` is reached.", &WHEN_FULL, "drop-oldest"),
-        sync: match sync {
+        sync: match fields.default("sync", SYNC_HELP, &Or(ALWAYS, at_most), "1s") {
             Either::First(policy) => policy,
             Either::Second(interval) => SyncPolicy::Every(interval),
         },
     }
 }
+
+const SYNC_HELP: &str = "How long a stored reading may wait to be made durable: what a power cut may cost.";
 
 const ALWAYS: OneOf<SyncPolicy> = OneOf(&[("always", SyncPolicy::Always, "before anything else happens")]);
 

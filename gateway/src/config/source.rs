@@ -1,7 +1,7 @@
 //! The text of a configuration file, and places in it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// The largest file that is read, bytes: a million tags, generously written.
@@ -53,7 +53,10 @@ impl Source {
     /// Reads a file. The error is for the operator.
     pub fn read(path: &Path) -> Result<Source, String> {
         let shown = path.display();
-        let failed = |cause: std::io::Error| format!("cannot read {shown}: {cause}");
+        let failed = |cause: std::io::Error| match cause.kind() {
+            ErrorKind::NotFound => format!("there is no file {shown}; `forebay sample` prints one to begin with"),
+            _ => format!("cannot read {shown}: {cause}"),
+        };
         let mut bytes = Vec::new();
         File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {

@@ -159,6 +159,7 @@ fn no_message_shows_a_secret() {
         "  u: { url: mqtt://h, password: { literal: geheim }, x: 1 }",
         "  u: { url: mqtt://h, password: { lateral: geheim }, x: 1 }",
         "  u: { url: mqtt://h, password: [geheim], x: 1 }",
+        "  u: { url: mqtt://h, password: { geheim }, x: 1 }",
         "  u: { url: \"mqtt://me:geheim@h\", x: 1 }",
         "  u: { url: \"mqtt://me:ge/geheim@h\", x: 1 }",
         "  u: { url: mqtt://h, password: geheim, x",

@@ -5,14 +5,17 @@ use serde_json::{Value, json};
 use super::{Context, Form, Key, Section, Text};
 use crate::config::Secret;
 use crate::config::fields::Fields;
+use crate::config::near::nearest;
 use crate::config::schema::Definitions;
 use crate::config::tree::{Content, Node};
 
 /// A reference to a secret.
 pub(in crate::config) struct SecretForm;
 
-/// The keys whose values are no secrets themselves.
-const PLACES: [&str; 3] = ["file", "env", "credential"];
+const KEYS: [&str; 4] = ["file", "env", "credential", LITERAL];
+
+/// The key whose value is the secret itself.
+const LITERAL: &str = "literal";
 
 const EXPECTED: &str =
     "{ file: /path }, { env: NAME } or { credential: NAME }; { literal: … } only if it has to stand in the file";
@@ -27,8 +30,16 @@ impl<'t> Form<'t> for SecretForm {
             context.faults.error(node.span, message, format!("write {EXPECTED}"));
             return None;
         };
-        let told = entries.iter().filter(|entry| !PLACES.contains(&&*entry.key));
-        told.for_each(|entry| context.faults.hide(entry.value.span));
+        if let Some(unknown) = entries.iter().find(|entry| !KEYS.contains(&&*entry.key)) {
+            // `{ hunter2 }` is a map with that key: not even the key is shown.
+            context.faults.hide(node.span);
+            let near = nearest(&unknown.key, KEYS).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            let message = format!("`{}` has a key that is not known here", key.name);
+            context.faults.error(unknown.key_span, message, format!("{near}Write {EXPECTED}"));
+            return None;
+        }
+        let literal = entries.iter().filter(|entry| entry.key == LITERAL);
+        literal.for_each(|entry| context.faults.hide(entry.value.span));
         let mut given = section().read(context, key, node)?;
         match (given.pop(), given.is_empty()) {
             (Some(secret), true) => Some(secret),
@@ -69,7 +80,7 @@ fn places(fields: &mut Fields<'_, '_>) -> Vec<Secret> {
         "A systemd credential (LoadCredential=, LoadCredentialEncrypted=) that holds it.",
         &Text { example: "mqtt" },
     );
-    let literal = fields.optional("literal", "The secret itself, for all who read this file.", &Text { example: "…" });
+    let literal = fields.optional(LITERAL, "The secret itself, for all who read this file.", &Text { example: "…" });
     let given = [
         file.map(|path| Secret::File(path.value.into())),
         env.map(|name| Secret::Env(name.value.into())),
