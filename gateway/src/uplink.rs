@@ -5,6 +5,7 @@
 //! tokens, and moves the cursor when tokens come back. Delivered means acknowledged by the far side, nothing else.
 
 pub mod format;
+pub mod mqtt;
 pub mod topic;
 
 use std::fmt;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use driver_core::{EndpointUrl, SpecError};
 
 /// All uplinks of this build. A new one is a folder and a line here.
-pub const UPLINKS: &[&dyn Uplink] = &[];
+pub const UPLINKS: &[&dyn Uplink] = &[&mqtt::Mqtt];
 
 /// The uplink that serves a URL's scheme.
 pub fn find(scheme: &str) -> Option<&'static dyn Uplink> {

@@ -1,1 +1,507 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
 
+use buffer::{Block, Class, Gap, GapReason, Item, Meta, SeqRange};
+use bytes::Bytes;
+use driver_core::{ClockState, Quality, Reading, TagId, Timestamp, Value};
+
+use super::super::encode::Encoder;
+use super::super::schema::{Schema, SchemaBuilder};
+use super::super::store::Page;
+use super::*;
+use crate::uplink::format::json::Json;
+use crate::uplink::topic::{Rules, Template};
+use crate::uplink::{Lasting, Message, Traffic};
+
+const READINGS_PER_BLOCK: u64 = 10;
+
+/// A log in memory.
+#[derive(Clone)]
+struct FakeLog(Arc<FakeLogState>);
+
+struct FakeLogState {
+    items: Mutex<Vec<Item>>,
+    end: watch::Sender<Seq>,
+    cursor: Mutex<Cursor>,
+    schema: Arc<Schema>,
+    reads: Mutex<Vec<Seq>>,
+}
+
+impl FakeLog {
+    fn new() -> FakeLog {
+        let mut schema = SchemaBuilder::default();
+        schema.device("press");
+        schema.tag("count", "");
+        FakeLog(Arc::new(FakeLogState {
+            items: Mutex::default(),
+            end: watch::channel(1).0,
+            cursor: Mutex::new(Cursor::starting_at(1)),
+            schema: Arc::new(schema.build()),
+            reads: Mutex::default(),
+        }))
+    }
+
+    /// Appends `count` blocks; the value of each reading is its seq.
+    fn append(&self, count: u64) {
+        for _ in 0..count {
+            let first = *self.0.end.borrow();
+            let readings: Vec<Reading> = (first..first + READINGS_PER_BLOCK).map(reading).collect();
+            let mut payload = Vec::new();
+            let codec = Encoder::new().expect("memory").encode(&readings, &mut payload);
+            let meta = Meta { count: READINGS_PER_BLOCK as u32, t_min_ns: 0, t_max_ns: 0, codec, flags: 0, schema: 1 };
+            let seqs = SeqRange::starting_at(first, READINGS_PER_BLOCK);
+            let payload = Bytes::from(payload);
+            self.push(Item::Block(Block { seqs, epoch: 3, class: Class::Normal, meta, payload }));
+        }
+    }
+
+    fn append_gap(&self, count: u64) {
+        let seqs = SeqRange::starting_at(*self.0.end.borrow(), count);
+        let reason = GapReason::DroppedOldest;
+        self.push(Item::Gap(Gap { class: Class::Normal, seqs, count, time_ns: None, reason }));
+    }
+
+    fn push(&self, item: Item) {
+        let end = item.seqs().last + 1;
+        self.0.items.lock().expect("no panic").push(item);
+        self.0.end.send_replace(end);
+    }
+
+    fn low(&self) -> Seq {
+        self.0.cursor.lock().expect("no panic").low()
+    }
+}
+
+fn reading(number: Seq) -> Reading {
+    Reading {
+        tag: TagId(0),
+        value: Value::UInt(number),
+        quality: Quality::Good,
+        status: 0,
+        timestamp: Timestamp(number as i64),
+        clock: ClockState::Synchronized,
+    }
+}
+
+impl Backlog for FakeLog {
+    fn cursor(&self) -> BoxFuture<'_, Result<Option<Cursor>, StoreClosed>> {
+        Box::pin(async { Ok(Some(self.0.cursor.lock().expect("no panic").clone())) })
+    }
+
+    fn read(&self, from: Seq, bytes_max: usize) -> BoxFuture<'_, Result<Page, StoreClosed>> {
+        self.0.reads.lock().expect("no panic").push(from);
+        let items = self.0.items.lock().expect("no panic");
+        let mut page = Page { items: Vec::new(), next: from };
+        let mut bytes = 0;
+        for item in items.iter().filter(|item| item.seqs().last >= from) {
+            bytes += match item {
+                Item::Block(block) => block.payload.len(),
+                Item::Gap(_) => 0,
+            };
+            page.next = item.seqs().last + 1;
+            page.items.push(item.clone());
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Box::pin(async { Ok(page) })
+    }
+
+    fn schema(&self, _: u32) -> BoxFuture<'_, Result<Option<Arc<Schema>>, StoreClosed>> {
+        Box::pin(async { Ok(Some(self.0.schema.clone())) })
+    }
+
+    fn end(&self) -> watch::Receiver<Seq> {
+        self.0.end.subscribe()
+    }
+
+    fn acknowledge(&self, seqs: Vec<SeqRange>) {
+        let mut cursor = self.0.cursor.lock().expect("no panic");
+        for range in seqs {
+            assert_eq!(cursor.acknowledge(range), None, "more ranges than a cursor keeps");
+        }
+    }
+}
+
+/// What the far side does with a message.
+#[derive(Debug, Clone)]
+enum Answer {
+    Acknowledge,
+    Refuse(Lasting),
+    Silence,
+    /// Closes the connection.
+    Close,
+}
+
+type Judge = Box<dyn FnMut(&Message) -> Answer + Send>;
+
+/// A far side in memory: what reached it, and what it does next.
+struct FarSide {
+    judge: Judge,
+    /// How long a connection lasts; `None`: until something ends it.
+    up_for: Option<Duration>,
+    refuses_connections: bool,
+    /// Acknowledges in the reverse order, once so many have come.
+    reversed_by: usize,
+    /// Acknowledges what was never sent, too.
+    babbles: bool,
+    received: BTreeMap<Token, (Message, u32)>,
+    connects: Vec<Instant>,
+    outstanding_max: usize,
+}
+
+impl FarSide {
+    fn new(judge: impl FnMut(&Message) -> Answer + Send + 'static) -> Arc<Mutex<FarSide>> {
+        Arc::new(Mutex::new(FarSide {
+            judge: Box::new(judge),
+            up_for: None,
+            refuses_connections: false,
+            reversed_by: 0,
+            babbles: false,
+            received: BTreeMap::new(),
+            connects: Vec::new(),
+            outstanding_max: 0,
+        }))
+    }
+
+    /// The seqs of all readings that were delivered, in the order of the log.
+    fn seqs(&self) -> Vec<Seq> {
+        let mut seqs = Vec::new();
+        for (message, _) in self.received.values() {
+            let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
+            match json["readings"].as_array() {
+                Some(readings) => {
+                    for reading in readings {
+                        assert_eq!(reading["seq"], reading["value"], "a value of another reading");
+                        seqs.push(reading["seq"].as_u64().expect("a seq"));
+                    }
+                }
+                None => seqs.extend(message.seqs.first..=message.seqs.last),
+            }
+        }
+        seqs
+    }
+}
+
+struct FakePublisher {
+    far: Arc<Mutex<FarSide>>,
+    until: Option<Instant>,
+    events: Vec<Event>,
+    outstanding: usize,
+    held: VecDeque<Token>,
+}
+
+impl Publisher for FakePublisher {
+    fn endpoint(&self) -> &str {
+        "fake://far"
+    }
+
+    fn connect(&mut self) -> BoxFuture<'_, Result<(), ConnectError>> {
+        let mut far = self.far.lock().expect("no panic");
+        far.connects.push(Instant::now());
+        self.events.clear();
+        self.held.clear();
+        self.outstanding = 0;
+        self.until = Some(Instant::now() + far.up_for.unwrap_or(Duration::from_secs(1 << 30)));
+        let refused = far.refuses_connections.then(|| {
+            self.until = None;
+            ConnectError { endpoint: "fake://far".into(), cause: "down".into(), advice: "Wait" }
+        });
+        Box::pin(async move { refused.map_or(Ok(()), Err) })
+    }
+
+    fn room(&self) -> usize {
+        if self.until.is_some() { 10_000 } else { 0 }
+    }
+
+    fn send(&mut self, message: &Message) {
+        let mut far = self.far.lock().expect("no panic");
+        self.outstanding += 1;
+        far.outstanding_max = far.outstanding_max.max(self.outstanding);
+        match (far.judge)(message) {
+            Answer::Silence => return,
+            Answer::Close => {
+                let loss = Loss { reason: "closed".into(), by: EndedBy::FarSide };
+                return self.events.push(Event::Lost(loss));
+            }
+            Answer::Refuse(lasting) => {
+                let refusal = Refusal { reason: "not wanted".into(), lasting };
+                self.events.push(Event::Refused(message.token, refusal));
+            }
+            Answer::Acknowledge => {
+                let times = far.received.get(&message.token).map_or(0, |(_, times)| *times);
+                far.received.insert(message.token, (message.clone(), times + 1));
+                self.held.push_front(message.token);
+                if self.held.len() > far.reversed_by {
+                    self.events.extend(self.held.drain(..).map(Event::Acknowledged));
+                }
+            }
+        }
+        self.outstanding -= 1;
+        if far.babbles {
+            self.events.push(Event::Acknowledged(Token { seq: u64::MAX, part: 9 }));
+            self.events.push(Event::Acknowledged(message.token));
+        }
+    }
+
+    fn events<'a>(&'a mut self, events: &'a mut Vec<Event>) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            let Some(until) = self.until else { return };
+            if self.events.is_empty() {
+                sleep_until(until).await;
+                self.events.push(Event::Lost(Loss { reason: "cut".into(), by: EndedBy::Network }));
+            }
+            if self.events.iter().any(|event| matches!(event, Event::Lost(_))) {
+                self.until = None;
+            }
+            events.append(&mut self.events);
+        })
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        self.until = None;
+        Box::pin(async {})
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+}
+
+struct Bench {
+    log: FakeLog,
+    far: Arc<Mutex<FarSide>>,
+    counters: Arc<Counters>,
+    folder: tempfile::TempDir,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Bench {
+    fn start(log: FakeLog, far: Arc<Mutex<FarSide>>) -> Bench {
+        let topic = Template::parse("{device}", "plant", Rules::Mqtt).expect("a template");
+        let format = Box::new(Json::new("plant", topic, Rules::Mqtt));
+        let publisher =
+            FakePublisher { far: far.clone(), until: None, events: Vec::new(), outstanding: 0, held: VecDeque::new() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let counters = Arc::new(Counters::default());
+        let setup = Setup {
+            name: "cloud".into(),
+            way: Way { format, publisher: Box::new(publisher) },
+            quarantine: Quarantine::beside(folder.path(), "cloud"),
+            counters: counters.clone(),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(run(setup, log.clone(), stopped));
+        Bench { log, far, counters, folder, stop, task }
+    }
+
+    /// Waits in paused time until the log's cursor has come to its end.
+    async fn drained(&self) {
+        self.until(|| self.log.low() == *self.log.0.end.borrow()).await;
+    }
+
+    async fn until(&self, done: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(3_600);
+        while !done() {
+            assert!(Instant::now() < deadline, "not within an hour; the cursor stands at {}", self.log.low());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn end(self) {
+        self.stop.send(()).expect("it runs");
+        self.task.await.expect("no panic");
+    }
+
+    fn assert_complete(&self) {
+        let expected: Vec<Seq> = (1..*self.log.0.end.borrow()).collect();
+        assert_eq!(self.far.lock().expect("no panic").seqs(), expected);
+    }
+}
+
+fn always(answer: Answer) -> Arc<Mutex<FarSide>> {
+    FarSide::new(move |_| answer.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_reaches_the_far_side_and_the_cursor_follows() {
+    let log = FakeLog::new();
+    log.append(50);
+    log.append_gap(7);
+    let bench = Bench::start(log, always(Answer::Acknowledge));
+    bench.drained().await;
+    bench.log.append(50);
+    bench.drained().await;
+    bench.assert_complete();
+    let far = bench.far.clone();
+    let counters = bench.counters.clone();
+    bench.end().await;
+    assert!(far.lock().expect("no panic").received.values().all(|(_, times)| *times == 1));
+    assert_eq!(counters.delivered_records.load(Ordering::Relaxed), 1_007);
+    assert_eq!(counters.lag_records.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_published_with_its_range_and_reason() {
+    let log = FakeLog::new();
+    log.append_gap(7);
+    let bench = Bench::start(log, always(Answer::Acknowledge));
+    bench.drained().await;
+    let far = bench.far.lock().expect("no panic");
+    let (message, _) = far.received.values().next().expect("a message");
+    assert_eq!(&*message.topic, "plant/$gap");
+    assert!(std::str::from_utf8(&message.payload).expect("UTF-8").contains("\"reason\":\"dropped-oldest\""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_hours_loses_nothing_and_reads_nothing_meanwhile() {
+    let far = always(Answer::Acknowledge);
+    far.lock().expect("no panic").refuses_connections = true;
+    let bench = Bench::start(FakeLog::new(), far.clone());
+    for _ in 0..360 {
+        bench.log.append(5);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+    assert_eq!(bench.log.low(), 1);
+    assert!(bench.log.0.reads.lock().expect("no panic").is_empty(), "it reads while there is no connection");
+    far.lock().expect("no panic").refuses_connections = false;
+    bench.drained().await;
+    bench.assert_complete();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_side_that_flaps_each_second_is_called_at_most_once_a_second_and_gets_everything() {
+    let far = always(Answer::Acknowledge);
+    far.lock().expect("no panic").up_for = Some(Duration::from_secs(1));
+    let bench = Bench::start(FakeLog::new(), far.clone());
+    let start = Instant::now();
+    for _ in 0..600 {
+        bench.log.append(1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let connects = far.lock().expect("no panic").connects.len() as u64;
+    assert!((20..=start.elapsed().as_secs()).contains(&connects), "{connects} connects");
+    bench.drained().await;
+    bench.assert_complete();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_side_that_never_acknowledges_closes_the_window_and_is_called_anew() {
+    let far = always(Answer::Silence);
+    let log = FakeLog::new();
+    log.append(3_000);
+    let bench = Bench::start(log, far.clone());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(bench.log.low(), 1);
+    {
+        let far = far.lock().expect("no panic");
+        assert!(far.outstanding_max <= window::MESSAGES_MAX, "{} outstanding", far.outstanding_max);
+        assert!((5..=11).contains(&far.connects.len()), "{} connects", far.connects.len());
+    }
+    let reads = bench.log.0.reads.lock().expect("no panic").len();
+    assert!(reads <= 64, "{reads} reads, though the window is closed");
+    far.lock().expect("no panic").judge = Box::new(|_| Answer::Acknowledge);
+    bench.drained().await;
+    bench.assert_complete();
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_out_of_order_and_for_unknown_messages_do_no_harm() {
+    let far = always(Answer::Acknowledge);
+    {
+        let mut far = far.lock().expect("no panic");
+        (far.reversed_by, far.babbles) = (200, true);
+    }
+    let log = FakeLog::new();
+    log.append(804);
+    let bench = Bench::start(log, far.clone());
+    bench.drained().await;
+    bench.assert_complete();
+    assert!(bench.counters.unknown.load(Ordering::Relaxed) >= 804);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_message_is_set_aside_with_its_reason_and_the_rest_flows() {
+    let far = FarSide::new(|message| match message.seqs.contains(25) {
+        true => Answer::Refuse(Lasting::ForThisMessage),
+        false => Answer::Acknowledge,
+    });
+    let log = FakeLog::new();
+    log.append(20);
+    let bench = Bench::start(log, far.clone());
+    bench.drained().await;
+    let seqs = far.lock().expect("no panic").seqs();
+    assert_eq!(seqs, (1..=20).chain(31..=200).collect::<Vec<Seq>>());
+    let kept = std::fs::read_to_string(bench.folder.path().join("quarantine/cloud.jsonl")).expect("a quarantine");
+    assert_eq!(kept.lines().count(), 1);
+    assert!(kept.contains("\"reason\":\"not wanted\"") && kept.contains("\"first\":21"), "{kept}");
+    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 1);
+    assert_eq!(bench.counters.refused.load(Ordering::Relaxed), u64::from(window::TRIES_MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_at_which_the_far_side_closes_is_set_aside_and_the_rest_flows() {
+    let far = FarSide::new(|message| match message.seqs.contains(25) {
+        true => Answer::Close,
+        false => Answer::Acknowledge,
+    });
+    let log = FakeLog::new();
+    log.append(20);
+    let bench = Bench::start(log, far.clone());
+    bench.drained().await;
+    assert_eq!(far.lock().expect("no panic").seqs().len(), 190);
+    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_that_is_exceeded_for_an_hour_costs_no_message() {
+    let until = Instant::now() + Duration::from_secs(3_000);
+    let far = FarSide::new(move |_| match Instant::now() < until {
+        true => Answer::Refuse(Lasting::ForNow),
+        false => Answer::Acknowledge,
+    });
+    let log = FakeLog::new();
+    log.append(20);
+    let bench = Bench::start(log, far);
+    bench.drained().await;
+    bench.assert_complete();
+    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_acknowledged_before_a_restart_is_not_sent_again() {
+    let log = FakeLog::new();
+    log.append(10);
+    log.acknowledge(vec![SeqRange { first: 1, last: 30 }, SeqRange { first: 51, last: 60 }]);
+    let bench = Bench::start(log, always(Answer::Acknowledge));
+    bench.drained().await;
+    let seqs = bench.far.lock().expect("no panic").seqs();
+    assert_eq!(seqs, (31..=50).chain(61..=100).collect::<Vec<Seq>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_that_cannot_be_decoded_is_reported_as_lost_and_the_rest_flows() {
+    let log = FakeLog::new();
+    log.append(3);
+    if let Item::Block(block) = &mut log.0.items.lock().expect("no panic")[1] {
+        block.payload = Bytes::from_static(b"garbage");
+    }
+    let bench = Bench::start(log, always(Answer::Acknowledge));
+    bench.drained().await;
+    let far = bench.far.lock().expect("no panic");
+    let (gap, _) = &far.received[&Token { seq: 11, part: 0 }];
+    assert!(std::str::from_utf8(&gap.payload).expect("UTF-8").contains("\"reason\":\"undecodable\""));
+    assert_eq!(far.received.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_tells_the_log_what_has_arrived() {
+    let log = FakeLog::new();
+    log.append(5);
+    let bench = Bench::start(log.clone(), always(Answer::Acknowledge));
+    bench.until(|| bench.far.lock().expect("no panic").received.len() == 5).await;
+    bench.end().await;
+    assert_eq!(log.low(), 51);
+}

@@ -82,7 +82,9 @@ enum Place {
 struct Suspicion {
     losses: u32,
     /// What had been delivered at the first of these losses.
-    delivered: u64,
+    delivered_at_first: u64,
+    /// What had been delivered at the last of them.
+    delivered_at_last: u64,
 }
 
 /// What became of a message that came back.
@@ -131,17 +133,26 @@ impl Window {
 
     /// The next message to be sent, if one may be sent now. It counts as sent.
     pub fn next_to_send(&mut self) -> Option<&Message> {
-        let token = *self.unsent.first()?;
+        let token = self.candidate()?;
         let in_flight = self.messages.get(&token)?;
         let must_be_alone = in_flight.suspicion.is_some() || self.fruitless >= FRUITLESS_MAX;
         let sent = self.sent();
         if sent > 0 && (must_be_alone || self.lonely().is_some()) {
             return None;
         }
-        self.unsent.pop_first();
+        self.unsent.remove(&token);
         let in_flight = self.messages.get_mut(&token)?;
         in_flight.place = Place::Sent;
         Some(&in_flight.message)
+    }
+
+    /// The first message to be sent; a suspected one only after another was delivered, or when there is no other.
+    fn candidate(&self) -> Option<Token> {
+        let may_go = |token: &&Token| {
+            let suspicion = self.messages.get(token).and_then(|in_flight| in_flight.suspicion);
+            suspicion.is_none_or(|suspicion| self.delivered > suspicion.delivered_at_last)
+        };
+        self.unsent.iter().find(may_go).or(self.unsent.first()).copied()
     }
 
     /// Moves messages that have waited long enough back among those to be sent.
@@ -226,9 +237,12 @@ impl Window {
         self.unsent.remove(&token);
         self.wait(token, now);
         let in_flight = self.messages.get_mut(&token)?;
-        let suspicion = in_flight.suspicion.get_or_insert(Suspicion { losses: 0, delivered: self.delivered });
+        let delivered = self.delivered;
+        let first = Suspicion { losses: 0, delivered_at_first: delivered, delivered_at_last: delivered };
+        let suspicion = in_flight.suspicion.get_or_insert(first);
         suspicion.losses += 1;
-        (suspicion.losses >= TRIES_MAX && self.delivered > suspicion.delivered).then_some(token)
+        suspicion.delivered_at_last = delivered;
+        (suspicion.losses >= TRIES_MAX && delivered > suspicion.delivered_at_first).then_some(token)
     }
 
     /// Forgets a message that is kept elsewhere now.

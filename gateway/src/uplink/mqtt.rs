@@ -1,0 +1,41 @@
+//! MQTT 3.1.1 and 5, over TCP, TLS and WebSockets. See `mqtt/README.md`.
+//!
+//! The client is our own, and only publishes: [`packet`] and [`session`] are pure, [`publisher`] and [`transport`] are
+//! the only files that await.
+
+mod config;
+mod keep_alive;
+mod packet;
+mod publisher;
+mod reason;
+mod session;
+mod tls;
+mod transport;
+mod websocket;
+
+use super::format::json::Json;
+use super::topic::Rules;
+use super::{Uplink, UplinkError, UplinkInfo, UplinkSpec, Way};
+
+/// MQTT brokers.
+#[derive(Debug)]
+pub struct Mqtt;
+
+static INFO: UplinkInfo = UplinkInfo {
+    name: "mqtt",
+    schemes: &["mqtt", "mqtts", "ws", "wss"],
+    sample: include_str!("mqtt/sample.yaml"),
+    options: config::OPTIONS,
+};
+
+impl Uplink for Mqtt {
+    fn info(&self) -> &'static UplinkInfo {
+        &INFO
+    }
+
+    fn open(&self, spec: &UplinkSpec) -> Result<Way, Vec<UplinkError>> {
+        let (config, topic) = config::check(spec)?;
+        let format = Box::new(Json::new(&spec.gateway, topic, Rules::Mqtt));
+        Ok(Way { format, publisher: Box::new(publisher::MqttPublisher::new(config)) })
+    }
+}

@@ -1,0 +1,86 @@
+//! The properties of MQTT 5 (2.2.2): a number and a value whose type the number tells.
+
+use super::read::{Input, Malformed};
+
+pub(super) const CONTENT_TYPE: u8 = 0x03;
+pub(super) const SESSION_EXPIRY: u8 = 0x11;
+pub(super) const USER_PROPERTY: u8 = 0x26;
+pub(super) const MAXIMUM_PACKET_SIZE: u8 = 0x27;
+const SERVER_KEEP_ALIVE: u8 = 0x13;
+const REASON_STRING: u8 = 0x1f;
+const RECEIVE_MAXIMUM: u8 = 0x21;
+const MAXIMUM_QOS: u8 = 0x24;
+const RETAIN_AVAILABLE: u8 = 0x25;
+
+/// What the broker allows on this connection; the defaults are those of a broker that says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::uplink::mqtt) struct Limits {
+    /// How many QoS 1 messages may be unacknowledged.
+    pub(in crate::uplink::mqtt) receive_max: u16,
+    /// The largest packet, bytes.
+    pub(in crate::uplink::mqtt) packet_bytes_max: usize,
+    /// Whether QoS 1 is possible.
+    pub(in crate::uplink::mqtt) takes_qos_1: bool,
+    /// Whether messages are kept for later subscribers.
+    pub(in crate::uplink::mqtt) retains: bool,
+    /// The keep-alive that the broker wants instead of ours, seconds.
+    pub(in crate::uplink::mqtt) keep_alive_s: Option<u16>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            receive_max: u16::MAX,
+            packet_bytes_max: super::REMAINING_MAX,
+            takes_qos_1: true,
+            retains: true,
+            keep_alive_s: None,
+        }
+    }
+}
+
+/// The properties that matter here; the others are passed over.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Properties {
+    pub(super) limits: Limits,
+    pub(super) reason: String,
+}
+
+/// Reads the length and then as many properties as it holds.
+pub(super) fn read_properties(input: &mut Input<'_>) -> Result<Properties, Malformed> {
+    let length = input.length()?;
+    let mut input = Input::new(input.bytes(length)?);
+    let mut properties = Properties::default();
+    while !input.is_empty() {
+        read_property(&mut input, &mut properties)?;
+    }
+    Ok(properties)
+}
+
+fn read_property(input: &mut Input<'_>, properties: &mut Properties) -> Result<(), Malformed> {
+    let limits = &mut properties.limits;
+    match input.byte()? {
+        MAXIMUM_QOS => limits.takes_qos_1 = input.byte()? > 0,
+        RETAIN_AVAILABLE => limits.retains = input.byte()? > 0,
+        SERVER_KEEP_ALIVE => limits.keep_alive_s = Some(input.short()?),
+        RECEIVE_MAXIMUM => match input.short()? {
+            0 => return Err(Malformed("a receive maximum of 0")),
+            receive_max => limits.receive_max = receive_max,
+        },
+        MAXIMUM_PACKET_SIZE => limits.packet_bytes_max = input.long()? as usize,
+        REASON_STRING => properties.reason = String::from_utf8_lossy(input.binary()?).into_owned(),
+        USER_PROPERTY => {
+            input.binary()?;
+            input.binary()?;
+        }
+        // Bytes: payload format, request flags, and what else brokers say of themselves.
+        0x01 | 0x17 | 0x19 | 0x28 | 0x29 | 0x2a => drop(input.byte()?),
+        0x22 | 0x23 => drop(input.short()?),
+        0x02 | SESSION_EXPIRY | 0x18 => drop(input.long()?),
+        0x0b => drop(input.length()?),
+        // Texts and binary: content type, response topic, correlation, client id, authentication, server reference.
+        CONTENT_TYPE | 0x08 | 0x09 | 0x12 | 0x15 | 0x16 | 0x1a | 0x1c => drop(input.binary()?),
+        _ => return Err(Malformed("a property that MQTT 5 does not have")),
+    }
+    Ok(())
+}

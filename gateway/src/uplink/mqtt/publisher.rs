@@ -1,0 +1,268 @@
+//! The way to one broker: connects, moves bytes both ways, keeps the connection alive.
+
+mod link;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+use self::link::Link;
+use super::config::Config;
+use super::packet::{Connect, Incoming, Version, Will, write_connect, write_disconnect};
+use super::reason;
+use super::session::{Acknowledgement, Session};
+use super::transport::{self, Failure};
+use crate::uplink::{BoxFuture, CONNECT_WITHIN, ConnectError, EndedBy, Event, Loss, Message, Publisher, Traffic};
+
+/// The first byte of the only packet with which a broker may begin.
+const CONNACK: u8 = 0x20;
+
+const NO_BROKER: &str = "Check that a broker for MQTT listens there: the port, and whether it wants TLS or a WebSocket";
+
+/// How long taking leave may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A publisher to one broker.
+pub(super) struct MqttPublisher {
+    config: Config,
+    session: Session,
+    link: Option<Link>,
+    /// The version that the broker was found to speak.
+    version: Option<Version>,
+    /// Bytes of connections that are over.
+    traffic: Traffic,
+    /// Whether it was said that a password travels in the clear.
+    clear_password_told: bool,
+}
+
+/// Why a connection was not made.
+enum Refused {
+    /// The broker does not know this version.
+    Version(Failure),
+    Otherwise(Failure),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Refused {
+        Refused::Otherwise(failure)
+    }
+}
+
+impl MqttPublisher {
+    pub(super) fn new(config: Config) -> MqttPublisher {
+        let session = Session::new(config.qos, config.window, &config.identity);
+        let version = config.version;
+        MqttPublisher { config, session, link: None, version, traffic: Traffic::default(), clear_password_told: false }
+    }
+
+    async fn open(&mut self) -> Result<(), ConnectError> {
+        self.drop_link();
+        let dialled = timeout(CONNECT_WITHIN, self.dial_in_its_version()).await;
+        let failure = match dialled {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure { cause: format!("no answer within {} s", CONNECT_WITHIN.as_secs()), advice: NO_BROKER },
+        };
+        Err(ConnectError { endpoint: self.config.endpoint.to_string(), cause: failure.cause, advice: failure.advice })
+    }
+
+    /// Where no version is configured or known, 5 is tried first.
+    async fn dial_in_its_version(&mut self) -> Result<(), Failure> {
+        match self.dial(self.version.unwrap_or(Version::V5)).await {
+            Ok(()) => Ok(()),
+            Err(Refused::Version(_)) if self.version.is_none() => {
+                self.version = Some(Version::V311);
+                self.dial(Version::V311).await.map_err(|refused| match refused {
+                    Refused::Version(failure) | Refused::Otherwise(failure) => failure,
+                })
+            }
+            Err(Refused::Version(failure) | Refused::Otherwise(failure)) => Err(failure),
+        }
+    }
+
+    async fn dial(&mut self, version: Version) -> Result<(), Refused> {
+        let password = self.password().await?;
+        let stream = transport::open(&self.config).await?;
+        let mut link = Link::new(stream, version, self.config.keep_alive(None), Instant::now());
+        self.write_connect(version, password.as_deref(), &mut link.out);
+        let lost = |loss: Loss| Failure { cause: loss.reason, advice: NO_BROKER };
+        let (code, text, limits) = loop {
+            link.moved().await.map_err(lost)?;
+            if link.head().is_some_and(|head| head != CONNACK) {
+                return Err(Failure { cause: "what answers is no MQTT broker".into(), advice: NO_BROKER }.into());
+            }
+            match link.next_packet().map_err(lost)? {
+                None => {}
+                Some(Incoming::Connack { code, text, limits, .. }) => break (code, text, limits),
+                Some(other) => return Err(lost(unexpected(&other)).into()),
+            }
+        };
+        if code != 0 {
+            let (cause, advice) = reason::explain(version, code, &text);
+            let failure = Failure { cause, advice };
+            return Err(if reason::is_version_unknown(code) {
+                Refused::Version(failure)
+            } else {
+                Refused::Otherwise(failure)
+            });
+        }
+        if !limits.takes_qos_1 && self.config.qos == super::packet::Qos::AtLeastOnce {
+            let (cause, advice) = reason::explain(version, 0x9b, "");
+            return Err(Failure { cause, advice }.into());
+        }
+        link.keep_alive(self.config.keep_alive(limits.keep_alive_s), Instant::now());
+        self.session.connected(version, limits);
+        self.version = Some(version);
+        if let Some((topic, retain)) = &self.config.state {
+            self.session.publish_own(topic, &self.config.state_payload("online"), *retain, &mut link.out);
+        }
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// Fetches the password, which may lie in a file.
+    async fn password(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(password) = self.config.password.clone() else { return Ok(None) };
+        if self.config.tls.is_none() && !self.clear_password_told {
+            self.clear_password_told = true;
+            warn!(uplink = &*self.config.name, "the password travels in the clear; use mqtts:// or wss://");
+        }
+        let advice = "Put right `password` of the uplink";
+        match tokio::task::spawn_blocking(move || password()).await {
+            Ok(Ok(password)) => Ok(Some(password)),
+            Ok(Err(cause)) => Err(Failure { cause, advice }),
+            Err(panic) => Err(Failure { cause: panic.to_string(), advice }),
+        }
+    }
+
+    fn write_connect(&self, version: Version, password: Option<&[u8]>, out: &mut Vec<u8>) {
+        let offline = self.config.state_payload("offline");
+        let will = self.config.state.as_ref().map(|(topic, retain)| Will {
+            topic,
+            payload: &offline,
+            qos: self.config.qos,
+            retain: *retain,
+        });
+        let connect = Connect {
+            client_id: &self.config.client_id,
+            keep_alive_s: self.config.keep_alive_s,
+            session_expiry_s: self.config.session_expiry_s,
+            user: self.config.user.as_deref(),
+            password,
+            will,
+        };
+        write_connect(version, &connect, out);
+    }
+
+    /// Moves bytes until something has happened.
+    async fn serve(&mut self, events: &mut Vec<Event>) {
+        while !self.session.has_events() {
+            let Some(link) = &mut self.link else { return };
+            // Dropping this future between two moves loses nothing: all that moved is in the link.
+            let outcome = match link.moved().await {
+                Ok(()) => self.take_in(),
+                Err(loss) => Err(loss),
+            };
+            if let Err(loss) = outcome {
+                self.session.take_events(events);
+                self.drop_link();
+                return events.push(Event::Lost(loss));
+            }
+        }
+        self.session.take_events(events);
+    }
+
+    fn take_in(&mut self) -> Result<(), Loss> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        self.session.left(link.traffic.sent_bytes);
+        while let Some(packet) = link.next_packet()? {
+            match packet {
+                Incoming::Puback { id, code, text } => {
+                    let acknowledgement = self.session.acknowledged(id, code, &text);
+                    note(&self.config.name, &acknowledgement);
+                }
+                Incoming::Pong | Incoming::Other => {}
+                Incoming::Disconnect { code, text } => {
+                    let (said, advice) = reason::explain(Version::V5, code, &text);
+                    return Err(Loss { reason: format!("{said}. {advice}"), by: EndedBy::FarSide });
+                }
+                Incoming::Connack { .. } => return Err(unexpected(&packet)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The broker learns that this is no failure: the state is set, and the will is not published.
+    async fn take_leave(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        if let Some((topic, retain)) = &self.config.state {
+            self.session.publish_own(topic, &self.config.state_payload("offline"), *retain, &mut link.out);
+        }
+        write_disconnect(&mut link.out);
+        if timeout(CLOSE_WITHIN, link.finish()).await.is_err() {
+            warn!(uplink = &*self.config.name, "the broker did not take the farewell in time");
+        }
+        self.drop_link();
+    }
+
+    fn drop_link(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.traffic = sum(self.traffic, link.traffic);
+        }
+    }
+}
+
+impl Publisher for MqttPublisher {
+    fn endpoint(&self) -> &str {
+        &self.config.endpoint
+    }
+
+    fn connect(&mut self) -> BoxFuture<'_, Result<(), ConnectError>> {
+        Box::pin(self.open())
+    }
+
+    fn room(&self) -> usize {
+        if self.link.is_some() { self.session.room() } else { 0 }
+    }
+
+    fn send(&mut self, message: &Message) {
+        if let Some(link) = &mut self.link {
+            let written = link.written();
+            self.session.publish(message, written, &mut link.out);
+        }
+    }
+
+    fn events<'a>(&'a mut self, events: &'a mut Vec<Event>) -> BoxFuture<'a, ()> {
+        Box::pin(self.serve(events))
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.take_leave())
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.link.as_ref().map_or(self.traffic, |link| sum(self.traffic, link.traffic))
+    }
+}
+
+fn sum(one: Traffic, two: Traffic) -> Traffic {
+    Traffic { sent_bytes: one.sent_bytes + two.sent_bytes, received_bytes: one.received_bytes + two.received_bytes }
+}
+
+fn unexpected(packet: &Incoming) -> Loss {
+    Loss { reason: format!("the broker sent a packet that does not belong here: {packet:?}"), by: EndedBy::FarSide }
+}
+
+fn note(uplink: &str, acknowledgement: &Acknowledgement) {
+    match acknowledgement {
+        Acknowledgement::OwnRefused(said) => {
+            warn!(uplink, "the gateway's state is not published: {said}. Permit the topic, or set ?state=off");
+        }
+        Acknowledgement::Unknown(1) => warn!(uplink, "the broker acknowledged a message that was not sent"),
+        Acknowledgement::Message | Acknowledgement::Own | Acknowledgement::Unknown(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The publishing side of an MQTT session, without I/O: identifiers, what is unacknowledged, what is sent again.
+//!
+//! The session outlives its connections. A message that was sent on an earlier connection and did not come back keeps its
+//! identifier and is sent again under it, marked as a repeat (MQTT 5, 4.4), whether or not the broker remembers.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::packet::{Delivery, Limits, Publish, Qos, Retain, Version, publish_size, write_publish};
+use super::reason;
+use crate::uplink::{Event, Lasting, Message, Refusal, Token};
+
+/// How many messages of earlier connections are remembered; they are those of one window.
+const EARLIER_MAX: usize = 2 * crate::pipeline::forward::window::MESSAGES_MAX;
+
+/// A session and its connection's limits.
+#[derive(Debug)]
+pub(super) struct Session {
+    qos: Qos,
+    window_max: usize,
+    /// The gateway's UUID, a user property of each message.
+    identity: Box<str>,
+    version: Version,
+    limits: Limits,
+    in_flight: HashMap<u16, Sent>,
+    /// Identifiers of messages that earlier connections did not acknowledge.
+    earlier: HashMap<Token, u16>,
+    last_id: u16,
+    /// Messages of QoS 0 that are not out yet, with the count of bytes at which they are.
+    leaving: VecDeque<(Token, u64)>,
+    /// What happened and was not taken yet.
+    events: Vec<Event>,
+    /// Acknowledgements that nobody waited for, on this connection.
+    unknown: u64,
+}
+
+#[derive(Debug)]
+enum Sent {
+    /// A message of the log's.
+    Message { token: Token, topic: std::sync::Arc<str> },
+    /// One of the gateway's own, such as its birth.
+    Own,
+}
+
+/// What an acknowledgement was about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Acknowledgement {
+    /// A message of the log's; the event says what became of it.
+    Message,
+    /// The gateway's own message has arrived.
+    Own,
+    /// The gateway's own message is refused; in words.
+    OwnRefused(String),
+    /// Nobody waits for this identifier; how many of those there were on this connection.
+    Unknown(u64),
+}
+
+impl Session {
+    pub(super) fn new(qos: Qos, window_max: usize, identity: &str) -> Session {
+        Session {
+            qos,
+            window_max,
+            identity: identity.into(),
+            version: Version::V5,
+            limits: Limits::default(),
+            in_flight: HashMap::new(),
+            earlier: HashMap::new(),
+            last_id: 0,
+            leaving: VecDeque::new(),
+            events: Vec::new(),
+            unknown: 0,
+        }
+    }
+
+    /// A connection begins: nothing is in flight, and everything that was is expected to be sent again.
+    pub(super) fn connected(&mut self, version: Version, limits: Limits) {
+        (self.version, self.limits, self.unknown) = (version, limits, 0);
+        self.events.clear();
+        self.leaving.clear();
+        if self.earlier.len() > EARLIER_MAX {
+            self.earlier.clear();
+        }
+        for (id, sent) in self.in_flight.drain() {
+            if let Sent::Message { token, .. } = sent {
+                self.earlier.insert(token, id);
+            }
+        }
+    }
+
+    /// How many messages more may be sent.
+    pub(super) fn room(&self) -> usize {
+        let window = self.window_max.min(usize::from(self.limits.receive_max));
+        window.saturating_sub(self.in_flight.len() + self.leaving.len())
+    }
+
+    /// Writes a message; `written` counts the bytes that have gone into `out` on this connection before.
+    pub(super) fn publish(&mut self, message: &Message, written: u64, out: &mut Vec<u8>) {
+        let delivery = self.delivery(message.token);
+        let epoch = message.epoch.to_string();
+        let seqs = if message.seqs.first == message.seqs.last {
+            message.seqs.first.to_string()
+        } else {
+            format!("{}-{}", message.seqs.first, message.seqs.last)
+        };
+        let publish = Publish {
+            topic: &message.topic,
+            payload: &message.payload,
+            retain: Retain::Pass,
+            delivery,
+            content_type: message.content_type,
+            user_properties: &[("gateway", &self.identity), ("epoch", &epoch), ("seq", &seqs)],
+        };
+        let size = publish_size(self.version, &publish);
+        if let Some(refusal) = self.impossible(&message.topic, size) {
+            return self.events.push(Event::Refused(message.token, refusal));
+        }
+        write_publish(self.version, &publish, out);
+        match delivery {
+            Delivery::AtMostOnce => self.leaving.push_back((message.token, written + size as u64)),
+            Delivery::First(id) | Delivery::Again(id) => {
+                let sent = Sent::Message { token: message.token, topic: message.topic.clone() };
+                self.in_flight.insert(id, sent);
+                self.earlier.remove(&message.token);
+            }
+        }
+    }
+
+    /// Writes a message of the gateway's own, such as its birth.
+    pub(super) fn publish_own(&mut self, topic: &str, payload: &[u8], retain: Retain, out: &mut Vec<u8>) {
+        let delivery = match self.qos {
+            Qos::AtMostOnce => Delivery::AtMostOnce,
+            Qos::AtLeastOnce => Delivery::First(self.free_id()),
+        };
+        let retain = if self.limits.retains { retain } else { Retain::Pass };
+        let publish =
+            Publish { topic, payload, retain, delivery, content_type: "application/json", user_properties: &[] };
+        write_publish(self.version, &publish, out);
+        if let Delivery::First(id) = delivery {
+            self.in_flight.insert(id, Sent::Own);
+        }
+    }
+
+    fn delivery(&mut self, token: Token) -> Delivery {
+        match (self.qos, self.earlier.get(&token)) {
+            (Qos::AtMostOnce, _) => Delivery::AtMostOnce,
+            // An own message may have taken the identifier meanwhile.
+            (Qos::AtLeastOnce, Some(id)) if !self.in_flight.contains_key(id) => Delivery::Again(*id),
+            (Qos::AtLeastOnce, Some(_)) => Delivery::Again(self.free_id()),
+            (Qos::AtLeastOnce, None) => Delivery::First(self.free_id()),
+        }
+    }
+
+    /// An identifier that is not in use; there are more of them than messages may be in flight.
+    fn free_id(&mut self) -> u16 {
+        loop {
+            self.last_id = if self.last_id == u16::MAX { 1 } else { self.last_id + 1 };
+            if !self.in_flight.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    fn impossible(&self, topic: &str, size: usize) -> Option<Refusal> {
+        let limit = self.limits.packet_bytes_max;
+        if size <= limit {
+            return None;
+        }
+        let reason = format!(
+            "the broker takes packets of at most {limit} bytes; one for topic {topic} has {size}. Raise the broker's limit \
+             on packets, or publish fewer readings in one message with {{tag}} in `topic`"
+        );
+        Some(Refusal { reason, lasting: Lasting::ForThisMessage })
+    }
+
+    /// Takes in a PUBACK.
+    pub(super) fn acknowledged(&mut self, id: u16, code: u8, text: &str) -> Acknowledgement {
+        match self.in_flight.remove(&id) {
+            Some(Sent::Message { token, topic }) => {
+                self.events.push(match reason::refusal(&topic, code, text) {
+                    None => Event::Acknowledged(token),
+                    Some(refusal) => Event::Refused(token, refusal),
+                });
+                Acknowledgement::Message
+            }
+            Some(Sent::Own) if code < 0x80 => Acknowledgement::Own,
+            Some(Sent::Own) => Acknowledgement::OwnRefused(reason::explain(Version::V5, code, text).0),
+            None => {
+                self.unknown += 1;
+                Acknowledgement::Unknown(self.unknown)
+            }
+        }
+    }
+
+    /// So many bytes of this connection are out: the messages of QoS 0 among them count as delivered.
+    pub(super) fn left(&mut self, bytes: u64) {
+        while let Some((token, _)) = self.leaving.front().copied().filter(|(_, at)| *at <= bytes) {
+            self.leaving.pop_front();
+            self.events.push(Event::Acknowledged(token));
+        }
+    }
+
+    /// Whether something has happened.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Moves what has happened to `events`.
+    pub(super) fn take_events(&mut self, events: &mut Vec<Event>) {
+        events.append(&mut self.events);
+    }
+}
+
+#[cfg(test)]
+mod tests;
