@@ -15,7 +15,7 @@ use crate::config::{self, Checked, Config, Severity, Unusable};
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The configuration
-    #[arg(value_name = "FILE", default_value = "gateway.yaml")]
+    #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Print JSON
     #[arg(long)]
