@@ -105,7 +105,7 @@ fn run_refuses_a_wrong_file_before_it_touches_anything() {
 fn a_wrong_command_line_exits_with_2_and_a_missing_file_with_1() {
     let site = Site::new(&readme_file());
     exits(&site.forebay(&["polish"]), USAGE);
-    exits(&site.forebay(&["check"]), USAGE);
+    exits(&site.forebay(&["check", "--polish"]), USAGE);
     exits(&site.forebay(&["check", "nowhere.yaml"]), CONFIGURATION);
 }
 
@@ -141,13 +141,16 @@ fn plan_refuses_a_serial_line_that_cannot_keep_its_intervals() {
 #[test]
 fn samples_are_files_that_check_accepts() {
     let site = Site::new(&readme_file());
-    let list = site.forebay(&["sample"]);
+    let list = site.forebay(&["sample", "--list"]);
     exits(&list, DONE);
-    for name in ["modbus", "mqtt"] {
-        assert!(out(&list).contains(name), "{}", out(&list));
-        let sample = site.forebay(&["sample", name]);
-        exits(&sample, DONE);
-        assert!(out(&sample).lines().count() > 5, "{}", out(&sample));
+    let names: Vec<String> = out(&list).split_whitespace().map(str::to_owned).collect();
+    assert!(["modbus", "mqtt"].iter().all(|name| names.iter().any(|known| known == name)), "{names:?}");
+    let whole = site.forebay(&["sample"]);
+    let each = ["modbus", "mqtt"].map(|name| site.forebay(&["sample", name]));
+    for sample in [whole].iter().chain(&each) {
+        exits(sample, DONE);
+        fs::write(site.folder().join("sample.yaml"), &sample.stdout).expect("a file");
+        exits(&site.forebay(&["check", "sample.yaml"]), DONE);
     }
 }
 
@@ -158,7 +161,7 @@ fn the_schema_is_json_schema() {
     exits(&schema, DONE);
     let schema = json(&schema);
     assert!(schema["$schema"].as_str().is_some_and(|url| url.contains("json-schema.org")));
-    assert!(schema["properties"]["devices"].is_object());
+    assert!(schema["$defs"]["gateway"]["properties"]["devices"].is_object());
 }
 
 #[test]
@@ -179,6 +182,19 @@ fn reads_and_writes_a_device_by_its_url() {
     exits(&site.forebay(&["read", &url, "hr:0:REEL"]), CONFIGURATION);
     let nobody = format!("modbus-tcp://127.0.0.1:{}?unit=1", tests::field::free_port());
     exits(&site.forebay(&["read", &nobody, "hr:0:INT"]), FAILED);
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_is_no_error() {
+    let site = Site::new(&readme_file());
+    for arguments in [["schema"].as_slice(), &["sample"], &["plan", "gateway.yaml"]] {
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(site.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary can be started");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("the process is ours");
+        assert!(!both(&ended).contains("panicked"), "{arguments:?}: {}", both(&ended));
+    }
 }
 
 /// Starts `forebay` with these arguments and gives the lines that it prints.

@@ -13,3 +13,4 @@ mod dead_devices;
 mod lying_devices;
 mod serial_lines;
 mod clocks;
+mod service;
