@@ -88,7 +88,7 @@ impl MqttPublisher {
         self.write_connect(version, password.as_deref(), &mut link.out);
         let lost = |loss: Loss| Failure { cause: loss.reason, advice: NO_BROKER };
         let (code, text, limits) = loop {
-            link.moved().await.map_err(lost)?;
+            link.moved().await.map_err(|broken| broken.failure())?;
             if link.head().is_some_and(|head| head != CONNACK) {
                 return Err(Failure { cause: "what answers is no MQTT broker".into(), advice: NO_BROKER }.into());
             }
@@ -99,7 +99,7 @@ impl MqttPublisher {
             }
         };
         if code != 0 {
-            let (cause, advice) = reason::explain(version, code, &text);
+            let (cause, advice) = reason::explain_connack(version, code, &text);
             let failure = Failure { cause, advice };
             return Err(if reason::is_version_unknown(code) {
                 Refused::Version(failure)
@@ -162,7 +162,7 @@ impl MqttPublisher {
             // Dropping this future between two moves loses nothing: all that moved is in the link.
             let outcome = match link.moved().await {
                 Ok(()) => self.take_in(),
-                Err(loss) => Err(loss),
+                Err(broken) => Err(broken.loss()),
             };
             if let Err(loss) = outcome {
                 self.session.take_events(events);
@@ -266,3 +266,6 @@ fn note(uplink: &str, acknowledgement: &Acknowledgement) {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod mosquitto;

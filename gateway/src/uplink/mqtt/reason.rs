@@ -64,6 +64,12 @@ pub(super) fn explain(version: Version, code: u8, text: &str) -> (String, &'stat
     (format!("{said} (code {code}{text})"), advice)
 }
 
+/// The same for the answer to CONNECT, where "not permitted" is about the login.
+pub(super) fn explain_connack(version: Version, code: u8, text: &str) -> (String, &'static str) {
+    let (said, advice) = explain(version, code, text);
+    (said, if code == 0x87 { LOGIN } else { advice })
+}
+
 /// Whether the code says that the broker does not know the version.
 pub(super) fn is_version_unknown(code: u8) -> bool {
     matches!(code, 1 | 0x84)

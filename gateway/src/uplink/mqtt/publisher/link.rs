@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::super::keep_alive::{Due, KeepAlive};
 use super::super::packet::{Incoming, Version, read, write_ping};
-use super::super::transport::Stream;
+use super::super::tls;
+use super::super::transport::{Failure, Stream};
 use crate::uplink::{EndedBy, Loss, Traffic};
 
 /// How much is read at once, bytes.
@@ -63,11 +64,11 @@ impl Link {
     }
 
     /// Waits until bytes have moved, or the keep-alive was due. May be dropped and called again.
-    pub(super) async fn moved(&mut self) -> Result<(), Loss> {
+    pub(super) async fn moved(&mut self) -> Result<(), Broken> {
         let next = self.alive.next();
         tokio::select! {
             biased;
-            moved = poll_fn(|cx| self.poll_move(cx)) => return moved.map_err(|cause| broken(&cause)),
+            moved = poll_fn(|cx| self.poll_move(cx)) => return moved.map_err(Broken::Stream),
             () = sleep_until(next) => {}
         }
         match self.alive.due(Instant::now()) {
@@ -76,10 +77,7 @@ impl Link {
                 write_ping(&mut self.out);
                 Ok(())
             }
-            Due::Dead => Err(Loss {
-                reason: "the broker is silent, and did not answer a ping. The network or the broker is down".into(),
-                by: EndedBy::Network,
-            }),
+            Due::Dead => Err(Broken::Silent),
         }
     }
 
@@ -166,12 +164,49 @@ impl Link {
     }
 }
 
-fn broken(cause: &io::Error) -> Loss {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof, WriteZero};
-    match cause.kind() {
-        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe | WriteZero => {
-            Loss { reason: "the broker has closed the connection. Its log may tell why".into(), by: EndedBy::FarSide }
+/// How a connection broke.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Nothing came for one and a half keep-alives.
+    Silent,
+    /// The system said so.
+    Stream(io::Error),
+}
+
+impl Broken {
+    /// As the end of a connection that was made.
+    pub(super) fn loss(&self) -> Loss {
+        let Failure { cause, advice } = self.failure();
+        match self.is_closed() {
+            true => Loss { reason: format!("{cause}. Its log may tell why"), by: EndedBy::FarSide },
+            false => Loss { reason: format!("{cause}. {advice}"), by: EndedBy::Network },
         }
-        _ => Loss { reason: format!("the network failed: {cause}"), by: EndedBy::Network },
+    }
+
+    /// As the failure of one that was not.
+    pub(super) fn failure(&self) -> Failure {
+        let cause = match self {
+            Broken::Silent => "the broker is silent, and did not answer a ping".into(),
+            Broken::Stream(cause) if self.is_closed() => match cause.kind() {
+                io::ErrorKind::ConnectionReset => "the broker has reset the connection".into(),
+                _ => "the broker has closed the connection".into(),
+            },
+            // An alert of TLS 1.3 comes after the handshake.
+            Broken::Stream(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+                return tls::handshake_failure(cause);
+            }
+            Broken::Stream(cause) => format!("the network failed: {cause}"),
+        };
+        let advice = match self.is_closed() {
+            true => "Its log may tell why; the port may be one that wants TLS or a WebSocket",
+            false => "Check the network and the broker",
+        };
+        Failure { cause, advice }
+    }
+
+    fn is_closed(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof, WriteZero};
+        let Broken::Stream(cause) = self else { return false };
+        matches!(cause.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe | WriteZero)
     }
 }
