@@ -22,7 +22,6 @@ pub mod learned;
 pub mod poll;
 
 pub mod process;
-pub mod scale;
 
 pub mod batch;
 pub mod encode;

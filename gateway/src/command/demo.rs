@@ -105,9 +105,9 @@ async fn show(args: &Args) -> io::Result<Exit> {
 
 fn start(text: &str, folder: &Folder) -> io::Result<Gateway> {
     let text = format!("{text}\nbuffer: {{ path: \"{}\" }}\n", folder.path().display());
-    let Checked { config, .. } =
+    let Checked { config, lines, .. } =
         config::check(Source::new("the plant", &text), Kinds::of_this_build()).map_err(other)?;
-    Gateway::start(assemble::setup(config)).map_err(other)
+    Gateway::start(assemble::setup(config, lines)).map_err(other)
 }
 
 fn loopback() -> SocketAddr {

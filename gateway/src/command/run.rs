@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn started(args: &Args) -> Result<Gateway, Exit> {
-    let Checked { config, warnings, .. } = config::read(&args.config).map_err(|unusable| {
+    let Checked { config, lines, warnings } = config::read(&args.config).map_err(|unusable| {
         eprint!("{unusable}");
         Exit::Configuration
     })?;
@@ -54,7 +54,7 @@ fn started(args: &Args) -> Result<Gateway, Exit> {
         Exit::Configuration
     })?;
     let begun = Instant::now();
-    let setup = assemble::setup(config);
+    let setup = assemble::setup(config, lines);
     let summary = setup.to_string();
     let gateway = Gateway::start(setup).map_err(|cause| {
         error!("the gateway did not start: {cause}");

@@ -94,7 +94,7 @@ fn the_whole_job_in_one_file_is_understood() {
     assert_eq!(addresses, ["hr:0:INT", "hr:1:REAL", "hr:3:UINT"]);
     let names = config.tags.schema().tag(TagId(0)).expect("the first tag");
     assert_eq!((names.device, names.tag, names.unit), ("press", "temperature", "°C"));
-    assert_eq!(config.tags.rule(TagId(0)).and_then(|rule| rule.scale).map(|scale| scale.factor()), Some(0.1));
+    assert_eq!(config.tags.rule(TagId(0)).and_then(|rule| rule.scale).map(|scale| scale.apply(3.0)), Some(0.3));
     assert!(config.tags.rule(TagId(1)).is_none());
     assert_eq!(config.uplinks[0].topic.as_deref(), Some("{gateway}/{device}/{tag}"));
     assert_eq!(config.buffer.size_max_bytes, 4 << 30);

@@ -1,10 +1,11 @@
 //! From the checked configuration to what the pipeline is started with.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::iter;
 use std::time::Duration;
 
 use buffer::Options;
-use driver_core::{DeviceSpec, LineSpec, Place, SpecError, TagId};
+use driver_core::{DeviceSpec, Line, LineSpec, Place, SpecError, TagId};
 
 use super::gateway::{BufferSetup, Setup};
 use super::learned::LearnedFolder;
@@ -18,12 +19,15 @@ const STAGGER_PER_LINE: Duration = Duration::from_micros(250);
 /// … and all have begun after this long, however many there are.
 const STAGGER_MAX: Duration = Duration::from_secs(2);
 
-/// What a gateway of this configuration is made of, with what was learned in earlier lives.
-pub fn setup(config: Config) -> Setup {
+/// What a gateway of this configuration is made of, with what was learned in earlier lives. `planned` are the lines as they
+/// were planned when the configuration was checked.
+pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
     let learned = LearnedFolder::within(&config.buffer.path);
     let lines_count = u32::try_from(config.lines.len()).unwrap_or(u32::MAX);
     let spread = STAGGER_PER_LINE.saturating_mul(lines_count).min(STAGGER_MAX);
-    let lines = config.lines.into_iter().enumerate().map(|(index, line)| line_setup(index, line, spread, &learned));
+    let planned = planned.into_iter().map(Some).chain(iter::repeat_with(|| None));
+    let lines = config.lines.into_iter().zip(planned).enumerate();
+    let lines = lines.map(|(index, (line, planned))| line_setup(index, line, planned, spread, &learned));
     Setup {
         gateway: config.gateway,
         tags: config.tags,
@@ -43,7 +47,13 @@ fn buffer_setup<'a>(config: BufferConfig, uplinks: impl Iterator<Item = &'a str>
     BufferSetup { path: config.path, options, sync: config.sync }
 }
 
-fn line_setup(index: usize, line: LineConfig, spread: Duration, learned: &LearnedFolder) -> LineSetup {
+fn line_setup(
+    index: usize,
+    line: LineConfig,
+    planned: Option<Box<dyn Line>>,
+    spread: Duration,
+    learned: &LearnedFolder,
+) -> LineSetup {
     let LineConfig { name, mut spec } = line;
     let mut devices = Vec::with_capacity(spec.devices.len());
     for device in &mut spec.devices {
@@ -55,7 +65,9 @@ fn line_setup(index: usize, line: LineConfig, spread: Duration, learned: &Learne
         device.learned = learned.load(&setup.name, &setup.address);
         devices.push(setup);
     }
-    LineSetup { index, stagger: share(spread, phase_key(&name)), devices, make: maker(spec), name }
+    // A plan that was made without what is known by now is made again.
+    let planned = planned.filter(|_| spec.devices.iter().all(|device| device.learned.is_none()));
+    LineSetup { index, stagger: share(spread, phase_key(&name)), devices, make: maker(spec, planned), name }
 }
 
 /// What was learned from one device holds for no other.
@@ -76,11 +88,13 @@ fn groups_of(device: &DeviceSpec) -> Vec<(Duration, Box<[TagId]>)> {
     groups.into_iter().map(|(every, tags)| (every, tags.into())).collect()
 }
 
-fn maker(spec: LineSpec) -> MakeLine {
-    let spec = Arc::new(spec);
-    Box::new(move || match drivers::by_scheme(spec.url.scheme()) {
-        Some(driver) => driver.line(&spec),
-        None => Err(vec![SpecError {
+/// Gives the planned line once, and a new one each time after.
+fn maker(spec: LineSpec, planned: Option<Box<dyn Line>>) -> MakeLine {
+    let planned = Cell::new(planned);
+    Box::new(move || match (planned.take(), drivers::by_scheme(spec.url.scheme())) {
+        (Some(line), _) => Ok(line),
+        (None, Some(driver)) => driver.line(&spec),
+        (None, None) => Err(vec![SpecError {
             place: Place::Url(0..spec.url.scheme().len()),
             message: format!("there is no driver for `{}` in this build", spec.url.scheme()),
         }]),
@@ -119,7 +133,7 @@ mod tests {
                 devices: vec![DeviceSpec { name: "press".into(), unit, ..DeviceSpec::default() }],
             },
         };
-        let address = |unit| line_setup(0, line(unit), Duration::ZERO, &learned).devices[0].address.clone();
+        let address = |unit| line_setup(0, line(unit), None, Duration::ZERO, &learned).devices[0].address.clone();
         assert_eq!(learned.load("press", &address(Some(3))).as_deref(), Some("hr 7 is refused"));
         assert_eq!(learned.load("press", &address(Some(4))), None);
         assert_eq!(learned.load("press", &address(None)), None);

@@ -7,9 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driver_core::{Quality, Reading, Reason, Value};
+use driver_core::{Quality, Reading, Reason, Scale, Value};
 
-use super::scale::Scale;
 use super::tags::Tags;
 
 /// What is done with the readings of a tag.
@@ -103,30 +102,15 @@ impl Process {
     }
 }
 
-/// Scales numbers, also those of an array; what is none stays as it is. A number that leaves the range makes the reading bad.
+/// A number that leaves the range of its type makes the reading bad.
 fn scale_reading(scale: &Scale, reading: &mut Reading) {
-    let in_range = match &mut reading.value {
-        Value::Array(elements) => elements.iter_mut().all(|element| scale_value(scale, element)),
-        value => scale_value(scale, value),
-    };
-    if !in_range {
-        reading.value = Value::None;
-        reading.quality = Quality::Bad(Reason::OutOfRange);
+    match scale.value(&reading.value) {
+        Some(scaled) => reading.value = scaled,
+        None => {
+            reading.value = Value::None;
+            reading.quality = Quality::Bad(Reason::OutOfRange);
+        }
     }
-}
-
-/// `false` when the number leaves the range.
-fn scale_value(scale: &Scale, value: &mut Value) -> bool {
-    let number = match value {
-        Value::Int(_) | Value::UInt(_) | Value::Real(_) | Value::LReal(_) => value.as_f64(),
-        _ => None,
-    };
-    let Some(number) = number else { return true };
-    match scale.apply(number) {
-        Some(scaled) => *value = Value::LReal(scaled),
-        None => return false,
-    }
-    true
 }
 
 impl Last {
@@ -283,7 +267,7 @@ mod tests {
 
     #[test]
     fn numbers_are_scaled_and_nothing_else() {
-        let scale = Some(Scale::new(0.1, -40.0));
+        let scale = Scale::new(0.1, -40.0);
         let cases = [
             (Value::Int(615), Value::LReal(21.5)),
             (Value::UInt(0), Value::LReal(-40.0)),
@@ -303,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_scaled_is_bad_and_a_bad_one_stays_bad() {
-        let rule = Rule { scale: Some(Scale::new(f64::MAX, 0.0)), report: Report::Always };
+        let rule = Rule { scale: Scale::new(f64::MAX, 0.0), report: Report::Always };
         let mut readings = vec![good(Value::Int(10)), reading(Value::None, Quality::Bad(Reason::Timeout))];
         process(rule).run(&mut readings, Instant::now());
         assert_eq!(readings[0], reading(Value::None, Quality::Bad(Reason::OutOfRange)));

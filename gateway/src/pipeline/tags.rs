@@ -2,14 +2,16 @@
 //!
 //! Rules are few and tags are many, so that a tag holds the number of its rule and no more.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use driver_core::TagId;
 
-use super::process::{Deadband, Report, Rule};
+use super::process::{Report, Rule};
 use super::schema::Schema;
+
+/// A rule is looked for among so many of those that came last: a hundred thousand tags are read in no time, and a rule that
+/// stands there twice costs less than a hundred bytes.
+const RULES_SEARCHED_MAX: usize = 64;
 
 /// All tags of one configuration.
 #[derive(Debug)]
@@ -34,14 +36,8 @@ pub struct DevicePlace {
 impl Tags {
     /// The tags of `schema` with their rules in the order of their ids, and the places of its devices in their order.
     pub fn new(schema: Arc<Schema>, rules: impl IntoIterator<Item = Rule>, devices: Box<[DevicePlace]>) -> Tags {
-        let mut known = HashMap::from([(key_of(&Rule::PLAIN), 0)]);
         let mut distinct = vec![Rule::PLAIN];
-        let rule_of = rules.into_iter().map(|rule| {
-            *known.entry(key_of(&rule)).or_insert_with(|| {
-                distinct.push(rule);
-                distinct.len() as u32 - 1
-            })
-        });
+        let rule_of = rules.into_iter().map(|rule| number_of(&rule, &mut distinct));
         let rule_of: Box<[u32]> = rule_of.collect();
         let rule_of = if distinct.len() == 1 { Box::default() } else { rule_of };
         Tags { schema, rule_of, rules: distinct.into(), devices }
@@ -84,20 +80,24 @@ impl Tags {
     }
 }
 
-/// A rule as something that can be compared and hashed.
-fn key_of(rule: &Rule) -> (Option<(u64, u64)>, u8, u64, Option<Duration>) {
-    let scale = rule.scale.map(|scale| (scale.factor().to_bits(), scale.offset().to_bits()));
-    match rule.report {
-        Report::Always => (scale, 0, 0, None),
-        Report::OnChange { deadband: Deadband::None, heartbeat } => (scale, 1, 0, heartbeat),
-        Report::OnChange { deadband: Deadband::Absolute(width), heartbeat } => (scale, 2, width.to_bits(), heartbeat),
-        Report::OnChange { deadband: Deadband::Percent(width), heartbeat } => (scale, 3, width.to_bits(), heartbeat),
+/// The number of a rule among those that are known; a new one is added.
+fn number_of(rule: &Rule, known: &mut Vec<Rule>) -> u32 {
+    if *rule == Rule::PLAIN {
+        return 0;
     }
+    let from = known.len().saturating_sub(RULES_SEARCHED_MAX).max(1);
+    let found = known[from..].iter().rposition(|other| other == rule).map(|index| from + index);
+    let number = found.unwrap_or_else(|| {
+        known.push(*rule);
+        known.len() - 1
+    });
+    number as u32
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scale::Scale;
+    use driver_core::Scale;
+
     use super::super::schema::SchemaBuilder;
     use super::*;
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn tags_share_their_rules() {
-        let tenth = Rule { scale: Some(Scale::new(0.1, 0.0)), report: Report::Always };
+        let tenth = Rule { scale: Scale::new(0.1, 0.0), report: Report::Always };
         let tags = Tags::of_rules(&[Rule::PLAIN, tenth, tenth]);
         assert_eq!(tags.rule(TagId(0)), None);
         assert_eq!(tags.rule(TagId(1)), Some(&tenth));

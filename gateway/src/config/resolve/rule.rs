@@ -1,22 +1,25 @@
 //! What is done with the readings of a tag.
 
+use driver_core::Scale;
+
 use crate::config::fault::Faults;
 use crate::config::form::Either;
 use crate::config::raw::{RawReport, TagSettings};
 use crate::pipeline::process::{Deadband, Report, Rule};
-use crate::pipeline::scale::Scale;
 
 /// The rule that a tag's settings add up to.
 pub(super) fn rule(settings: &TagSettings<'_>, faults: &mut Faults) -> Rule {
-    Rule { scale: scale(settings), report: report(settings, faults) }
+    Rule { scale: scale(settings, faults), report: report(settings, faults) }
 }
 
-fn scale(settings: &TagSettings<'_>) -> Option<Scale> {
-    if settings.scale.is_none() && settings.offset.is_none() {
-        return None;
+fn scale(settings: &TagSettings<'_>, faults: &mut Faults) -> Option<Scale> {
+    let (factor, offset) = (settings.scale, settings.offset);
+    let written = factor.or(offset)?;
+    let scale = Scale::new(factor.map_or(1.0, |factor| factor.value), offset.map_or(0.0, |offset| offset.value));
+    if scale.is_none() {
+        faults.error(written.span, "with this scale all values are the same", "write a factor that is not 0");
     }
-    let factor = settings.scale.map_or(1.0, |scale| scale.value);
-    Some(Scale::new(factor, settings.offset.map_or(0.0, |offset| offset.value)))
+    scale
 }
 
 fn report(settings: &TagSettings<'_>, faults: &mut Faults) -> Report {
