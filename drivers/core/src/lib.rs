@@ -30,6 +30,9 @@ mod url;
 mod driver;
 mod line;
 
+#[cfg(test)]
+mod corpus;
+
 pub use address::{AddressError, AddressParts, ELEMENTS_MAX, STRING_MAX, Typed, nearest, parse_type};
 pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;

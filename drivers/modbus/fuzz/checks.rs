@@ -1,7 +1,8 @@
-//! What must hold for any bytes from outside. Run by the fuzz targets, and by the tests over the corpus.
+//! What must hold for any text and bytes from outside. Run by the fuzz targets, and by the tests over the corpus.
 //!
-//! Input: one byte for each of up to four requests (the first byte says how many), then the bytes that arrive.
+//! Input of all but `address`: one byte for each of up to four requests (the first byte says how many), then the bytes that arrive.
 
+use super::address::Address;
 use super::wire::{
     Answer, Awaited, Deframer, FileSpan, Framing, IdentificationLevel, Request, Response, Step, Table, TransactionIds,
     ascii, mbap, rtu,
@@ -13,11 +14,25 @@ const SPANS: [FileSpan; 2] =
 /// Runs `input` through the parser that the fuzz target of that name tests.
 pub(crate) fn check(target: &str, input: &[u8]) {
     match target {
+        "address" => address(input),
         "mbap" => stream(Framing::Mbap, input),
         "rtu" => stream(Framing::Rtu, input),
         "ascii" => stream(Framing::Ascii, input),
         "pdu" => pdu(input),
         other => panic!("there is no fuzz target {other}"),
+    }
+}
+
+/// What is understood prints canonically; what is not is shown where it stands.
+fn address(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    match Address::parse(text) {
+        Ok(address) => {
+            let printed = address.to_string();
+            assert_eq!(Address::parse(&printed).as_ref(), Ok(&address), "{text} as {printed}");
+            assert!(address.units() > 0 && !address.also().is_empty());
+        }
+        Err(error) => assert!(text.get(error.range.clone()).is_some(), "{:?} of `{text}`", error.range),
     }
 }
 

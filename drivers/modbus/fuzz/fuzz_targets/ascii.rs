@@ -1,6 +1,6 @@
 #![no_main]
 
-use driver_modbus::wire;
+use driver_modbus::{address, wire};
 
 #[path = "../checks.rs"]
 mod checks;

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::wire;
+use crate::{address, wire};
 
 #[path = "../../fuzz/checks.rs"]
 mod checks;
 
 #[test]
 fn the_corpus_of_every_fuzz_target_holds() {
-    for target in ["mbap", "rtu", "ascii", "pdu"] {
+    for target in ["address", "mbap", "rtu", "ascii", "pdu"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         let mut replayed = 0;
         for entry in std::fs::read_dir(&folder).expect("the corpus is committed") {
