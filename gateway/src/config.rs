@@ -1,7 +1,7 @@
 //! What the operator wrote, checked.
 //!
-//! [`read`] takes a file, [`check`] its text: a tree in which every value knows its place ([`tree`]), from it what was
-//! written ([`raw`], read key by key through [`fields`] and [`form`]), from that what is done ([`resolve`]). Faults are
+//! [`read`] takes a file, [`check`] its text: a tree in which every value knows its place (`tree`), from it what was
+//! written (`raw`, read key by key through `fields` and `form`), from that what is done (`resolve`). Faults are
 //! gathered all the way, so that all are seen at once. [`Config`] is what the rest of the gateway works with.
 
 mod checked;
@@ -30,7 +30,7 @@ use driver_core::Line;
 use fault::Faults;
 use form::{Context, Form, Key, Section};
 use source::Span;
-use tree::Content;
+use tree::{Content, Texts, Tree};
 
 pub use checked::{BufferConfig, Config, LineConfig, LogConfig, LogFormat, UplinkConfig};
 pub use fault::{Fault, Severity};
@@ -79,33 +79,33 @@ pub fn read(path: &Path) -> Result<Checked, Unusable> {
 
 /// Checks the text of a configuration; no I/O.
 pub fn check(source: Source, kinds: Kinds) -> Result<Checked, Report> {
-    let mut context = Context { kinds, faults: Faults::default() };
-    let found = understand(&source, &mut context);
-    let errors = context.faults.errors();
-    let report = Report::new(source, context.faults);
+    let mut faults = Faults::default();
+    let found = understand(&source, kinds, &mut faults);
+    let errors = faults.errors();
+    let report = Report::new(source, faults);
     match found {
         Some((config, lines)) if errors == 0 => Ok(Checked { config, lines, warnings: report }),
         _ => Err(report),
     }
 }
 
-fn understand(source: &Source, context: &mut Context) -> Option<(Config, Vec<Box<dyn Line>>)> {
-    let before = context.faults.errors();
-    let root = tree::parse(source, &mut context.faults);
-    if context.faults.errors() > before && root.is_none() {
+fn understand(source: &Source, kinds: Kinds, faults: &mut Faults) -> Option<(Config, Vec<Box<dyn Line>>)> {
+    let tree = tree::parse(source, faults);
+    if tree.is_none() && faults.errors() > 0 {
         return None;
     }
-    let key = Key { name: "", span: Span::default() };
-    let section = Section { name: "gateway", read: raw::gateway };
-    let raw = match &root {
-        Some(root) if matches!(root.content, Content::Map(_)) => section.read(context, key, root)?,
-        _ => {
-            let message = "the file holds no map of keys";
-            context.faults.error(key.span, message, "`forebay sample` prints a configuration to begin with");
-            return None;
-        }
+    let Some(Tree { root, beside }) = tree.filter(|tree| matches!(tree.root.content, Content::Map(_))) else {
+        let help = "`forebay sample` prints a configuration to begin with";
+        faults.error(Span::default(), "the file holds no map of keys", help);
+        return None;
     };
-    Some(resolve::resolve(raw, source, context))
+    let texts = Texts { source: source.text(), beside: &beside };
+    let mut context = Context { kinds, texts, faults };
+    let key = Key { name: "", span: Span::default() };
+    let raw = Section { name: "gateway", read: raw::gateway }.read(&mut context, key, &root)?;
+    // What is resolved takes the memory of the tree.
+    drop(root);
+    Some(resolve::resolve(raw, source, &mut context))
 }
 
 #[cfg(test)]

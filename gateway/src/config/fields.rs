@@ -18,7 +18,7 @@ pub(super) struct Fields<'c, 't> {
 }
 
 enum Mode<'c, 't> {
-    Read { context: &'c mut Context, key: Key<'t>, entries: &'t [Entry<'t>], taken: Vec<bool> },
+    Read { context: &'c mut Context<'t>, key: Key<'t>, entries: &'c [Entry], taken: Vec<bool> },
     Describe { definitions: &'c mut Definitions, properties: Map<String, Value>, required: Vec<Value> },
 }
 
@@ -30,7 +30,7 @@ enum Secrets {
 }
 
 impl<'c, 't> Fields<'c, 't> {
-    pub(super) fn reading(context: &'c mut Context, key: Key<'t>, entries: &'t [Entry<'t>]) -> Fields<'c, 't> {
+    pub(super) fn reading(context: &'c mut Context<'t>, key: Key<'t>, entries: &'c [Entry]) -> Fields<'c, 't> {
         let taken = vec![false; entries.len()];
         Fields { mode: Mode::Read { context, key, entries, taken }, known: Vec::new(), secrets: Secrets::None }
     }
@@ -61,10 +61,11 @@ impl<'c, 't> Fields<'c, 't> {
         }
         match &mut self.mode {
             Mode::Read { context, entries, taken, .. } => {
-                let index = entries.iter().position(|entry| entry.key == name)?;
+                let texts = context.texts;
+                let index = entries.iter().position(|entry| texts.get(entry.key) == name)?;
                 taken[index] = true;
                 let Entry { key, key_span, value } = &entries[index];
-                let key = Key { name: key, span: *key_span };
+                let key = Key { name: texts.get(*key), span: *key_span };
                 let (read, span) = match value.content {
                     Content::Nothing => (form.read_nothing(context, key), *key_span),
                     _ => (form.read(context, key, value), value.span),
@@ -89,7 +90,7 @@ impl<'c, 't> Fields<'c, 't> {
     ) -> Option<Spanned<F::Value>> {
         match &mut self.mode {
             Mode::Read { context, key, entries, .. } => {
-                if !entries.iter().any(|entry| entry.key == name) {
+                if !entries.iter().any(|entry| context.texts.get(entry.key) == name) {
                     let subject = if key.name.is_empty() { String::new() } else { format!(" of `{}`", key.name) };
                     let help = format!("write `{name}:` with {}", form.expected());
                     context.faults.error(key.span, format!("the key `{name}`{subject} is missing"), help);
@@ -139,12 +140,12 @@ impl<'c, 't> Fields<'c, 't> {
             if self.secrets == Secrets::Some {
                 context.faults.hide(entry.value.span);
             }
-            let known = self.known.join(", ");
-            let help = match nearest(&entry.key, self.known.iter().copied()) {
+            let (key, known) = (context.texts.get(entry.key), self.known.join(", "));
+            let help = match nearest(key, self.known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`? Known here: {known}"),
                 None => format!("known here: {known}"),
             };
-            context.faults.error(entry.key_span, format!("unknown key `{}`", entry.key), help);
+            context.faults.error(entry.key_span, format!("unknown key `{key}`"), help);
         }
     }
 

@@ -14,7 +14,7 @@ use super::fault::{Complaint, Faults};
 use super::kinds::Kinds;
 use super::schema::Definitions;
 use super::source::Span;
-use super::tree::{Content, Node};
+use super::tree::{Content, Node, Texts};
 
 pub(super) use choice::{Either, OneOf, Or};
 pub(super) use number::{Allowed, Integer, Number, Percent};
@@ -29,10 +29,10 @@ pub(super) trait Form<'t> {
     type Value;
 
     /// Understands a node that is not empty; `None` when it cannot be understood, and the fault has been told.
-    fn read(&self, context: &mut Context, key: Key<'t>, node: &'t Node<'t>) -> Option<Self::Value>;
+    fn read(&self, context: &mut Context<'t>, key: Key<'t>, node: &Node) -> Option<Self::Value>;
 
     /// Understands a key without a value.
-    fn read_nothing(&self, context: &mut Context, key: Key<'t>) -> Option<Self::Value> {
+    fn read_nothing(&self, context: &mut Context<'t>, key: Key<'t>) -> Option<Self::Value> {
         let help = format!("write {}, or remove the key", self.expected());
         context.faults.error(key.span, format!("`{}` has no value", key.name), help);
         None
@@ -58,17 +58,18 @@ pub(super) struct Key<'t> {
 }
 
 /// What all forms share while a file is read.
-pub(super) struct Context {
+pub(super) struct Context<'t> {
     pub(super) kinds: Kinds,
-    pub(super) faults: Faults,
+    pub(super) texts: Texts<'t>,
+    pub(super) faults: &'t mut Faults,
 }
 
-impl Context {
+impl<'t> Context<'t> {
     /// The node is of the wrong kind.
-    pub(super) fn unexpected(&mut self, key: Key<'_>, node: &Node<'_>, expected: &str) {
+    pub(super) fn unexpected(&mut self, key: Key<'_>, node: &Node, expected: &str) {
         let message = format!("`{}` is {}", key.name, node.kind());
         // A map or a list may be long: its key is marked.
-        let span = if node.text().is_some() { node.span } else { key.span };
+        let span = if node.words().is_some() { node.span } else { key.span };
         self.faults.error(span, message, format!("write {expected}"));
     }
 }
@@ -103,9 +104,9 @@ pub(super) enum Quotes {
 }
 
 impl<'t> Word<'t> {
-    pub(super) fn of(node: &'t Node<'t>) -> Option<Word<'t>> {
+    pub(super) fn of(node: &Node, texts: Texts<'t>) -> Option<Word<'t>> {
         let quotes = if matches!(node.content, Content::Quoted(_)) { Quotes::Around } else { Quotes::None };
-        node.text().map(|text| Word { text, quotes })
+        node.words().map(|words| Word { text: texts.get(words), quotes })
     }
 
     /// A text as if it stood in the file.
@@ -117,8 +118,8 @@ impl<'t> Word<'t> {
 impl<'t, S: Scalar<'t>> Form<'t> for S {
     type Value = S::Value;
 
-    fn read(&self, context: &mut Context, key: Key<'t>, node: &'t Node<'t>) -> Option<S::Value> {
-        let Some(word) = Word::of(node) else {
+    fn read(&self, context: &mut Context<'t>, key: Key<'t>, node: &Node) -> Option<S::Value> {
+        let Some(word) = Word::of(node, context.texts) else {
             context.unexpected(key, node, &Scalar::expected(self));
             return None;
         };

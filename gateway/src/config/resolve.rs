@@ -22,7 +22,7 @@ const TAGS_MAX: usize = 1_000_000;
 
 /// The configuration with its planned lines. Where a part is missing, its fault has been told; the result is then of use
 /// for nothing but finding more of them.
-pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context) -> (Config, Vec<Box<dyn Line>>) {
+pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context<'_>) -> (Config, Vec<Box<dyn Line>>) {
     let gateway = raw.gateway.map(|gateway| gateway.value).unwrap_or_default();
     let buses = bus::buses(&raw, source, context);
     let lines = lines::lines(&raw, buses, source, context);

@@ -217,8 +217,9 @@ fn the_schema_takes_what_the_parser_takes() {
     let schema = schema(KINDS);
     let valid = |text: &str| {
         let source = Source::new("x", text);
-        let node = tree::parse(&source, &mut Faults::default()).expect("YAML");
-        validate::faults(&schema, &schema, &validate::json(&node))
+        let Tree { root, beside } = tree::parse(&source, &mut Faults::default()).expect("YAML");
+        let texts = Texts { source: text, beside: &beside };
+        validate::faults(&schema, &schema, &validate::json(&root, texts))
     };
     assert_eq!(valid(SAMPLE), Vec::<String>::new());
     assert_eq!(valid(WHOLE_JOB), Vec::<String>::new());
@@ -275,11 +276,12 @@ proptest! {
     fn plain_texts_know_their_place(words in proptest::collection::vec("[a-z°€😀]{1,9}", 1..40)) {
         let text: String = words.iter().enumerate().map(|(index, word)| format!("k{index}: {word}\r\n")).collect();
         let source = Source::new("x", &text);
-        let root = tree::parse(&source, &mut Faults::default()).expect("YAML");
-        let Content::Map(entries) = &root.content else { panic!("a map") };
+        let tree = tree::parse(&source, &mut Faults::default()).expect("YAML");
+        let texts = Texts { source: &text, beside: &tree.beside };
+        let Content::Map(entries) = &tree.root.content else { panic!("a map") };
         for (entry, word) in entries.iter().zip(&words) {
             prop_assert_eq!(source.part(entry.value.span), word);
-            prop_assert_eq!(source.part(entry.key_span), &*entry.key);
+            prop_assert_eq!(source.part(entry.key_span), texts.get(entry.key));
         }
     }
 }

@@ -6,48 +6,72 @@
 mod build;
 mod places;
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::source::Span;
 
-pub(super) use build::parse;
+pub(super) use build::{Tree, parse};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node<'s> {
+pub(super) struct Node {
     pub(super) span: Span,
-    pub(super) content: Content<'s>,
+    pub(super) content: Content,
 }
 
 /// What a node holds.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Content<'s> {
+pub(super) enum Content {
     /// Nothing, `~` or `null`.
     Nothing,
     /// A text without quotes.
-    Plain(Cow<'s, str>),
+    Plain(Words),
     /// A text in quotes, or in a block.
-    Quoted(Cow<'s, str>),
+    Quoted(Words),
     /// A sequence.
-    List(Rc<[Node<'s>]>),
+    List(Rc<[Node]>),
     /// A map, in the order of the file, without duplicate keys.
-    Map(Rc<[Entry<'s>]>),
+    Map(Rc<[Entry]>),
 }
 
-/// A key with its value.
+/// A key with its value: 48 bytes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry<'s> {
-    pub(super) key: Cow<'s, str>,
+pub(super) struct Entry {
+    pub(super) key: Words,
     pub(super) key_span: Span,
-    pub(super) value: Node<'s>,
+    pub(super) value: Node,
 }
 
-impl Node<'_> {
+/// A text, to be looked up in [`Texts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Words {
+    start: u32,
+    end: u32,
+}
+
+/// The texts of a tree; they outlive it. Most stand in the source letter by letter; those with escapes or folded lines
+/// stand beside it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Texts<'t> {
+    pub(super) source: &'t str,
+    pub(super) beside: &'t str,
+}
+
+impl<'t> Texts<'t> {
+    pub(super) fn get(self, words: Words) -> &'t str {
+        let (start, end) = (words.start as usize, words.end as usize);
+        let length = self.source.len();
+        let text =
+            if start < length { self.source.get(start..end) } else { self.beside.get(start - length..end - length) };
+        text.unwrap_or_default()
+    }
+}
+
+impl Node {
     /// Its text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
-        match &self.content {
-            Content::Plain(text) | Content::Quoted(text) => Some(text),
+    pub(super) fn words(&self) -> Option<Words> {
+        match self.content {
+            Content::Plain(words) | Content::Quoted(words) => Some(words),
             _ => None,
         }
     }

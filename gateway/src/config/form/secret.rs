@@ -23,22 +23,25 @@ const EXPECTED: &str =
 impl<'t> Form<'t> for SecretForm {
     type Value = Secret;
 
-    fn read(&self, context: &mut Context, key: Key<'t>, node: &'t Node<'t>) -> Option<Secret> {
+    fn read(&self, context: &mut Context<'t>, key: Key<'t>, node: &Node) -> Option<Secret> {
         let Content::Map(entries) = &node.content else {
             context.faults.hide(node.span);
             let message = format!("`{}` is a secret, and secrets do not stand in the file", key.name);
             context.faults.error(node.span, message, format!("write {EXPECTED}"));
             return None;
         };
-        if let Some(unknown) = entries.iter().find(|entry| !KEYS.contains(&&*entry.key)) {
+        let texts = context.texts;
+        if let Some(unknown) = entries.iter().find(|entry| !KEYS.contains(&texts.get(entry.key))) {
             // `{ hunter2 }` is a map with that key: not even the key is shown.
             context.faults.hide(node.span);
-            let near = nearest(&unknown.key, KEYS).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            let near = nearest(texts.get(unknown.key), KEYS)
+                .map(|near| format!("did you mean `{near}`? "))
+                .unwrap_or_default();
             let message = format!("`{}` has a key that is not known here", key.name);
             context.faults.error(unknown.key_span, message, format!("{near}Write {EXPECTED}"));
             return None;
         }
-        let literal = entries.iter().filter(|entry| entry.key == LITERAL);
+        let literal = entries.iter().filter(|entry| texts.get(entry.key) == LITERAL);
         literal.for_each(|entry| context.faults.hide(entry.value.span));
         let mut given = section().read(context, key, node)?;
         match (given.pop(), given.is_empty()) {

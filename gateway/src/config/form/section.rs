@@ -30,7 +30,7 @@ pub(in crate::config) struct Named<'t, T> {
 }
 
 impl<'t, T> Section<'t, T> {
-    fn read_entries(&self, context: &mut Context, key: Key<'t>, entries: &'t [Entry<'t>]) -> T {
+    fn read_entries(&self, context: &mut Context<'t>, key: Key<'t>, entries: &[Entry]) -> T {
         let mut fields = Fields::reading(context, key, entries);
         let value = (self.read)(&mut fields);
         fields.finish();
@@ -41,7 +41,7 @@ impl<'t, T> Section<'t, T> {
 impl<'t, T> Form<'t> for Section<'t, T> {
     type Value = T;
 
-    fn read(&self, context: &mut Context, key: Key<'t>, node: &'t Node<'t>) -> Option<T> {
+    fn read(&self, context: &mut Context<'t>, key: Key<'t>, node: &Node) -> Option<T> {
         match &node.content {
             Content::Map(entries) => Some(self.read_entries(context, key, entries)),
             _ => {
@@ -51,7 +51,7 @@ impl<'t, T> Form<'t> for Section<'t, T> {
         }
     }
 
-    fn read_nothing(&self, context: &mut Context, key: Key<'t>) -> Option<T> {
+    fn read_nothing(&self, context: &mut Context<'t>, key: Key<'t>) -> Option<T> {
         Some(self.read_entries(context, key, &[]))
     }
 
@@ -71,13 +71,14 @@ impl<'t, T> Form<'t> for Section<'t, T> {
 impl<'t, F: Form<'t>> Form<'t> for MapOf<F> {
     type Value = Vec<Named<'t, F::Value>>;
 
-    fn read(&self, context: &mut Context, key: Key<'t>, node: &'t Node<'t>) -> Option<Self::Value> {
+    fn read(&self, context: &mut Context<'t>, key: Key<'t>, node: &Node) -> Option<Self::Value> {
         let Content::Map(entries) = &node.content else {
             context.unexpected(key, node, &self.expected());
             return None;
         };
         let mut named = Vec::with_capacity(entries.len());
         for Entry { key: name, key_span, value } in entries.iter() {
+            let name = context.texts.get(*name);
             if let Err(complaint) = check(name, NAME_BYTES_MAX, "the name") {
                 context.faults.complaint(*key_span, complaint);
                 continue;
@@ -92,7 +93,7 @@ impl<'t, F: Form<'t>> Form<'t> for MapOf<F> {
         Some(named)
     }
 
-    fn read_nothing(&self, _: &mut Context, _: Key<'t>) -> Option<Self::Value> {
+    fn read_nothing(&self, _: &mut Context<'t>, _: Key<'t>) -> Option<Self::Value> {
         Some(Vec::new())
     }
 

@@ -50,8 +50,8 @@ const ADDRESS: Text = Text { example: "hr:100:REAL" };
 impl<'t> Form<'t> for TagForm {
     type Value = RawTag<'t>;
 
-    fn read(&self, context: &mut Context, key: Key<'t>, node: &'t Node<'t>) -> Option<RawTag<'t>> {
-        if node.text().is_some() {
+    fn read(&self, context: &mut Context<'t>, key: Key<'t>, node: &Node) -> Option<RawTag<'t>> {
+        if node.words().is_some() {
             let value = ADDRESS.read(context, key, node)?;
             return Some(RawTag { address: Some(Spanned { value, span: node.span }), settings: None });
         }

@@ -21,7 +21,7 @@ pub(super) struct Bus<'t> {
 }
 
 /// All URLs with the devices behind each, in the order of the file.
-pub(super) fn buses<'t>(raw: &RawConfig<'t>, source: &Source, context: &mut Context) -> Vec<Bus<'t>> {
+pub(super) fn buses<'t>(raw: &RawConfig<'t>, source: &Source, context: &mut Context<'_>) -> Vec<Bus<'t>> {
     let mut buses = Vec::new();
     for (index, device) in raw.devices.iter().enumerate() {
         if let Some(url) = own_url(device, context) {
@@ -34,7 +34,7 @@ pub(super) fn buses<'t>(raw: &RawConfig<'t>, source: &Source, context: &mut Cont
 }
 
 /// The URL of a device that is reached directly.
-fn own_url<'t>(device: &Named<'t, RawDevice<'t>>, context: &mut Context) -> Option<Spanned<&'t str>> {
+fn own_url<'t>(device: &Named<'t, RawDevice<'t>>, context: &mut Context<'_>) -> Option<Spanned<&'t str>> {
     let RawDevice { url, on, .. } = &device.value;
     match (url, on) {
         (Some(url), None) => Some(*url),
@@ -64,9 +64,9 @@ fn bus<'t>(
     written: Spanned<&'t str>,
     unit: Option<Spanned<u16>>,
     source: &Source,
-    context: &mut Context,
+    context: &mut Context<'_>,
 ) -> Option<Bus<'t>> {
-    hide_login(source, written.span, &mut context.faults);
+    hide_login(source, written.span, context.faults);
     let url: EndpointUrl = match written.value.parse() {
         Ok(url) => url,
         Err(driver_core::SpecError { place, message }) => {
@@ -85,7 +85,7 @@ fn bus<'t>(
     Some(Bus { owner, written, url, driver, members: vec![owner] })
 }
 
-fn no_driver(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context: &mut Context) {
+fn no_driver(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context: &mut Context<'_>) {
     let scheme = url.scheme();
     let known: Vec<&str> = context.kinds.driver_schemes().collect();
     let help = match nearest(scheme, known.iter().copied()) {
@@ -98,7 +98,7 @@ fn no_driver(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context
 }
 
 /// Puts each device that is `on` a bus behind it.
-fn join(raw: &RawConfig<'_>, buses: &mut [Bus<'_>], context: &mut Context) {
+fn join(raw: &RawConfig<'_>, buses: &mut [Bus<'_>], context: &mut Context<'_>) {
     let places: HashMap<&str, usize> =
         raw.devices.iter().enumerate().map(|(index, device)| (device.name, index)).collect();
     let bus_of: HashMap<usize, usize> = buses.iter().enumerate().map(|(bus, draft)| (draft.owner, bus)).collect();
@@ -132,7 +132,7 @@ fn join(raw: &RawConfig<'_>, buses: &mut [Bus<'_>], context: &mut Context) {
     buses.iter().for_each(|bus| units_differ(raw, bus, context));
 }
 
-fn unknown_bus(raw: &RawConfig<'_>, on: Spanned<&str>, context: &mut Context) {
+fn unknown_bus(raw: &RawConfig<'_>, on: Spanned<&str>, context: &mut Context<'_>) {
     let known = raw.devices.iter().filter(|device| device.value.url.is_some()).map(|device| device.name);
     let help = match nearest(on.value, known) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -143,7 +143,7 @@ fn unknown_bus(raw: &RawConfig<'_>, on: Spanned<&str>, context: &mut Context) {
     context.faults.error(on.span, format!("there is no device or bus `{}`", on.value), help);
 }
 
-fn units_differ(raw: &RawConfig<'_>, bus: &Bus<'_>, context: &mut Context) {
+fn units_differ(raw: &RawConfig<'_>, bus: &Bus<'_>, context: &mut Context<'_>) {
     let mut seen: HashMap<u16, &str> = HashMap::new();
     for device in bus.members.iter().map(|index| &raw.devices[*index]) {
         let Some(unit) = device.value.unit else { continue };
@@ -155,7 +155,7 @@ fn units_differ(raw: &RawConfig<'_>, bus: &Bus<'_>, context: &mut Context) {
 }
 
 /// Two owners of one serial port would talk at the same time. A port has a path and no host.
-fn one_bus_a_port(raw: &RawConfig<'_>, buses: &[Bus<'_>], context: &mut Context) {
+fn one_bus_a_port(raw: &RawConfig<'_>, buses: &[Bus<'_>], context: &mut Context<'_>) {
     let mut owners: HashMap<&str, &str> = HashMap::new();
     for bus in buses.iter().filter(|bus| bus.url.host().is_empty() && !bus.url.path().is_empty()) {
         let name = raw.devices[bus.owner].name;

@@ -32,7 +32,7 @@ pub(super) struct InheritedTag<'t> {
 pub(super) type Templates<'r, 't> = HashMap<&'t str, &'r RawSettings<'t>>;
 
 /// The templates of a file. One that nobody takes is checked by nobody.
-pub(super) fn templates<'r, 't>(raw: &'r RawConfig<'t>, context: &mut Context) -> Templates<'r, 't> {
+pub(super) fn templates<'r, 't>(raw: &'r RawConfig<'t>, context: &mut Context<'_>) -> Templates<'r, 't> {
     let taken: HashSet<&str> = raw.devices.iter().filter_map(|device| Some(device.value.template?.value)).collect();
     for template in raw.templates.iter().filter(|template| !taken.contains(template.name)) {
         let message = format!("no device takes the template `{}`, so that its tags are not checked", template.name);
@@ -47,7 +47,7 @@ impl<'r, 't> Inherited<'r, 't> {
         device: &'r RawDevice<'t>,
         templates: &Templates<'r, 't>,
         every: Duration,
-        context: &mut Context,
+        context: &mut Context<'_>,
     ) -> Inherited<'r, 't> {
         let template = device.template.and_then(|name| find(name, templates, context));
         let own = &device.settings;
@@ -119,7 +119,7 @@ fn layered<'t>(layers: [Option<&TagSettings<'t>>; 2]) -> TagSettings<'t> {
 fn find<'r, 't>(
     name: Spanned<&str>,
     templates: &Templates<'r, 't>,
-    context: &mut Context,
+    context: &mut Context<'_>,
 ) -> Option<&'r RawSettings<'t>> {
     let found = templates.get(name.value).copied();
     if found.is_none() {

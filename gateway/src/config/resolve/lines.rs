@@ -22,6 +22,9 @@ use crate::pipeline::tags::{DevicePlace, Tags};
 /// The most intervals that the tags of one device may have.
 const GROUPS_MAX: usize = 256;
 
+/// How many of the last rules a tag's rule is compared with, before it is kept as another one.
+const RULES_COMPARED_MAX: usize = 16;
+
 /// What became of all devices.
 pub(super) struct Lines {
     pub(super) tags: Tags,
@@ -30,7 +33,7 @@ pub(super) struct Lines {
 }
 
 /// All lines, in the order of the file.
-pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, context: &mut Context) -> Lines {
+pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, context: &mut Context<'_>) -> Lines {
     let templates = templates(raw, context);
     let inherited: Vec<Inherited> =
         raw.devices.iter().map(|device| Inherited::new(&device.value, &templates, raw.every, context)).collect();
@@ -64,7 +67,7 @@ pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, c
     Lines { tags: table.build(), configs, planned }
 }
 
-fn too_many(devices: &[Inherited<'_, '_>], context: &mut Context) -> bool {
+fn too_many(devices: &[Inherited<'_, '_>], context: &mut Context<'_>) -> bool {
     let tags = devices.iter().fold(0, |sum: usize, device| sum.saturating_add(device.tags_max()));
     if tags > TAGS_MAX {
         let message = format!("the devices have {tags} tags together; one gateway takes {TAGS_MAX}");
@@ -74,7 +77,7 @@ fn too_many(devices: &[Inherited<'_, '_>], context: &mut Context) -> bool {
 }
 
 /// A device without tags is polled by nobody, unless it is a bus for others.
-fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '_>], context: &mut Context) {
+fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '_>], context: &mut Context<'_>) {
     let serves = bus.members.len() > 1;
     for index in &bus.members {
         if inherited[*index].tags_max() == 0 && !(serves && *index == bus.owner) {
@@ -89,13 +92,29 @@ fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '
 #[derive(Default)]
 struct Table {
     schema: SchemaBuilder,
+    /// Neighbours mostly have the same rule.
     rules: Vec<Rule>,
+    /// By tag id: the index of its rule.
+    rule_of: Vec<u32>,
     places: Vec<DevicePlace>,
 }
 
 impl Table {
+    fn add(&mut self, name: &str, unit: &str, rule: Rule) -> TagId {
+        let recent = self.rules.len().saturating_sub(RULES_COMPARED_MAX);
+        let known = self.rules[recent..].iter().position(|known| *known == rule).map(|index| recent + index);
+        let index = known.unwrap_or_else(|| {
+            self.rules.push(rule);
+            self.rules.len() - 1
+        });
+        self.rule_of.push(index as u32);
+        self.schema.tag(name, unit);
+        TagId(self.rule_of.len() as u32 - 1)
+    }
+
     fn build(self) -> Tags {
-        Tags::new(Arc::new(self.schema.build()), self.rules, self.places.into())
+        let rules = self.rule_of.iter().map(|index| self.rules[*index as usize]);
+        Tags::new(Arc::new(self.schema.build()), rules, self.places.into())
     }
 }
 
@@ -118,7 +137,7 @@ impl<'t> Draft<'t> {
         inherited: &Inherited<'_, 't>,
         place: DevicePlace,
         table: &mut Table,
-        context: &mut Context,
+        context: &mut Context<'_>,
     ) {
         if inherited.tags_max() == 0 {
             return;
@@ -138,9 +157,8 @@ impl<'t> Draft<'t> {
                 context.faults.error(tag.span, message, "let tags share intervals");
                 continue;
             };
-            let id = TagId(table.rules.len() as u32);
-            table.rules.push(rule(&tag.settings, &mut context.faults));
-            table.schema.tag(tag.name, tag.settings.unit.map_or("", |unit| unit.value));
+            let unit = tag.settings.unit.map_or("", |unit| unit.value);
+            let id = table.add(tag.name, unit, rule(&tag.settings, context.faults));
             tags.push(TagSpec { id, address: address.value.into(), group });
             addresses.push(address);
         }
@@ -185,7 +203,7 @@ struct Spans<'a, 't> {
 
 impl Spans<'_, '_> {
     /// What the driver found wrong, at its place in the file.
-    fn tell(&self, errors: Vec<SpecError>, spec: &LineSpec, context: &mut Context) {
+    fn tell(&self, errors: Vec<SpecError>, spec: &LineSpec, context: &mut Context<'_>) {
         for SpecError { place, message } in errors {
             let (span, message) = match place {
                 Place::Url(range) => (part_of(self.source, self.bus.written, range), message),

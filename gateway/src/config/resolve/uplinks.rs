@@ -17,7 +17,7 @@ pub(super) fn uplinks(
     gateway: &str,
     raw: &[Named<'_, RawUplink<'_>>],
     source: &Source,
-    context: &mut Context,
+    context: &mut Context<'_>,
 ) -> Vec<UplinkConfig> {
     raw.iter().filter_map(|uplink| self::uplink(gateway, uplink, source, context)).collect()
 }
@@ -26,10 +26,10 @@ fn uplink(
     gateway: &str,
     raw: &Named<'_, RawUplink<'_>>,
     source: &Source,
-    context: &mut Context,
+    context: &mut Context<'_>,
 ) -> Option<UplinkConfig> {
     let written = raw.value.url?;
-    hide_login(source, written.span, &mut context.faults);
+    hide_login(source, written.span, context.faults);
     let url = match written.value.parse::<EndpointUrl>() {
         Ok(url) => with_options(url, &raw.value, context)?,
         Err(SpecError { place, message }) => {
@@ -65,7 +65,7 @@ fn uplink(
     }
 }
 
-fn no_uplink(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context: &mut Context) {
+fn no_uplink(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context: &mut Context<'_>) {
     let scheme = url.scheme();
     let known: Vec<&str> = context.kinds.uplink_schemes().collect();
     let help = match nearest(scheme, known.iter().copied()) {
@@ -78,7 +78,7 @@ fn no_uplink(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context
 }
 
 /// The URL with the options that were written as keys in its query.
-fn with_options(url: EndpointUrl, raw: &RawUplink<'_>, context: &mut Context) -> Option<EndpointUrl> {
+fn with_options(url: EndpointUrl, raw: &RawUplink<'_>, context: &mut Context<'_>) -> Option<EndpointUrl> {
     let mut text = url.as_str().to_string();
     let before = context.faults.errors();
     for (name, option) in &raw.options {
@@ -108,7 +108,7 @@ fn with_options(url: EndpointUrl, raw: &RawUplink<'_>, context: &mut Context) ->
 }
 
 /// A certificate is of no use without its key, nor a key without its certificate.
-fn whole_pair(raw: &RawUplink<'_>, context: &mut Context) {
+fn whole_pair(raw: &RawUplink<'_>, context: &mut Context<'_>) {
     let (given, missing) = match (raw.tls.cert, raw.tls.key) {
         (Some(cert), None) => (cert, "key"),
         (None, Some(key)) => (key, "cert"),

@@ -2,23 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::tree::{Content, Node};
+use crate::config::tree::{Content, Node, Texts};
 
 /// A node as JSON, with the types that YAML's core schema gives to plain texts.
-pub(super) fn json(node: &Node<'_>) -> Value {
+pub(super) fn json(node: &Node, texts: Texts<'_>) -> Value {
+    let text = node.words().map(|words| texts.get(words)).unwrap_or_default();
     match &node.content {
         Content::Nothing => Value::Null,
-        Content::Quoted(text) => json!(text),
-        Content::Plain(text) => match (text.parse::<i64>(), text.parse::<f64>(), text.parse::<bool>()) {
+        Content::Quoted(_) => json!(text),
+        Content::Plain(_) => match (text.parse::<i64>(), text.parse::<f64>(), text.parse::<bool>()) {
             (Ok(integer), ..) => json!(integer),
             (_, Ok(number), _) if number.is_finite() => json!(number),
             (.., Ok(boolean)) => json!(boolean),
             _ => json!(text),
         },
-        Content::List(items) => items.iter().map(json).collect(),
-        Content::Map(entries) => {
-            Value::Object(entries.iter().map(|entry| (entry.key.to_string(), json(&entry.value))).collect())
-        }
+        Content::List(items) => items.iter().map(|item| json(item, texts)).collect(),
+        Content::Map(entries) => Value::Object(
+            entries.iter().map(|entry| (texts.get(entry.key).into(), json(&entry.value, texts))).collect(),
+        ),
     }
 }
 

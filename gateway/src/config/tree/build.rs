@@ -1,13 +1,12 @@
 //! Builds the tree from the parser's events, without recursion.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use super::places::Places;
-use super::{Content, Entry, Node};
+use super::{Content, Entry, Node, Texts, Words};
 use crate::config::fault::Faults;
 use crate::config::source::{Source, Span};
 
@@ -22,10 +21,19 @@ const SMALL_MAP: usize = 16;
 
 const MERGE_KEY: &str = "<<";
 
+/// A tree, and the texts that do not stand in the source as they are.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) root: Node,
+    pub(crate) beside: String,
+}
+
 /// The tree of a source; `None` when it is no YAML, or not of a kind that a configuration can be.
-pub(crate) fn parse<'s>(source: &'s Source, faults: &mut Faults) -> Option<Node<'s>> {
+pub(crate) fn parse(source: &Source, faults: &mut Faults) -> Option<Tree> {
     let mut builder = Builder {
         places: Places::new(source.text()),
+        source: source.text(),
+        beside: String::new(),
         faults,
         open: Vec::new(),
         root: None,
@@ -37,11 +45,14 @@ pub(crate) fn parse<'s>(source: &'s Source, faults: &mut Faults) -> Option<Node<
         let event = match parser.next_event()? {
             Ok((Event::StreamEnd, _)) => break,
             Ok(event) => event,
-            Err(error) => return builder.syntax_error(source, &error),
+            Err(error) => {
+                builder.syntax_error(source, &error);
+                return None;
+            }
         };
         builder.event(event.0, builder.places.span(event.1)).ok()?;
     }
-    builder.root
+    Some(Tree { root: builder.root?, beside: builder.beside })
 }
 
 /// It makes no sense to read on; the fault has been told.
@@ -49,37 +60,38 @@ struct Stop;
 
 struct Builder<'s, 'f> {
     places: Places<'s>,
+    source: &'s str,
+    beside: String,
     faults: &'f mut Faults,
-    open: Vec<Open<'s>>,
-    root: Option<Node<'s>>,
+    open: Vec<Open>,
+    root: Option<Node>,
     /// The node of each anchor, with how many nodes it holds.
-    anchors: HashMap<usize, (Node<'s>, usize)>,
+    anchors: HashMap<usize, (Node, usize)>,
     aliased_nodes: usize,
 }
 
 /// A map or a list whose end has not come yet.
-struct Open<'s> {
+struct Open {
     start: Span,
     anchor: usize,
     nodes: usize,
-    parts: Parts<'s>,
+    parts: Parts,
 }
 
-enum Parts<'s> {
-    List(Vec<Node<'s>>),
-    Map { entries: Vec<Entry<'s>>, key: Option<(Cow<'s, str>, Span)> },
+enum Parts {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, key: Option<(Words, Span)> },
 }
 
-impl<'s> Builder<'s, '_> {
-    fn event(&mut self, event: Event<'s>, span: Span) -> Result<(), Stop> {
+impl Builder<'_, '_> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.no_tag(tag.as_deref(), span);
-                let text = self.places.shared(text, span);
                 let content = match style {
                     ScalarStyle::Plain if matches!(&*text, "" | "~" | "null") => Content::Nothing,
-                    ScalarStyle::Plain => Content::Plain(text),
-                    _ => Content::Quoted(text),
+                    ScalarStyle::Plain => Content::Plain(self.words(&text, span)),
+                    _ => Content::Quoted(self.words(&text, span)),
                 };
                 self.put(Node { span, content }, anchor, 1)
             }
@@ -105,7 +117,21 @@ impl<'s> Builder<'s, '_> {
         }
     }
 
-    fn open(&mut self, start: Span, anchor: usize, parts: Parts<'s>) -> Result<(), Stop> {
+    /// A text as a part of the source, or put beside it.
+    fn words(&mut self, text: &str, span: Span) -> Words {
+        if let Some(Span { start, end }) = self.places.verbatim(text, span) {
+            return Words { start, end };
+        }
+        let start = (self.source.len() + self.beside.len()) as u32;
+        self.beside.push_str(text);
+        Words { start, end: start + text.len() as u32 }
+    }
+
+    fn text(&self, words: Words) -> &str {
+        Texts { source: self.source, beside: &self.beside }.get(words)
+    }
+
+    fn open(&mut self, start: Span, anchor: usize, parts: Parts) -> Result<(), Stop> {
         if self.open.len() >= DEPTH_MAX {
             self.faults.error(start, format!("maps and lists are nested deeper than {DEPTH_MAX}"), "");
             return Err(Stop);
@@ -124,7 +150,7 @@ impl<'s> Builder<'s, '_> {
     }
 
     /// Puts a complete node where it belongs: into what is open, as key, value or item; or as the root.
-    fn put(&mut self, node: Node<'s>, anchor: usize, nodes: usize) -> Result<(), Stop> {
+    fn put(&mut self, node: Node, anchor: usize, nodes: usize) -> Result<(), Stop> {
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), nodes));
         }
@@ -170,13 +196,14 @@ impl<'s> Builder<'s, '_> {
     }
 
     /// The entries without duplicates, and with those of merge keys where they are not overridden.
-    fn map(&mut self, entries: Vec<Entry<'s>>) -> Result<Rc<[Entry<'s>]>, Stop> {
+    fn map(&mut self, entries: Vec<Entry>) -> Result<Rc<[Entry]>, Stop> {
         self.report_duplicates(&entries);
+        let is_merge = |entry: &Entry| self.text(entry.key) == MERGE_KEY;
         if !entries.iter().any(is_merge) {
             return Ok(entries.into());
         }
         let (merges, mut own): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_merge);
-        let mut known: HashSet<Cow<str>> = own.iter().map(|entry| entry.key.clone()).collect();
+        let mut known: HashSet<String> = own.iter().map(|entry| self.text(entry.key).to_string()).collect();
         for merge in merges {
             let sources = match &merge.value.content {
                 Content::List(list) => list,
@@ -189,22 +216,24 @@ impl<'s> Builder<'s, '_> {
                     continue;
                 };
                 self.count_aliased(entries.len(), merge.key_span)?;
-                own.extend(entries.iter().filter(|entry| known.insert(entry.key.clone())).cloned());
+                own.extend(entries.iter().filter(|entry| known.insert(self.text(entry.key).to_string())).cloned());
             }
         }
         Ok(own.into())
     }
 
-    fn report_duplicates(&mut self, entries: &[Entry<'s>]) {
-        let mut seen: HashMap<&str, Span> = HashMap::new();
+    fn report_duplicates(&mut self, entries: &[Entry]) {
+        let texts = Texts { source: self.source, beside: &self.beside };
+        let mut seen: HashSet<&str> = HashSet::new();
         for (index, entry) in entries.iter().enumerate() {
-            let first = if entries.len() <= SMALL_MAP {
-                entries[..index].iter().find(|other| other.key == entry.key).map(|other| other.key_span)
+            let key = texts.get(entry.key);
+            let is_second = if entries.len() <= SMALL_MAP {
+                entries[..index].iter().any(|other| texts.get(other.key) == key)
             } else {
-                seen.insert(&entry.key, entry.key_span)
+                !seen.insert(key)
             };
-            if first.is_some() {
-                let message = format!("the key `{}` stands here for the second time", entry.key);
+            if is_second {
+                let message = format!("the key `{key}` stands here for the second time");
                 self.faults.error(entry.key_span, message, "give one of the two another name, or remove it");
             }
         }
@@ -217,7 +246,7 @@ impl<'s> Builder<'s, '_> {
     }
 
     /// The text is not YAML. Nothing is known of what stands where, so that whatever may be a secret is masked.
-    fn syntax_error(&mut self, source: &Source, error: &ScanError) -> Option<Node<'s>> {
+    fn syntax_error(&mut self, source: &Source, error: &ScanError) {
         let at = self.places.byte(*error.marker());
         let line = source.line_span(source.line_of(at).0);
         let text = source.part(line).to_ascii_lowercase();
@@ -229,10 +258,5 @@ impl<'s> Builder<'s, '_> {
         let help = "check the indentation, that there are no tabs, and that quotes, braces and brackets are closed; a text \
                     with `: `, ` #`, `{`, `[` or `,` in it needs quotes";
         self.faults.error(Span { start: at, end: at }, format!("this is not YAML: {}", error.info()), help);
-        None
     }
-}
-
-fn is_merge(entry: &Entry<'_>) -> bool {
-    entry.key == MERGE_KEY
 }

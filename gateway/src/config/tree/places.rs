@@ -1,7 +1,5 @@
 //! From the parser's places, which count characters, to ours, which count bytes.
 
-use std::borrow::Cow;
-
 use saphyr_parser::{Marker, Span as Marked};
 
 use crate::config::source::Span;
@@ -34,14 +32,12 @@ impl<'s> Places<'s> {
         Span { start, end: start + part.trim_end().len() as u32 }
     }
 
-    /// The text as a part of the source where it stands there letter by letter, so that it takes no memory of its own.
-    pub(super) fn shared<'e: 's>(&self, text: Cow<'e, str>, span: Span) -> Cow<'s, str> {
-        let written = self.text.get(span.start as usize..span.end as usize).unwrap_or_default();
-        let quotes = written.len().saturating_sub(text.len()) / 2;
-        match written.get(quotes..quotes + text.len()) {
-            Some(part) if part == text => Cow::Borrowed(part),
-            _ => text,
-        }
+    /// Where in the source a text stands letter by letter, if it does.
+    pub(super) fn verbatim(&self, text: &str, span: Span) -> Option<Span> {
+        let written = self.text.get(span.start as usize..span.end as usize)?;
+        let quotes = written.len().checked_sub(text.len())? / 2;
+        let start = span.start + quotes as u32;
+        (written.get(quotes..quotes + text.len())? == text).then_some(Span { start, end: start + text.len() as u32 })
     }
 
     pub(super) fn byte(&self, marker: Marker) -> u32 {
