@@ -5,7 +5,7 @@ use driver_core::AnyDriver;
 pub use driver_modbus as modbus;
 
 /// A driver is added by its folder and one line here.
-static DRIVERS: &[&dyn AnyDriver] = &[];
+static DRIVERS: &[&dyn AnyDriver] = &[&modbus::ModbusDriver];
 
 /// All drivers of this build.
 pub fn all() -> &'static [&'static dyn AnyDriver] {

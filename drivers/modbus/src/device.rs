@@ -1,0 +1,177 @@
+//! A configured Modbus device: its tags, its plans, and what was learned about it.
+
+use std::collections::BTreeMap;
+
+use driver_core::{Device, DeviceSpec, Field, Order, Place, Plan, PlannedRequest, SpecError, TagId, TagSpec, TagText};
+use tokio::time::Instant;
+
+use crate::address::{Address, Area};
+use crate::config::{Costs, Depth, ModbusEndpoint, units_max};
+use crate::plan::{GroupPlan, Knowledge, Tag, Zone, restore, save};
+use crate::session::IN_FLIGHT_MAX;
+
+/// A device whose requests are planned.
+#[derive(Debug)]
+pub struct ModbusDevice {
+    pub(crate) name: Box<str>,
+    /// The unit of tags that name none.
+    pub(crate) unit: u8,
+    pub(crate) tags: Vec<Tag>,
+    /// Index of each tag, by rising id.
+    by_id: Vec<(TagId, usize)>,
+    pub(crate) zones: Vec<Zone>,
+    pub(crate) groups: Vec<GroupPlan>,
+    pub(crate) costs: Costs,
+    pub(crate) depth: Depth,
+    /// Whether something was learned that has not been handed out.
+    pub(crate) has_news: bool,
+}
+
+impl ModbusDevice {
+    /// Understands the addresses of a device and plans its requests. `index` is its place on the line.
+    ///
+    /// # Errors
+    /// Every address that is wrong.
+    pub fn new(endpoint: &ModbusEndpoint, index: usize, spec: &DeviceSpec) -> Result<ModbusDevice, Vec<SpecError>> {
+        let mut errors = Vec::new();
+        let unit = unit(endpoint, index, spec, &mut errors);
+        let mut zones = Zones::default();
+        let mut tags = Vec::with_capacity(spec.tags.len());
+        for (number, tag) in spec.tags.iter().enumerate() {
+            match Address::parse(&tag.address) {
+                Ok(address) => tags.push(zones.tag(tag, address, unit, spec.order.unwrap_or_default())),
+                Err(error) => {
+                    errors.push(SpecError { place: Place::Address(index, number, error.range), message: error.message })
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut device = ModbusDevice {
+            name: spec.name.clone(),
+            unit,
+            by_id: by_id(&tags),
+            tags,
+            zones: zones.list,
+            groups: Vec::new(),
+            costs: endpoint.costs,
+            depth: depth(endpoint, spec),
+            has_news: false,
+        };
+        device.remember(spec.learned.as_deref());
+        device.plan_groups(spec.groups.len());
+        Ok(device)
+    }
+
+    /// The tag of this id, with its index.
+    pub(crate) fn tag(&self, id: TagId) -> Option<(usize, &Tag)> {
+        let place = self.by_id.binary_search_by_key(&id, |(known, _)| *known).ok()?;
+        let index = self.by_id[place].1;
+        self.tags.get(index).map(|tag| (index, tag))
+    }
+
+    /// Plans all groups anew, with what was learned.
+    pub(crate) fn remake_plans(&mut self) {
+        for group in &mut self.groups {
+            group.remake(&self.tags, &self.zones, &self.costs);
+        }
+    }
+
+    fn remember(&mut self, learned: Option<&str>) {
+        let Some(text) = learned else { return };
+        if !restore(text, &self.tags, &mut self.zones, Instant::now()) {
+            tracing::info!(device = &*self.name, "what was learned of another list of tags is not used");
+        }
+    }
+
+    fn plan_groups(&mut self, count: usize) {
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); count];
+        for (index, tag) in self.tags.iter().enumerate() {
+            if let Some(group) = members.get_mut(tag.group.index()) {
+                group.push(index);
+            }
+        }
+        self.groups =
+            members.into_iter().map(|members| GroupPlan::new(members, &self.tags, &self.zones, &self.costs)).collect();
+    }
+}
+
+impl Device for ModbusDevice {
+    fn plan(&self) -> Plan {
+        let mut requests = Vec::new();
+        for (group, plan) in self.groups.iter().enumerate() {
+            let group = driver_core::GroupId(u16::try_from(group).unwrap_or(u16::MAX));
+            requests.extend(plan.reads.iter().map(|read| {
+                let (len, bytes) = (u32::from(read.len), self.costs.wire_bytes(read.area, u32::from(read.len)));
+                let unit = if read.unit == self.unit { String::new() } else { format!("{}!", read.unit) };
+                let (area, end) = (read.area.name(), read.start + len);
+                PlannedRequest {
+                    group,
+                    text: format!("{unit}{area}:{}..{end} (function {})", read.start, read.request().function()),
+                    tags: read.slots.len(),
+                    wire_bytes: bytes.out + bytes.back,
+                    time: self.costs.time(read.area, len),
+                }
+            }));
+        }
+        Plan { requests }
+    }
+
+    fn tag_text(&self, tag: usize) -> TagText {
+        let address = &self.tags[tag].address;
+        TagText {
+            canonical: address.to_string(),
+            also: address.also(),
+            data_type: address.data_type,
+            elements: address.elements.map_or(1, usize::from),
+            writable: address.area.is_writable(),
+        }
+    }
+
+    fn learned(&mut self) -> Option<String> {
+        std::mem::take(&mut self.has_news).then(|| save(&self.tags, &self.zones))
+    }
+}
+
+/// The zones found so far.
+#[derive(Default)]
+struct Zones {
+    list: Vec<Zone>,
+    by_place: BTreeMap<(u8, Area), usize>,
+}
+
+impl Zones {
+    fn tag(&mut self, spec: &TagSpec, address: Address, unit: u8, order: Order) -> Tag {
+        let unit = address.unit.unwrap_or(unit);
+        let (list, area) = (&mut self.list, address.area);
+        let zone = *self.by_place.entry((unit, area)).or_insert_with(|| {
+            list.push(Zone { unit, area, knowledge: Knowledge::new(units_max(area)) });
+            list.len() - 1
+        });
+        let field: Field = address.field(order);
+        Tag { id: spec.id, group: spec.group, unit, address, field, zone }
+    }
+}
+
+fn unit(endpoint: &ModbusEndpoint, index: usize, spec: &DeviceSpec, errors: &mut Vec<SpecError>) -> u8 {
+    let Some(unit) = spec.unit else { return endpoint.unit };
+    u8::try_from(unit).unwrap_or_else(|_| {
+        let message = format!("unit {unit}: Modbus units are numbered from 0 to 255");
+        errors.push(SpecError { place: Place::Device(index), message });
+        endpoint.unit
+    })
+}
+
+fn depth(endpoint: &ModbusEndpoint, spec: &DeviceSpec) -> Depth {
+    match spec.in_flight_max {
+        Some(depth) => Depth::Fixed(usize::from(depth).clamp(1, IN_FLIGHT_MAX)),
+        None => endpoint.depth,
+    }
+}
+
+fn by_id(tags: &[Tag]) -> Vec<(TagId, usize)> {
+    let mut by_id: Vec<(TagId, usize)> = tags.iter().enumerate().map(|(index, tag)| (tag.id, index)).collect();
+    by_id.sort_unstable();
+    by_id
+}
