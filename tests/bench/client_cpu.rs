@@ -1,34 +1,34 @@
-//! P2: processor time per register of our Modbus client, of libmodbus, of pymodbus, and of a bare loop.
+//! P2: processor time per register of our Modbus client beside libmodbus, pymodbus and a bare loop.
 
-use std::net::SocketAddr;
 use std::process::Command;
 
-use hardware_sim::modbus::Plant;
-use tests::field::Field;
 use tests::need;
 
 use crate::Effort;
 use crate::clients::{BLOCK, BLOCKS};
-use crate::report::{median, row, spread};
+use crate::device::Devices;
+use crate::process;
+use crate::report::{Row, median};
 
-const REQUESTS: usize = 24_000;
-const REQUESTS_PYTHON: usize = 3_000;
-const DEEP: usize = 8;
+const POLLS: usize = 3_000;
+const POLLS_PYTHON: usize = 300;
 
 /// A program under comparison and what it took, nanoseconds per register, round by round.
 struct Runner {
     name: &'static str,
-    command: Vec<String>,
+    command: Command,
     ns: Vec<f64>,
 }
 
 impl Runner {
-    fn new(name: &'static str, command: Vec<String>) -> Runner {
+    fn new(name: &'static str, program: impl AsRef<std::path::Path>, arguments: &[&str]) -> Runner {
+        let mut command = process::on_core(process::CORE_OF_MEASURED, program.as_ref());
+        command.args(arguments);
         Runner { name, command, ns: Vec::new() }
     }
 
     fn go(&mut self) {
-        let run = Command::new(&self.command[0]).args(&self.command[1..]).output().expect("a program of this machine");
+        let run = self.command.output().expect("a program of this machine");
         let text = String::from_utf8_lossy(&run.stdout).into_owned();
         let fields: Vec<f64> = text.split_whitespace().filter_map(|field| field.parse().ok()).collect();
         let [registers, ns] = fields[..] else {
@@ -38,51 +38,54 @@ impl Runner {
     }
 }
 
-fn runners(address: SocketAddr) -> Vec<Runner> {
-    let own = std::env::current_exe().expect("a process knows its program").display().to_string();
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
-    let (url, polls) = (format!("modbus-tcp://{address}?unit=1"), (REQUESTS / BLOCKS).to_string());
-    let (one, deep) = (REQUESTS.to_string(), (REQUESTS / DEEP).to_string());
-    let at = address.to_string();
-    let mut all = vec![
-        Runner::new("bare loop, one outstanding", words(&[&own, "raw", &at, "1", &one])),
-        Runner::new("ours, one outstanding", words(&[&own, "client", &url, "1", &polls])),
-        Runner::new("bare loop, eight outstanding", words(&[&own, "raw", &at, "8", &deep])),
-        Runner::new("ours, eight outstanding", words(&[&own, "client", &url, "8", &polls])),
-    ];
-    let port = address.port().to_string();
+const LIBMODBUS: &str = "libmodbus";
+const SESSION: &str = "ours, the session";
+const SESSION_DEEP: &str = "ours, the session, eight outstanding";
+
+fn runners(port: u16) -> Vec<Runner> {
+    let own = process::own_program();
+    let (port, polls) = (port.to_string(), POLLS.to_string());
+    let ours = |name, kind, in_flight| Runner::new(name, &own, &[kind, &port, in_flight, &polls]);
+    let mut all = vec![ours("a bare loop", "raw", "1"), ours(SESSION, "session", "1")];
     if let Ok(libmodbus) = std::env::var("BENCH_LIBMODBUS") {
-        all.push(Runner::new("libmodbus", words(&[&libmodbus, "127.0.0.1", &port, &one])));
+        let requests = (POLLS * BLOCKS).to_string();
+        all.push(Runner::new(LIBMODBUS, libmodbus, &["127.0.0.1", &port, &requests]));
     }
+    all.push(ours("a bare loop, eight outstanding", "raw", "8"));
+    all.push(ours(SESSION_DEEP, "session", "8"));
+    all.push(ours("ours, the whole driver, one tag a register", "driver", "1"));
+    all.push(ours("ours, the whole driver, eight outstanding", "driver", "8"));
     if let Some(python) = need::python() {
         let script = need::root().join("tests/bench/pymodbus_client.py").display().to_string();
-        let requests = REQUESTS_PYTHON.to_string();
-        all.push(Runner::new("pymodbus", words(&[&python.display().to_string(), &script, &port, &requests])));
+        let requests = (POLLS_PYTHON * BLOCKS).to_string();
+        all.push(Runner::new("pymodbus", python, &[&script, &port, &requests]));
     }
     all
 }
 
-/// Runs all programs in turn and prints a row for each.
+/// Runs all programs in turn, round after round, and prints a row for each. Gates hold for the ratio.
 pub(crate) fn run(effort: Effort) {
-    let field = Field::new();
-    let plant = Plant::new();
-    let registers: Vec<u16> = (1..=(BLOCK * BLOCKS) as u16).collect();
-    plant.write_holding(1, 0, &registers);
-    let (_server, address) = field.tcp(&plant);
-    let mut runners = runners(address);
+    let devices = Devices::start(1);
+    let mut runners = runners(devices.ports[0]);
     for _ in 0..effort.rounds {
         runners.iter_mut().for_each(Runner::go);
     }
-    let of = |name: &str| runners.iter().find(|runner| runner.name == name).map(|runner| median(&runner.ns));
-    let libmodbus = of("libmodbus");
+    let reference = runners.iter().find(|runner| runner.name == LIBMODBUS).map(|runner| runner.ns.clone());
     for runner in &runners {
-        let ratio = libmodbus.map(|reference| format!("{:.2}× libmodbus", median(&runner.ns) / reference));
-        let gate = match runner.name {
-            "ours, one outstanding" => "≤ 1.0× / 0.75×",
-            "ours, eight outstanding" => "≤ 0.2× / 0.11×",
-            _ => "reference",
+        let what = format!("Modbus TCP client, {BLOCK} registers a request: {}", runner.name);
+        let mut row = Row::new("P2", &what).parts("client alone, on a core of its own");
+        let Some(reference) = &reference else {
+            row.measured("ns/register", &runner.ns).print();
+            continue;
         };
-        let measured = format!("{}; {}", spread(&runner.ns, "ns"), ratio.unwrap_or_default());
-        row("P2", &format!("CPU per register, 125 a request: {}", runner.name), &measured, gate);
+        // Each against the libmodbus of its own round, so that a slow moment of the machine is in both.
+        let ratios: Vec<f64> = runner.ns.iter().zip(reference).map(|(own, other)| own / other).collect();
+        row = row.measured("× libmodbus", &ratios).beside(format!("{:.1} ns/register", median(&runner.ns)));
+        row = match runner.name {
+            SESSION => row.gate(1.0, 0.75),
+            SESSION_DEEP => row.gate(0.2, 0.11),
+            _ => row,
+        };
+        row.print();
     }
 }

@@ -1,58 +1,104 @@
-//! Clients that run as processes of their own: ours through the library, and a loop that does nothing but read.
+//! Clients that run as processes of their own and print what they took: our session, our whole driver, and a loop that
+//! does nothing but read.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, EndpointUrl, GroupId, LineSpec, Quality, Readings, SystemClock, TagId, TagSpec};
+use driver_core::{DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, Quality, Readings, SystemClock, TagId, TagSpec};
+use drivers::modbus::session::{Session, SessionConfig};
+use drivers::modbus::transport::{Endpoint, KeepAlive, TcpEndpoint};
+use drivers::modbus::wire::{Request, Response, Table};
+use tokio::runtime::{Builder, Runtime};
 
-/// Registers of one request, and how many requests one poll of ours has.
+use crate::process::own_processor_time;
+
+/// Registers of one request, and how many requests make one poll.
 pub(crate) const BLOCK: usize = 125;
 pub(crate) const BLOCKS: usize = 8;
 
 const REQUEST_BYTES: usize = 12;
 const REPLY_BYTES: usize = 9 + 2 * BLOCK;
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Nanoseconds on a processor so far; this process has one thread.
-fn processor_ns() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/schedstat").expect("a Linux kernel with schedstat");
-    text.split(' ').next().and_then(|first| first.parse().ok()).expect("a number")
+/// Prints what the programs of a comparison print: registers read, processor time in nanoseconds.
+fn tell(registers: usize, before: Duration) {
+    println!("{registers} {}", (own_processor_time() - before).as_nanos());
 }
 
-/// Polls eight blocks again and again, decodes each into an array, and prints registers and processor nanoseconds.
-pub(crate) fn ours(url: &str, in_flight: usize, polls: usize) {
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// Our session: requests out, each answer checked and its registers turned into numbers.
+pub(crate) fn session(port: u16, in_flight: usize, polls: usize) {
+    let endpoint = Endpoint::Tcp(TcpEndpoint { host: "127.0.0.1".into(), port, keep_alive: KeepAlive::Off });
+    let config = SessionConfig { max_in_flight: in_flight, ..SessionConfig::mbap() };
+    let request = |block: usize| {
+        (1, Request::Read { table: Table::HoldingRegisters, start: (block * BLOCK) as u16, count: BLOCK as u16 })
+    };
+    runtime().block_on(async {
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
+        let mut session = Session::connect(&endpoint, config, deadline).await.expect("the device listens");
+        let (mut registers, mut read) = ([0_u16; BLOCK], 0);
+        let before = own_processor_time();
+        for _ in 0..polls {
+            let requests = (0..BLOCKS).map(request);
+            let each = |_, result: Result<Response<'_>, _>| {
+                let Ok(Response::Registers(bytes)) = result else { panic!("{result:?}") };
+                let numbers = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+                registers.iter_mut().zip(numbers).for_each(|(to, from)| *to = from);
+                read += bytes.len() / 2;
+            };
+            session.run(requests, TIMEOUT, each).await.expect("answers");
+        }
+        assert!(registers.iter().all(|register| *register > 0), "registers were read");
+        tell(read, before);
+    });
+}
+
+/// A line with one device of so many registers, one tag each.
+pub(crate) fn line(url: &str, registers: usize, in_flight: Option<u16>) -> Box<dyn Line> {
     let url: EndpointUrl = url.parse().unwrap_or_else(|_| panic!("`{url}` is no URL"));
     let driver = drivers::by_scheme(url.scheme()).expect("a driver of this build");
-    let tag = |block: usize| TagSpec {
-        id: TagId(block as u32),
-        address: format!("hr:{}:UINT[{BLOCK}]", block * BLOCK).into(),
-        group: GroupId(0),
+    let tag = |register: usize| {
+        let address = format!("hr:{register}:UINT").into();
+        TagSpec { id: TagId(register as u32), address, group: GroupId(0) }
     };
-    let device = DeviceSpec {
-        groups: vec![Duration::from_secs(1)],
-        tags: (0..BLOCKS).map(tag).collect(),
-        in_flight_max: Some(in_flight as u16),
-        ..DeviceSpec::default()
-    };
-    let spec = LineSpec { url, timeout: Some(Duration::from_secs(5)), devices: vec![device] };
-    let mut line = driver.line(&spec).unwrap_or_else(|errors| panic!("{errors:?}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        line.connect().await.expect("the server listens");
-        let mut readings = Vec::new();
-        let before = processor_ns();
+    let tags = (0..registers).map(tag).collect();
+    let groups = vec![Duration::from_secs(1)];
+    let device = DeviceSpec { groups, tags, in_flight_max: in_flight, ..DeviceSpec::default() };
+    let spec = LineSpec { url, timeout: Some(TIMEOUT), devices: vec![device] };
+    driver.line(&spec).unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// Polls a line once and gives how many good readings that were all of them.
+pub(crate) async fn poll(line: &mut dyn Line, readings: &mut Vec<driver_core::Reading>) -> usize {
+    readings.clear();
+    line.poll(0, GroupId(0), &mut Readings::new(readings, &SystemClock)).await.expect("answers");
+    assert!(readings.iter().all(|reading| reading.quality == Quality::Good), "{readings:?}");
+    readings.len()
+}
+
+/// Our driver: planned requests, each register a reading with its value, quality and time.
+pub(crate) fn driver(port: u16, in_flight: usize, polls: usize) {
+    let url = format!("modbus-tcp://127.0.0.1:{port}?unit=1");
+    let mut line = line(&url, BLOCK * BLOCKS, Some(in_flight as u16));
+    runtime().block_on(async {
+        line.connect().await.expect("the device listens");
+        let (mut readings, mut read) = (Vec::new(), 0);
+        poll(line.as_mut(), &mut readings).await;
+        let before = own_processor_time();
         for _ in 0..polls {
-            readings.clear();
-            line.poll(0, GroupId(0), &mut Readings::new(&mut readings, &SystemClock)).await.expect("answers");
-            assert!(readings.iter().all(|reading| reading.quality == Quality::Good), "{readings:?}");
+            read += poll(line.as_mut(), &mut readings).await;
         }
-        println!("{} {}", polls * BLOCKS * BLOCK, processor_ns() - before);
+        tell(read, before);
     });
 }
 
 /// Writes requests and reads replies with nothing in between: what the kernel takes, and no less can be.
-pub(crate) fn raw(address: &str, in_flight: usize, rounds: usize) {
-    let mut stream = TcpStream::connect(address).expect("the server listens");
+pub(crate) fn raw(port: u16, in_flight: usize, polls: usize) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the device listens");
     stream.set_nodelay(true).expect("a TCP socket");
     let request = |id: usize| {
         let at = (id % BLOCKS * BLOCK) as u16;
@@ -61,13 +107,13 @@ pub(crate) fn raw(address: &str, in_flight: usize, rounds: usize) {
     let requests: Vec<u8> = (0..in_flight).flat_map(request).collect();
     assert_eq!(requests.len(), in_flight * REQUEST_BYTES);
     let mut replies = vec![0; in_flight * REPLY_BYTES];
-    let mut sum = 0_u64;
-    let before = processor_ns();
+    let (mut sum, rounds) = (0_u64, polls * BLOCKS / in_flight);
+    let before = own_processor_time();
     for _ in 0..rounds {
         stream.write_all(&requests).expect("it takes requests");
         stream.read_exact(&mut replies).expect("it answers");
         sum += replies.iter().map(|byte| u64::from(*byte)).sum::<u64>();
     }
     assert!(sum > 0, "registers were read");
-    println!("{} {}", rounds * in_flight * BLOCK, processor_ns() - before);
+    tell(rounds * in_flight * BLOCK, before);
 }

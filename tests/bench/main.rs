@@ -1,14 +1,17 @@
-//! The benchmark: processor time per value, beside reference programs, in one go. See `tests/bench/run`.
+//! The benchmark: processor time, memory and waiting, beside reference programs, in one go. See `README.md` here.
 //!
-//! Programs under comparison run one after the other, A B A B, each as a process of its own that measures its own
-//! processor time; the medians of the rounds are told with their spread. What is claimed to have been sent is counted
-//! where it arrived.
+//! Programs under comparison run one after the other, A B A B, each as a process of its own. What is claimed to have been
+//! sent is counted where it arrived.
 
-mod client_cpu;
-mod clients;
-mod lines;
-mod pipeline;
 mod report;
+mod process;
+mod device;
+mod clients;
+mod client_cpu;
+mod lines;
+mod counter;
+mod contender;
+mod pipeline;
 
 use std::process::ExitCode;
 
@@ -16,48 +19,50 @@ use std::process::ExitCode;
 #[derive(Clone, Copy)]
 struct Effort {
     rounds: usize,
+    rounds_of_pipeline: usize,
     seconds: u64,
 }
 
-const FULL: Effort = Effort { rounds: 7, seconds: 20 };
-const QUICK: Effort = Effort { rounds: 2, seconds: 5 };
+const FULL: Effort = Effort { rounds: 7, rounds_of_pipeline: 3, seconds: 15 };
+const QUICK: Effort = Effort { rounds: 2, rounds_of_pipeline: 1, seconds: 5 };
+
+/// A name and what it measures, in the order in which they run.
+const SCENARIOS: [(&str, fn(Effort)); 6] = [
+    ("p1", pipeline::cpu_per_value),
+    ("p2", client_cpu::run),
+    ("p3", lines::run),
+    ("p5", pipeline::hundred_thousand_tags),
+    ("p6", pipeline::memory),
+    ("p7", pipeline::first_value),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["client", url, in_flight, polls] => clients::ours(url, number(in_flight), number(polls)),
-        ["raw", address, in_flight, rounds] => clients::raw(address, number(in_flight), number(rounds)),
-        _ => scenarios(&words),
+        ["device", count] => device::serve(number(count)),
+        ["session", port, in_flight, polls] => clients::session(number(port), number(in_flight), number(polls)),
+        ["driver", port, in_flight, polls] => clients::driver(number(port), number(in_flight), number(polls)),
+        ["raw", port, in_flight, polls] => clients::raw(number(port), number(in_flight), number(polls)),
+        _ => return scenarios(&words),
     }
     ExitCode::SUCCESS
 }
 
-fn number(text: &str) -> usize {
-    text.parse().unwrap_or_else(|_| panic!("`{text}` is no number"))
+fn number<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("`{text}` is no number that fits"))
 }
 
-fn scenarios(words: &[&str]) {
+fn scenarios(words: &[&str]) -> ExitCode {
     let effort = if words.contains(&"--quick") { QUICK } else { FULL };
-    let named: Vec<&&str> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let wanted = |name: &str| named.is_empty() || named.iter().any(|word| **word == name);
+    let named: Vec<&str> = words.iter().copied().filter(|word| *word != "--quick").collect();
+    if let Some(unknown) = named.iter().find(|name| !SCENARIOS.iter().any(|(known, _)| known == *name)) {
+        eprintln!("there is no scenario `{unknown}`; there are p1 p2 p3 p5 p6 p7");
+        return ExitCode::from(2);
+    }
     report::heading(effort);
-    if wanted("p2") {
-        client_cpu::run(effort);
+    for (_, run) in SCENARIOS.iter().filter(|(name, _)| named.is_empty() || named.contains(name)) {
+        run(effort);
     }
-    if wanted("p3") {
-        lines::run(effort);
-    }
-    if wanted("p1") {
-        pipeline::cpu_per_value(effort);
-    }
-    if wanted("p5") {
-        pipeline::hundred_thousand_tags(effort);
-    }
-    if wanted("p6") {
-        pipeline::memory(effort);
-    }
-    if wanted("p7") {
-        pipeline::first_value(effort);
-    }
+    ExitCode::SUCCESS
 }

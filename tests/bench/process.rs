@@ -1,0 +1,52 @@
+//! What the kernel knows of a process: processor time, memory, and the cores that it may use.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tests::gateway;
+
+/// The core of what is measured, and the core of everything that it talks to.
+pub(crate) const CORE_OF_MEASURED: &str = "1";
+pub(crate) const CORE_OF_THE_REST: &str = "0";
+
+/// Processor time of a process so far, user and system. Exact to the nanosecond for threads that live; time of threads
+/// that have ended is in it to 10 ms.
+pub(crate) fn processor_time(id: u32) -> Duration {
+    gateway::cpu(id).max(of_living_threads(id))
+}
+
+fn of_living_threads(id: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("the process lives");
+    // A thread may end between the listing and the reading.
+    threads.flatten().filter_map(|thread| on_processor(&thread.path().join("schedstat"))).sum()
+}
+
+/// Processor time of this process, which has one thread.
+pub(crate) fn own_processor_time() -> Duration {
+    on_processor(Path::new("/proc/self/schedstat")).expect("a Linux kernel with schedstat")
+}
+
+fn on_processor(schedstat: &Path) -> Option<Duration> {
+    let text = fs::read_to_string(schedstat).ok()?;
+    Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+}
+
+/// Resident memory now, and the most that it ever was, MB (2^20 bytes).
+pub(crate) fn memory_mb(id: u32) -> (f64, f64) {
+    let mb = |name| gateway::status_kib(id, name) as f64 / 1024.0;
+    (mb("VmRSS:"), mb("VmHWM:"))
+}
+
+/// A command that runs on one core.
+pub(crate) fn on_core(core: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(program);
+    command
+}
+
+/// This program.
+pub(crate) fn own_program() -> std::path::PathBuf {
+    std::env::current_exe().expect("a process knows its program")
+}
