@@ -141,20 +141,14 @@ impl Show<'_> {
             println!("{}: not JSON", message.topic);
             return;
         };
-        if let Some(seq) = reading["seq"].as_u64() {
-            self.ledger.note(seq);
-        }
+        let seq = reading["seq"].as_u64().unwrap_or_default();
+        self.ledger.note(seq);
         let text = |key: &str| reading[key].as_str().unwrap_or_default().to_owned();
         let value = match &reading["value"] {
             serde_json::Value::Null => format!("bad: {}", text("reason")),
             value => format!("{value} {}", text("unit")),
         };
-        println!(
-            "{}  #{:<6} {:<24} {value}",
-            text("time"),
-            reading["seq"],
-            format!("{}.{}", text("device"), text("tag"))
-        );
+        println!("{}  #{seq:<6} {:<18} {value}", text("time"), format!("{}.{}", text("device"), text("tag")));
     }
 
     fn turn(&mut self) {
