@@ -52,6 +52,12 @@ impl EndpointUrl {
         Options { url: self, taken: vec![false; self.options.len()], errors: Vec::new() }
     }
 
+    /// The same place without the query.
+    pub fn without_options(&self) -> EndpointUrl {
+        let text = self.text.split('?').next().unwrap_or_default().into();
+        EndpointUrl { text, options: Vec::new(), ..self.clone() }
+    }
+
     /// An error about the host.
     pub fn host_error(&self, message: impl Into<String>) -> SpecError {
         SpecError { place: Place::Url(self.host.clone()), message: message.into() }

@@ -146,17 +146,17 @@ fn write_group(args: &Args, device: &DevicePlan, group: &GroupPlan, out: &mut St
     let bytes: usize = group.requests.iter().map(|request| request.wire_bytes).sum();
     writeln!(
         out,
-        "  {}: every {:?}, {} tags in {} requests, {bytes} bytes on the wire, about {:.1?}",
+        "  {}: every {:?}, {} in {}, {bytes} bytes on the wire, about {:.1?}",
         device.name,
         group.every,
-        group.tags,
-        group.requests.len(),
+        counted(group.tags, "tag"),
+        counted(group.requests.len(), "request"),
         group.time()
     )
     .expect("a String takes everything");
     if args.requests {
         for request in &group.requests {
-            writeln!(out, "    {}: {} tags", request.text, request.tags).expect("a String takes everything");
+            writeln!(out, "    {}: {}", request.text, counted(request.tags, "tag")).expect("a String takes everything");
         }
     }
 }
@@ -188,6 +188,10 @@ fn print_json(lines: &[LinePlan], volume: &Volume) {
         })
     };
     println!("{:#}", json!({ "lines": lines.iter().map(line).collect::<Vec<_>>(), "day": volume.json() }));
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// How many cycles a day has.
