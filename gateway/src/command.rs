@@ -22,6 +22,7 @@ mod logging;
 mod one_shot;
 #[cfg(feature = "sim")]
 mod simulation;
+mod stdout;
 mod table;
 
 use std::process::ExitCode;

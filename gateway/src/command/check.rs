@@ -8,6 +8,7 @@ use driver_core::{DeviceSpec, Line, TagSpec};
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::stdout::print;
 use super::table::table;
 use crate::config::{self, Checked, Config, Severity, Unusable};
 
@@ -26,16 +27,16 @@ pub(super) fn run(args: &Args) -> Exit {
     match config::read(&args.file) {
         Ok(checked) => {
             if args.json {
-                println!("{:#}", described(&args.file, &checked));
+                print(&format!("{:#}\n", described(&args.file, &checked)));
             } else {
                 eprint!("{}", checked.warnings);
-                print!("{}", told(&args.file, &checked));
+                print(&told(&args.file, &checked));
             }
             Exit::Success
         }
         Err(unusable) => {
             if args.json {
-                println!("{:#}", refused(&args.file, &unusable));
+                print(&format!("{:#}\n", refused(&args.file, &unusable)));
             } else {
                 eprint!("{unusable}{}", counted(&unusable));
             }

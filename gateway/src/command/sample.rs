@@ -1,6 +1,7 @@
 //! `forebay sample [NAME]`: a commented configuration to begin with.
 
 use super::Exit;
+use super::stdout::print;
 use crate::config::{Kinds, SAMPLE};
 
 /// Print a commented configuration: of a whole gateway, or of one driver or uplink.
@@ -16,13 +17,13 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Exit {
     let samples = samples(Kinds::of_this_build());
     if args.list {
-        samples.iter().for_each(|(name, _)| println!("{name}"));
+        samples.iter().for_each(|(name, _)| print(&format!("{name}\n")));
         return Exit::Success;
     }
     let name = args.name.as_deref().unwrap_or(GATEWAY);
     match samples.iter().find(|(known, _)| *known == name) {
         Some((_, sample)) => {
-            print!("{sample}");
+            print(sample);
             Exit::Success
         }
         None => {

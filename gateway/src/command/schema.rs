@@ -1,6 +1,7 @@
 //! `forebay schema`: what may stand in a configuration file, for editors.
 
 use super::Exit;
+use super::stdout::print;
 use crate::config::{Kinds, schema};
 
 /// Print the JSON Schema of the configuration file, for an editor that completes and checks while you write.
@@ -8,6 +9,6 @@ use crate::config::{Kinds, schema};
 pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> Exit {
-    println!("{:#}", schema(Kinds::of_this_build()));
+    print(&format!("{:#}\n", schema(Kinds::of_this_build())));
     Exit::Success
 }

@@ -60,11 +60,26 @@ pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, c
         }
         match bus.driver.line(&spec) {
             Ok(line) => planned.push(line),
-            Err(errors) => spans.tell(errors, &spec, context),
+            Err(errors) => {
+                let addresses_unseen = errors.iter().all(|error| matches!(error.place, Place::Url(_)));
+                spans.tell(errors, &spec, context);
+                if addresses_unseen {
+                    spans.tell(wrong_addresses(&bus, &spec), &spec, context);
+                }
+            }
         }
         configs.push(LineConfig { name: owner.name.into(), spec });
     }
     Lines { tags: table.build(), configs, planned }
+}
+
+/// A driver that does not understand a URL has not looked at the addresses behind it. Its options aside, it may.
+fn wrong_addresses(bus: &Bus<'_>, spec: &LineSpec) -> Vec<SpecError> {
+    let bare = bus.url.as_str().split('?').next().unwrap_or_default();
+    let Ok(url) = bare.parse() else { return Vec::new() };
+    let bare = LineSpec { url, timeout: None, devices: spec.devices.clone() };
+    let errors = bus.driver.line(&bare).err().unwrap_or_default();
+    errors.into_iter().filter(|error| matches!(error.place, Place::Address(..))).collect()
 }
 
 fn too_many(devices: &[Inherited<'_, '_>], context: &mut Context<'_>) -> bool {

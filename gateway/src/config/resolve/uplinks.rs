@@ -42,7 +42,6 @@ fn uplink(
         no_uplink(&url, written, source, context);
         return None;
     };
-    whole_pair(&raw.value, context);
     let text = |text: Option<Spanned<&str>>| text.map(|text| text.value.into());
     let file = |text: Option<Spanned<&str>>| text.map(|text| PathBuf::from(text.value));
     let RawUplink { topic, user, password, tls, .. } = &raw.value;
@@ -58,7 +57,9 @@ fn uplink(
         Ok(_) => Some(config),
         Err(errors) => {
             errors.into_iter().for_each(|error| {
-                context.faults.error(place_of(&error, raw, source), error.message, "");
+                // A message that names nothing first is about the key.
+                let message = if error.message.starts_with('`') { error.message.clone() } else { error.to_string() };
+                context.faults.error(place_of(&error, raw, source), message, "");
             });
             None
         }
@@ -107,16 +108,6 @@ fn with_options(url: EndpointUrl, raw: &RawUplink<'_>, context: &mut Context<'_>
     }
 }
 
-/// A certificate is of no use without its key, nor a key without its certificate.
-fn whole_pair(raw: &RawUplink<'_>, context: &mut Context<'_>) {
-    let (given, missing) = match (raw.tls.cert, raw.tls.key) {
-        (Some(cert), None) => (cert, "key"),
-        (None, Some(key)) => (key, "cert"),
-        _ => return,
-    };
-    context.faults.error(given.span, format!("`{missing}` is missing beside it"), "write `cert` and `key`, or neither");
-}
-
 /// Where the value stands that an uplink found wrong.
 fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>, source: &Source) -> Span {
     let uplink = &raw.value;
@@ -124,7 +115,8 @@ fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>, source: &Source
         "url" => return in_url(error, uplink, source).unwrap_or(raw.span),
         "topic" => uplink.topic,
         "user" => uplink.user,
-        "ca" | "tls" => uplink.tls.ca.or(uplink.tls.cert),
+        "tls" => uplink.tls.cert.or(uplink.tls.key).or(uplink.tls.ca),
+        "ca" => uplink.tls.ca,
         "cert" => uplink.tls.cert,
         "key" => uplink.tls.key,
         _ => None,
