@@ -9,6 +9,9 @@ use crate::gap::Gap;
 /// The place of a record in the log: starts at 1, has no holes, counts on across restarts.
 pub type Seq = u64;
 
+/// The highest seq that is taken from disk: a higher one is damage, and from here on no sum overflows.
+pub(crate) const SEQ_MAX: Seq = 1 << 62;
+
 /// Largest payload of one block, bytes.
 pub const BLOCK_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 

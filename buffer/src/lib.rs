@@ -36,6 +36,9 @@ mod stats;
 mod store;
 mod sync;
 
+#[cfg(test)]
+mod corpus;
+
 pub use block::{
     BLOCK_COUNT_MAX, BLOCK_ENVELOPE_BYTES, BLOCK_PAYLOAD_BYTES_MAX, Block, Class, Identity, Item, Meta, NewBlock, Seq,
     SeqRange,

@@ -1,6 +1,6 @@
 //! The envelope of a block, to bytes and back; the drawing stands in the module above. No I/O.
 
-use crate::block::{BLOCK_COUNT_MAX, BLOCK_PAYLOAD_BYTES_MAX, Class, Meta, Seq, SeqRange};
+use crate::block::{BLOCK_COUNT_MAX, BLOCK_PAYLOAD_BYTES_MAX, Class, Meta, SEQ_MAX, Seq, SeqRange};
 
 /// Bytes of an envelope.
 pub(super) const ENVELOPE_BYTES: usize = crate::block::BLOCK_ENVELOPE_BYTES;
@@ -45,7 +45,8 @@ impl Envelope {
 
     /// Whether it can be the envelope of a block: a known class and counts in their limits.
     pub(super) fn is_block(&self) -> bool {
-        Class::from_code(self.class).is_some() && (1..=BLOCK_COUNT_MAX).contains(&self.meta.count) && self.seq > 0
+        let is_placed = (1..=SEQ_MAX).contains(&self.seq);
+        Class::from_code(self.class).is_some() && (1..=BLOCK_COUNT_MAX).contains(&self.meta.count) && is_placed
     }
 
     /// The 56 bytes in front of `payload`.

@@ -22,6 +22,9 @@ use crate::error::{Error, Result};
 /// A generation that has grown by this many bytes is followed by a new one.
 const GROWTH_BYTES_MAX: u64 = 256 * 1024;
 
+/// The highest generation that is taken from a name, so that there is always a next one.
+const GENERATION_MAX: u64 = 1 << 62;
+
 /// What the ledger remembers.
 #[derive(Debug)]
 pub(super) struct Book {
@@ -249,10 +252,29 @@ fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
     disk.open(path).map_err(|error| Error::environment("open", path, error))
 }
 
+/// The path of a generation.
 fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("ledger-{number:010}"))
 }
 
+/// The generation that a file name says; `None` if it is not a ledger's.
 fn parse_name(name: &str) -> Option<u64> {
-    name.strip_prefix("ledger-")?.parse().ok()
+    let number = name.strip_prefix("ledger-")?.parse().ok()?;
+    (number <= GENERATION_MAX && path(Path::new(""), number) == Path::new(name)).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_paths_and_back_and_a_copy_beside_them_is_none() {
+        for number in [1, GENERATION_MAX] {
+            let path = path(Path::new("d"), number);
+            assert_eq!(path.file_name().and_then(|name| name.to_str()).and_then(parse_name), Some(number));
+        }
+        for wrong in ["ledger-1", "ledger-+000000001", "ledger-0000000001~", "ledger-18446744073709551615", "ledger-"] {
+            assert_eq!(parse_name(wrong), None, "{wrong}");
+        }
+    }
 }

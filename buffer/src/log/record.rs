@@ -1,7 +1,7 @@
 //! The records of the ledger, to bytes and back. No I/O.
 
 use super::frame::{Envelope, LEDGER_CLASS, field};
-use crate::block::{BLOCK_PAYLOAD_BYTES_MAX, Class, Meta, Seq, SeqRange};
+use crate::block::{BLOCK_PAYLOAD_BYTES_MAX, Class, Meta, SEQ_MAX, Seq, SeqRange};
 use crate::cursor::Cursor;
 use crate::gap::{Gap, GapReason};
 
@@ -72,11 +72,11 @@ impl Record {
     /// Reads a record back; `None` if its kind is unknown or its bytes make no sense.
     pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Self> {
         match kind {
-            KIND_COUNTERS => Some(Self::Counters { next_seq: u64::from_le_bytes(*bytes.first_chunk()?).max(1) }),
+            KIND_COUNTERS => Some(Self::Counters { next_seq: seq(*bytes.first_chunk()?)?.max(1) }),
             KIND_CURSOR => decode_cursor(bytes),
             KIND_GAP => decode_gap(bytes).map(Self::Gap),
             KIND_FORGET => Some(Self::Forget { uplink: name(bytes)? }),
-            KIND_DOUBT => Some(Self::Doubt { from: u64::from_le_bytes(*bytes.first_chunk()?) }),
+            KIND_DOUBT => Some(Self::Doubt { from: seq(*bytes.first_chunk()?)? }),
             _ => None,
         }
     }
@@ -87,9 +87,9 @@ fn decode_cursor(bytes: &[u8]) -> Option<Record> {
     let (count, rest) = rest.split_first_chunk()?;
     let ranges_bytes = (u32::from_le_bytes(*count) as usize).checked_mul(16)?;
     let (ranges, uplink) = rest.split_at_checked(ranges_bytes)?;
-    let mut cursor = Cursor::starting_at(u64::from_le_bytes(*low).max(1));
+    let mut cursor = Cursor::starting_at(seq(*low)?.max(1));
     for range in ranges.chunks_exact(16) {
-        let seqs = SeqRange { first: u64::from_le_bytes(field(range, 0)), last: u64::from_le_bytes(field(range, 8)) };
+        let seqs = SeqRange { first: seq(field(range, 0))?, last: seq(field(range, 8))? };
         if seqs.first > seqs.last || cursor.acknowledge(seqs).is_some() {
             return None;
         }
@@ -100,7 +100,7 @@ fn decode_cursor(bytes: &[u8]) -> Option<Record> {
 fn decode_gap(bytes: &[u8]) -> Option<Gap> {
     let (head, numbers) = bytes.split_first_chunk::<4>()?;
     let numbers: [u8; 40] = numbers.try_into().ok()?;
-    let seqs = SeqRange { first: u64::from_le_bytes(field(&numbers, 0)), last: u64::from_le_bytes(field(&numbers, 8)) };
+    let seqs = SeqRange { first: seq(field(&numbers, 0))?, last: seq(field(&numbers, 8))? };
     let times = (i64::from_le_bytes(field(&numbers, 24)), i64::from_le_bytes(field(&numbers, 32)));
     let gap = Gap {
         class: Class::from_code(head[0])?,
@@ -110,6 +110,11 @@ fn decode_gap(bytes: &[u8]) -> Option<Gap> {
         reason: GapReason::from_code(head[1])?,
     };
     (1..=seqs.last).contains(&seqs.first).then_some(gap)
+}
+
+/// A seq, if it is one that can have been given out.
+fn seq(bytes: [u8; 8]) -> Option<Seq> {
+    Some(u64::from_le_bytes(bytes)).filter(|seq| *seq <= SEQ_MAX)
 }
 
 fn name(bytes: &[u8]) -> Option<String> {
@@ -154,6 +159,18 @@ mod tests {
         check(&Record::Gap(Gap { time_ns: None, ..gap }));
         check(&Record::Forget { uplink: "mqtt".into() });
         check(&Record::Doubt { from: 77 });
+    }
+
+    #[test]
+    fn a_seq_that_was_never_given_out_makes_no_record() {
+        let highest = u64::MAX.to_le_bytes();
+        let cursor = [&1_u64.to_le_bytes()[..], &1_u32.to_le_bytes(), &2_u64.to_le_bytes(), &highest].concat();
+        let gap = [&[1, 0, 0, 0][..], &1_u64.to_le_bytes(), &highest, &[0; 24]].concat();
+        for (kind, bytes) in
+            [(KIND_COUNTERS, &highest[..]), (KIND_DOUBT, &highest), (KIND_CURSOR, &cursor), (KIND_GAP, &gap)]
+        {
+            assert_eq!(Record::decode(kind, bytes), None, "kind {kind}");
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::frame::{Envelope, field};
-use crate::block::Seq;
+use crate::block::{SEQ_MAX, Seq};
 
 /// Bytes of a file's head.
 pub(super) const HEADER_BYTES: usize = 64;
@@ -192,7 +192,7 @@ impl Trailer {
         };
         let index_bytes = u64::from(u32::from_le_bytes(field(from, 12))) * INDEX_ENTRY_BYTES as u64;
         let fits = extent.data_end.checked_add(index_bytes + TRAILER_BYTES as u64) == Some(file_bytes);
-        let sane = extent.data_end >= HEADER_BYTES as u64 && extent.last >= first.saturating_sub(1);
+        let sane = extent.data_end >= HEADER_BYTES as u64 && (first.saturating_sub(1)..=SEQ_MAX).contains(&extent.last);
         (fits && sane).then_some(Self { extent, index_crc: u32::from_le_bytes(field(from, 56)) })
     }
 }
@@ -232,8 +232,8 @@ pub(super) fn parse_name(name: &str) -> Option<(Seq, u32)> {
         Some((first, attempt)) => (first, attempt.parse().ok()?),
         None => (stem, 0),
     };
-    let seq = first.parse().ok().filter(|seq| *seq > 0)?;
-    (first.len() == 20).then_some((seq, attempt))
+    let seq = first.parse().ok().filter(|seq| (1..=SEQ_MAX).contains(seq))?;
+    (path(Path::new(""), seq, attempt) == Path::new(name)).then_some((seq, attempt))
 }
 
 #[cfg(test)]
@@ -278,12 +278,21 @@ mod tests {
 
     #[test]
     fn names_are_paths_and_back() {
-        for (first, attempt) in [(1, 0), (u64::MAX, 3)] {
+        for (first, attempt) in [(1, 0), (SEQ_MAX, 3)] {
             let path = path(Path::new("d"), first, attempt);
             let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
             assert_eq!(parse_name(name), Some((first, attempt)));
         }
-        for wrong in ["1.seg", "00000000000000000000.seg", "x.seg", "00000000000000000001.tmp", "ledger"] {
+        for wrong in [
+            "1.seg",
+            "00000000000000000000.seg",
+            "x.seg",
+            "00000000000000000001.tmp",
+            "ledger",
+            "18446744073709551615.seg",
+            "+0000000000000000001.seg",
+            "00000000000000000001-0.seg",
+        ] {
             assert_eq!(parse_name(wrong), None, "{wrong}");
         }
     }

@@ -78,9 +78,11 @@ pub fn parse_type(text: &str, range: Range<usize>) -> Result<Typed, AddressError
 /// The candidate that is most like `word`, if any is near enough to be meant.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_ascii_lowercase();
-    let far = word.chars().count().div_ceil(3).max(1);
+    let length = word.chars().count();
+    let far = length.div_ceil(3).max(1);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= far)
         .map(|candidate| (distance(&word, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= far)
         .min_by_key(|(distance, _)| *distance)

@@ -118,7 +118,7 @@ impl Field {
 
     /// Byte and mask of bit `index` of a BOOL.
     fn bit_place(&self, index: usize) -> (usize, u8) {
-        let bit = usize::from(self.bit) + index;
+        let bit = if self.layout == Layout::Bits { index } else { usize::from(self.bit) + index };
         let byte = match self.layout {
             Layout::Registers if self.order.swaps_bytes() => bit / 8,
             Layout::Registers => (bit / 8) ^ 1,

@@ -30,6 +30,9 @@ mod url;
 mod driver;
 mod line;
 
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
 #[cfg(test)]
 mod corpus;
 

@@ -87,6 +87,7 @@ fn packed_bits_are_found_at_their_place() {
     assert_eq!(coils.decoder(7).decode(&[0x80, 0b10]), Some(expected.clone()));
     assert_eq!(coils.decoder(14).decode(&[0x80, 0b10]), None);
     assert_eq!(coils.encode(&expected), Ok(vec![0b101]));
+    assert_eq!(Field { bit: 6, ..coils }.encode(&expected), Ok(vec![0b101]), "a coil has no bits");
 }
 
 #[test]
