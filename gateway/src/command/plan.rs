@@ -11,6 +11,7 @@ use serde_json::json;
 
 use self::volume::Volume;
 use super::Exit;
+use super::stdout::print;
 use crate::config::{self, Checked, LineConfig};
 
 /// A line that is busy for longer than this share of its time has no room for retries and writes.
@@ -41,9 +42,9 @@ pub(super) fn run(args: &Args) -> Exit {
     let lines: Vec<LinePlan> = config.lines.iter().zip(lines).map(|(spec, line)| plan_line(spec, line)).collect();
     let volume = Volume::of(&config, &lines);
     if args.json {
-        print_json(&lines, &volume)
+        print_json(&lines, &volume);
     } else {
-        print!("{}", text(args, &lines, &volume))
+        print(&text(args, &lines, &volume));
     }
     for line in lines.iter().filter(|line| line.load() > LOAD_WARN) {
         eprintln!("{}", line.overload());
@@ -187,7 +188,8 @@ fn print_json(lines: &[LinePlan], volume: &Volume) {
             "devices": line.devices.iter().map(device).collect::<Vec<_>>(),
         })
     };
-    println!("{:#}", json!({ "lines": lines.iter().map(line).collect::<Vec<_>>(), "day": volume.json() }));
+    let plan = json!({ "lines": lines.iter().map(line).collect::<Vec<_>>(), "day": volume.json() });
+    print(&format!("{plan:#}\n"));
 }
 
 fn counted(count: usize, what: &str) -> String {
