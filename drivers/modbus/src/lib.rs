@@ -16,6 +16,9 @@ pub mod session;
 pub mod transport;
 pub mod wire;
 
+#[cfg(test)]
+mod corpus;
+
 pub use connection::ModbusConnection;
 pub use device::ModbusDevice;
 pub use driver::ModbusDriver;

@@ -24,8 +24,6 @@ pub mod response;
 pub mod rtu;
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 pub(crate) mod mirror;
 
 pub use deframe::{Awaited, Deframer, Echo, Framing, Step, TransactionIds};
