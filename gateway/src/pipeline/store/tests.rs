@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use buffer::{Log, Options};
-use driver_core::{Quality, SystemClock, TagId, Timestamp, Value};
+use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Log, Options};
+use driver_core::{ClockState, Quality, SystemClock, TagId, Timestamp, Value};
 
 use super::super::encode::Decoder;
 use super::super::schema::SchemaBuilder;

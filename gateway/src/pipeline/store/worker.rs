@@ -1,0 +1,333 @@
+//! The work of the store thread.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Seq, Store, SyncJob, Synced};
+use driver_core::{Clock, ClockState, Reading};
+use tokio::sync::{oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::inbox::{Inbox, Request};
+use super::{Page, Progress, SyncPolicy};
+use crate::pipeline::batch::{Batch, Lost};
+use crate::pipeline::encode::Encoder;
+use crate::pipeline::schema::Schemas;
+
+/// The log is written to at most this often: it bounds wake-ups and adds at most this much to a reading's way.
+const FLUSH_PACE: Duration = Duration::from_millis(20);
+
+/// How many readings are appended in one go.
+const FLUSH_READINGS_MAX: usize = 32_768;
+
+/// How often acknowledged segments are removed and the age bound acts.
+const TRIM_EVERY: Duration = Duration::from_secs(2);
+
+/// How long to wait before trying again what the disk refused.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How long an end waits for a sync that is under way.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+
+/// The thread that waits for the disk, so that the store's does not.
+struct Syncer {
+    jobs: SyncSender<SyncJob>,
+}
+
+impl Syncer {
+    fn start(inbox: Arc<Inbox>) -> io::Result<Syncer> {
+        let (jobs, waiting): (SyncSender<SyncJob>, Receiver<SyncJob>) = sync_channel(1);
+        thread::Builder::new().name("sync".into()).spawn(move || {
+            for job in waiting {
+                inbox.request(Request::Synced(job.run()));
+            }
+        })?;
+        Ok(Syncer { jobs })
+    }
+}
+
+/// What the thread owns.
+pub(super) struct Worker {
+    inbox: Arc<Inbox>,
+    progress: Arc<Progress>,
+    store: Box<dyn Store>,
+    schemas: Schemas,
+    policy: SyncPolicy,
+    clock: Arc<dyn Clock>,
+    end: watch::Sender<Seq>,
+    syncer: Syncer,
+    encoder: Encoder,
+    /// Readings that were taken from the queue and are not in the log yet.
+    pending: Vec<Reading>,
+    batch: Batch,
+    lost: Lost,
+    /// No flush before this.
+    not_before: Instant,
+    /// When to make durable what is appended; `None` while nothing is to do, or a sync is under way.
+    sync_at: Option<Instant>,
+    /// Whether a sync is under way on its thread.
+    syncing: bool,
+    trim_at: Instant,
+}
+
+impl Worker {
+    /// Starts the thread that waits for the disk; the caller starts this one's.
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        progress: Arc<Progress>,
+        store: Box<dyn Store>,
+        schemas: Schemas,
+        policy: SyncPolicy,
+        clock: Arc<dyn Clock>,
+        end: watch::Sender<Seq>,
+    ) -> io::Result<Worker> {
+        Ok(Worker {
+            syncer: Syncer::start(inbox.clone())?,
+            inbox,
+            progress,
+            store,
+            schemas,
+            policy,
+            clock,
+            end,
+            encoder: Encoder::new()?,
+            pending: Vec::new(),
+            batch: Batch::default(),
+            lost: Lost::default(),
+            not_before: Instant::now(),
+            sync_at: None,
+            syncing: false,
+            trim_at: Instant::now() + TRIM_EVERY,
+        })
+    }
+
+    /// Until it is told to stop.
+    pub(super) fn run(mut self) {
+        self.publish_end();
+        loop {
+            let now = Instant::now();
+            let may_flush = now >= self.not_before;
+            let taken = self.inbox.wait(may_flush, self.wake_at(may_flush));
+            self.progress.rounds.fetch_add(1, Ordering::Relaxed);
+            for request in taken.requests {
+                self.answer(request);
+            }
+            let now = Instant::now();
+            if now >= self.not_before || taken.stopping {
+                self.flush(now);
+            }
+            if self.sync_at.is_some_and(|at| now >= at) {
+                self.begin_sync(now);
+            }
+            if now >= self.trim_at {
+                self.trim(now);
+            }
+            if taken.stopping {
+                return self.close();
+            }
+        }
+    }
+
+    fn wake_at(&self, may_flush: bool) -> Instant {
+        let flush = (!may_flush).then_some(self.not_before);
+        [flush, self.sync_at].into_iter().flatten().fold(self.trim_at, Instant::min)
+    }
+
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Read { from, bytes_max, reply } => {
+                let mut items = Vec::new();
+                let next = self.store.read(from, bytes_max, &mut items);
+                let next = next.unwrap_or_else(|cause| {
+                    self.note_failure("read from", &cause);
+                    items.last().map_or(from, |item| item.seqs().last + 1)
+                });
+                answer(reply, Page { items, next });
+            }
+            Request::Cursor { uplink, reply } => answer(reply, self.store.cursor(&uplink).cloned()),
+            Request::Acknowledge { uplink, seqs } => {
+                if let Err(cause) = self.store.acknowledge(&uplink, &seqs) {
+                    self.note_failure("write to", &cause);
+                }
+                self.due_sync();
+            }
+            Request::Schema { id, reply } => answer(reply, self.schemas.get(id)),
+            Request::Stats { reply } => answer(reply, self.store.stats()),
+            Request::Synced(synced) => self.end_sync(synced),
+        }
+    }
+
+    /// Appends what waits. What the disk refuses stays pending and is tried again.
+    fn flush(&mut self, now: Instant) {
+        let room = FLUSH_READINGS_MAX.saturating_sub(self.pending.len());
+        if room > 0 {
+            let lost = self.inbox.take(FLUSH_READINGS_MAX, &mut self.pending);
+            self.lost.merge(lost);
+        }
+        if self.pending.is_empty() && self.lost.count == 0 {
+            return;
+        }
+        self.not_before = now + FLUSH_PACE;
+        match self.append() {
+            Ok(()) => self.note_success(),
+            Err(cause) => {
+                self.note_failure("write to", &cause);
+                self.not_before = now + RETRY_AFTER;
+            }
+        }
+        self.publish_end();
+        self.due_sync();
+    }
+
+    fn append(&mut self) -> buffer::Result<()> {
+        if self.lost.count > 0 {
+            let lost = std::mem::take(&mut self.lost);
+            error!(
+                readings = lost.count,
+                "the disk is slower than the polls: readings were lost and are declared as a gap"
+            );
+            self.store.discard(Class::Normal, lost.count, lost.time_ns)?;
+        }
+        while !self.pending.is_empty() {
+            let count = self.append_blocks()?;
+            self.pending.drain(..count);
+        }
+        Ok(())
+    }
+
+    /// Appends as many blocks as one flush holds; returns how many readings are in the log now, or declared lost.
+    fn append_blocks(&mut self) -> buffer::Result<usize> {
+        let count = self.batch.fill(&mut self.encoder, &self.pending, self.schemas.current());
+        if count == 0 {
+            return self.give_up_first();
+        }
+        let blocks = self.batch.blocks();
+        let appended = match self.store.append(Class::Normal, &blocks) {
+            Err(cause) if cause.is_disk_full() => {
+                note_gaps(&self.store.make_room()?);
+                self.store.append(Class::Normal, &blocks)?
+            }
+            other => other?,
+        };
+        self.progress.accepted.fetch_add(count as u64, Ordering::Relaxed);
+        note_gaps(&appended.gaps);
+        if self.policy == SyncPolicy::Always {
+            self.store.sync()?;
+        }
+        Ok(count)
+    }
+
+    /// The first reading alone is larger than a block may be.
+    fn give_up_first(&mut self) -> buffer::Result<usize> {
+        let reading = &self.pending[0];
+        error!(
+            tag = reading.tag.0,
+            "a value is larger than the log's {BLOCK_PAYLOAD_BYTES_MAX} bytes and is declared lost"
+        );
+        let at = reading.timestamp.0;
+        self.store.discard(Class::Normal, 1, Some((at, at)))?;
+        self.progress.lost.fetch_add(1, Ordering::Relaxed);
+        Ok(1)
+    }
+
+    fn due_sync(&mut self) {
+        if let (SyncPolicy::Every(interval), None) = (self.policy, self.sync_at)
+            && self.store.unsynced_bytes() > 0
+        {
+            self.sync_at = Some(Instant::now() + interval);
+        }
+    }
+
+    fn begin_sync(&mut self, now: Instant) {
+        self.sync_at = None;
+        match self.store.begin_sync() {
+            Ok(Some(job)) => self.syncing = self.syncer.jobs.send(job).is_ok(),
+            Ok(None) => {}
+            Err(cause) => {
+                self.note_failure("write to", &cause);
+                self.sync_at = Some(now + RETRY_AFTER);
+            }
+        }
+    }
+
+    fn end_sync(&mut self, synced: Synced) {
+        self.syncing = false;
+        if let Err(cause) = self.store.end_sync(synced) {
+            self.note_failure("make durable", &cause);
+            self.sync_at = Some(Instant::now() + RETRY_AFTER);
+        }
+        if !self.pending.is_empty() {
+            self.not_before = Instant::now();
+        }
+        self.due_sync();
+    }
+
+    fn trim(&mut self, now: Instant) {
+        self.trim_at = now + TRIM_EVERY;
+        let (time, state) = self.clock.now();
+        match self.store.trim((state == ClockState::Synchronized).then_some(time.0)) {
+            Ok(gaps) => note_gaps(&gaps),
+            Err(cause) => self.note_failure("trim", &cause),
+        }
+    }
+
+    fn publish_end(&mut self) {
+        let end = self.store.stats().next_seq;
+        self.end.send_if_modified(|seen| std::mem::replace(seen, end) != end);
+    }
+
+    /// Once per change of state, not once per try.
+    fn note_failure(&self, doing: &str, cause: &buffer::Error) {
+        if !cause.is_behind() && !self.progress.failing.swap(true, Ordering::Relaxed) {
+            error!(
+                "cannot {doing} the buffer: {cause}. Polling goes on; readings are kept in memory as long as they fit"
+            );
+        }
+    }
+
+    fn note_success(&self) {
+        if self.progress.failing.swap(false, Ordering::Relaxed) {
+            info!("the buffer takes readings again");
+        }
+    }
+
+    fn close(mut self) {
+        while self.inbox.wait(true, Instant::now()).readings && !self.progress.failing.load(Ordering::Relaxed) {
+            self.flush(Instant::now());
+        }
+        let patience = Instant::now() + CLOSE_WITHIN;
+        while self.syncing && Instant::now() < patience {
+            for request in self.inbox.wait(false, patience).requests {
+                self.answer(request);
+            }
+        }
+        if let Err(cause) = self.store.sync() {
+            error!("the last readings may not survive a power cut: {cause}");
+        }
+        if !self.pending.is_empty() {
+            error!(readings = self.pending.len(), "readings could not be written and are lost");
+        }
+    }
+}
+
+impl Drop for Worker {
+    /// Also when the thread panics: whoever waits for an answer must not wait for ever.
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
+fn note_gaps(gaps: &[Gap]) {
+    for gap in gaps {
+        warn!(readings = gap.count, reason = gap.reason.name(), "readings were dropped from the buffer: {}", gap.seqs);
+    }
+}
+
+/// Whoever asked may have gone meanwhile; then nobody is left to be told.
+fn answer<T>(reply: oneshot::Sender<T>, answer: T) {
+    drop(reply.send(answer));
+}
