@@ -22,19 +22,21 @@
 //! `reason`, `unit`, `clock` (`"unsynchronized"`) and `status` (the protocol's own code, when it is not 0) stand only
 //! where they say something. Times have six decimals, or nine where the last three are not zero.
 
+mod keys;
 mod time;
 mod value;
+mod writer;
 
 use std::sync::Arc;
 
 use buffer::{Seq, SeqRange};
 use bytes::Bytes;
-use driver_core::{ClockState, Reading};
+use driver_core::{Reading, TagId};
 
-use self::time::TimeText;
-use self::value::{write_escaped, write_integer, write_string, write_value};
+use self::keys::{Keys, Pieces};
+use self::value::{write_escaped, write_integer};
+use self::writer::Writer;
 use super::{Format, Missing, Records};
-use crate::pipeline::schema::Schema;
 use crate::uplink::topic::{Rules, Template, own};
 use crate::uplink::{Message, Token};
 
@@ -43,7 +45,7 @@ pub const BATCH_BYTES_MAX: usize = 64 * 1024;
 
 const CONTENT_TYPE: &str = "application/json";
 
-/// What stands for the names of a tag whose schema is lost.
+/// What stands for the names of a device whose schema is lost.
 const DEVICE_UNKNOWN: &str = "unknown";
 
 /// The JSON format of one uplink.
@@ -51,21 +53,31 @@ pub struct Json {
     topic: Template,
     gap_topic: Arc<str>,
     gateway: Box<[u8]>,
-    time: TimeText,
-    scratch: Vec<u8>,
+    writer: Writer,
+    /// The pieces of the schema that was used last.
+    keys: Option<Keys>,
     block: Option<Block>,
 }
 
 /// The block whose messages are being made.
 struct Block {
     records: Records,
-    /// The readings by device, each with its place in the block.
+    /// The readings' devices and places in the block: by device, and for each in the order of the block.
     order: Vec<(u32, u32)>,
     /// How far `order` has gone into messages.
     done: usize,
     parts: u32,
     /// The topic of the device of the last batch.
     device_topic: Option<(u32, Arc<str>)>,
+}
+
+impl Block {
+    fn message(&mut self, topic: Arc<str>, seqs: SeqRange, payload: &[u8]) -> Message {
+        let token = Token { seq: self.records.first, part: self.parts };
+        self.parts += 1;
+        let payload = Bytes::copy_from_slice(payload);
+        Message { token, topic, payload, content_type: CONTENT_TYPE, epoch: self.records.epoch, seqs }
+    }
 }
 
 impl Json {
@@ -77,8 +89,8 @@ impl Json {
             topic,
             gap_topic: own(gateway, "gap", rules).into(),
             gateway: escaped.into(),
-            time: TimeText::default(),
-            scratch: Vec::new(),
+            writer: Writer::default(),
+            keys: None,
             block: None,
         }
     }
@@ -87,69 +99,69 @@ impl Json {
         let (_, index) = *block.order.get(block.done)?;
         let reading = &block.records.readings[index as usize];
         let seq = block.records.first + Seq::from(index);
-        let names = names(block.records.schema.as_deref(), reading);
-        self.scratch.clear();
-        let out = &mut self.scratch;
-        begin_reading(reading, &mut self.time, out);
-        out.extend_from_slice(b",\"device\":");
-        write_string(names.device(), out);
-        write_middle(reading, &names, out);
-        out.extend_from_slice(b",\"epoch\":");
-        write_integer(block.records.epoch, out);
-        end_reading(seq, out);
-        let topic = self.topic.render(names.device(), &names.tag());
+        let topic = self.topic_of(reading.tag);
+        self.writer.out.clear();
+        self.writer.single(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), block.records.epoch, seq);
         block.done += 1;
-        Some(self.message(block, topic.into(), SeqRange { first: seq, last: seq }))
+        Some(block.message(topic, SeqRange { first: seq, last: seq }, &self.writer.out))
     }
 
     fn batch(&mut self, block: &mut Block) -> Option<Message> {
         let (device, index) = *block.order.get(block.done)?;
-        let first = names(block.records.schema.as_deref(), &block.records.readings[index as usize]);
+        let first = block.records.readings[index as usize].tag;
         let topic = match &block.device_topic {
             Some((known, topic)) if *known == device => topic.clone(),
-            _ => Arc::from(self.topic.render(first.device(), "")),
+            _ => self.topic_of(first),
         };
-        self.scratch.clear();
-        let out = &mut self.scratch;
-        out.extend_from_slice(b"{\"gateway\":\"");
-        out.extend_from_slice(&self.gateway);
-        out.extend_from_slice(b"\",\"device\":");
-        write_string(first.device(), out);
-        out.extend_from_slice(b",\"epoch\":");
-        write_integer(block.records.epoch, out);
-        out.extend_from_slice(b",\"readings\":[");
+        self.begin_batch(first, block.records.epoch);
         let start = block.done;
         while let Some((_, index)) = block.order.get(block.done).filter(|(of, _)| *of == device) {
             if block.done > start {
-                if out.len() >= BATCH_BYTES_MAX {
+                if self.writer.out.len() >= BATCH_BYTES_MAX {
                     break;
                 }
-                out.push(b',');
+                self.writer.out.push(b',');
             }
             let reading = &block.records.readings[*index as usize];
-            begin_reading(reading, &mut self.time, out);
-            write_middle(reading, &names(block.records.schema.as_deref(), reading), out);
-            end_reading(block.records.first + Seq::from(*index), out);
+            let seq = block.records.first + Seq::from(*index);
+            self.writer.in_batch(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), seq);
             block.done += 1;
         }
-        out.extend_from_slice(b"]}");
+        self.writer.out.extend_from_slice(b"]}");
         let seq_of = |place: usize| block.records.first + Seq::from(block.order[place].1);
         let seqs = SeqRange { first: seq_of(start), last: seq_of(block.done - 1) };
         block.device_topic = Some((device, topic.clone()));
-        Some(self.message(block, topic, seqs))
+        Some(block.message(topic, seqs, &self.writer.out))
     }
 
-    fn message(&self, block: &mut Block, topic: Arc<str>, seqs: SeqRange) -> Message {
-        let token = Token { seq: block.records.first, part: block.parts };
-        block.parts += 1;
-        let payload = Bytes::copy_from_slice(&self.scratch);
-        Message { token, topic, payload, content_type: CONTENT_TYPE, epoch: block.records.epoch, seqs }
+    fn begin_batch(&mut self, first: TagId, epoch: u32) {
+        let names = Names::of(self.keys.as_ref(), first);
+        let out = &mut self.writer.out;
+        out.clear();
+        out.extend_from_slice(b"{\"gateway\":\"");
+        out.extend_from_slice(&self.gateway);
+        out.extend_from_slice(names.pieces().device_name);
+        out.extend_from_slice(b"\",\"epoch\":");
+        write_integer(epoch, out);
+        out.extend_from_slice(b",\"readings\":[");
+    }
+
+    fn topic_of(&self, tag: TagId) -> Arc<str> {
+        match self.keys.as_ref().and_then(|keys| keys.schema().tag(tag)) {
+            Some(names) => self.topic.render(names.device, names.tag).into(),
+            None => self.topic.render(DEVICE_UNKNOWN, &format!("tag-{}", tag.0)).into(),
+        }
     }
 }
 
 impl Format for Json {
     fn begin(&mut self, records: Records) {
-        let order = by_device(&records);
+        self.keys = match (self.keys.take(), &records.schema) {
+            (Some(keys), Some(schema)) if keys.is_of(schema) => Some(keys),
+            (_, Some(schema)) => Some(Keys::of(schema.clone())),
+            (_, None) => None,
+        };
+        let order = by_device(self.keys.as_ref(), &records.readings);
         self.block = Some(Block { records, order, done: 0, parts: 0, device_topic: None });
     }
 
@@ -162,30 +174,11 @@ impl Format for Json {
 
     fn gap(&mut self, missing: &Missing) -> Message {
         let gap = &missing.gap;
-        self.scratch.clear();
-        let out = &mut self.scratch;
-        out.extend_from_slice(b"{\"gateway\":\"");
-        out.extend_from_slice(&self.gateway);
-        out.extend_from_slice(b"\",\"gap\":{\"first\":");
-        write_integer(gap.seqs.first, out);
-        out.extend_from_slice(b",\"last\":");
-        write_integer(gap.seqs.last, out);
-        out.extend_from_slice(b",\"count\":");
-        write_integer(gap.count, out);
-        out.extend_from_slice(b",\"reason\":");
-        write_string(missing.reason, out);
-        if let Some((from, to)) = gap.time_ns {
-            out.extend_from_slice(b",\"from\":\"");
-            self.time.write(from, out);
-            out.extend_from_slice(b"Z\",\"to\":\"");
-            self.time.write(to, out);
-            out.extend_from_slice(b"Z\"");
-        }
-        out.extend_from_slice(b"}}");
+        self.writer.gap(&self.gateway, missing);
         Message {
             token: Token { seq: gap.seqs.first, part: 0 },
             topic: self.gap_topic.clone(),
-            payload: Bytes::copy_from_slice(&self.scratch),
+            payload: Bytes::copy_from_slice(&self.writer.out),
             content_type: CONTENT_TYPE,
             epoch: missing.epoch,
             seqs: gap.seqs,
@@ -193,85 +186,38 @@ impl Format for Json {
     }
 }
 
-/// The readings sorted by device; within a device they keep their order.
-fn by_device(records: &Records) -> Vec<(u32, u32)> {
-    let device = |reading: &Reading| {
-        let tag = records.schema.as_ref().and_then(|schema| schema.tag(reading.tag));
-        tag.map_or(u32::MAX, |tag| tag.device_index as u32)
-    };
-    let mut order: Vec<(u32, u32)> = records.readings.iter().map(device).zip(0..).collect();
-    order.sort_unstable();
+/// The readings' devices and places, sorted by device; within a device they keep their order.
+fn by_device(keys: Option<&Keys>, readings: &[Reading]) -> Vec<(u32, u32)> {
+    let device = |reading: &Reading| keys.and_then(|keys| keys.device(reading.tag)).unwrap_or(u32::MAX);
+    let mut order: Vec<(u32, u32)> = readings.iter().map(device).zip(0..).collect();
+    if !order.is_sorted() {
+        order.sort_unstable();
+    }
     order
 }
 
-/// A tag's names, or its number where they are lost.
+/// The pieces of a tag, also of one whose names are lost: its number stands for them.
 enum Names<'a> {
-    Known(crate::pipeline::schema::TagNames<'a>),
-    Lost(u32),
-}
-
-fn names<'a>(schema: Option<&'a Schema>, reading: &Reading) -> Names<'a> {
-    schema.and_then(|schema| schema.tag(reading.tag)).map_or(Names::Lost(reading.tag.0), Names::Known)
+    Known(Pieces<'a>),
+    Lost(String),
 }
 
 impl Names<'_> {
-    fn device(&self) -> &str {
-        match self {
-            Names::Known(names) => names.device,
-            Names::Lost(_) => DEVICE_UNKNOWN,
+    fn of(keys: Option<&Keys>, tag: TagId) -> Names<'_> {
+        match keys.and_then(|keys| keys.pieces(tag)) {
+            Some(pieces) => Names::Known(pieces),
+            None => Names::Lost(format!("\",\"tag\":\"tag-{}\",\"value\":", tag.0)),
         }
     }
 
-    fn tag(&self) -> std::borrow::Cow<'_, str> {
+    fn pieces(&self) -> Pieces<'_> {
         match self {
-            Names::Known(names) => names.tag.into(),
-            Names::Lost(number) => format!("tag-{number}").into(),
+            Names::Known(pieces) => *pieces,
+            Names::Lost(tag_name) => {
+                Pieces { device_name: b"\",\"device\":\"unknown", tag_name: tag_name.as_bytes(), good: keys::GOOD }
+            }
         }
     }
-
-    fn unit(&self) -> &str {
-        match self {
-            Names::Known(names) => names.unit,
-            Names::Lost(_) => "",
-        }
-    }
-}
-
-fn begin_reading(reading: &Reading, time: &mut TimeText, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"time\":\"");
-    time.write(reading.timestamp.0, out);
-    out.extend_from_slice(b"Z\"");
-}
-
-fn write_middle(reading: &Reading, names: &Names<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"tag\":");
-    write_string(&names.tag(), out);
-    out.extend_from_slice(b",\"value\":");
-    write_value(&reading.value, out);
-    out.extend_from_slice(b",\"quality\":\"");
-    out.extend_from_slice(reading.quality.level().name().as_bytes());
-    out.push(b'"');
-    if let Some(reason) = reading.quality.reason() {
-        out.extend_from_slice(b",\"reason\":");
-        write_string(reason.name(), out);
-    }
-    if reading.status != 0 {
-        out.extend_from_slice(b",\"status\":");
-        write_integer(reading.status, out);
-    }
-    if !names.unit().is_empty() {
-        out.extend_from_slice(b",\"unit\":");
-        write_string(names.unit(), out);
-    }
-    if reading.clock == ClockState::Unsynchronized {
-        out.extend_from_slice(b",\"clock\":\"unsynchronized\"");
-    }
-}
-
-fn end_reading(seq: Seq, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"seq\":");
-    write_integer(seq, out);
-    out.push(b'}');
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@ use driver_core::{Quality, Reason, TagId, Timestamp, Value};
 use proptest::prelude::*;
 use serde_json::json;
 
+use driver_core::ClockState;
+
+use super::value::write_value;
 use super::*;
-use crate::pipeline::schema::SchemaBuilder;
+use crate::pipeline::schema::{Schema, SchemaBuilder};
 
 const NOON: i64 = 1_795_400_913_123_456_000;
 

@@ -3,29 +3,36 @@
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// Writes times; remembers the last second, because readings of one poll share it.
+/// Writes times; remembers the last one, because readings of one poll share it.
 #[derive(Debug)]
 pub(super) struct TimeText {
     second: i64,
-    text: [u8; 19],
+    rest: u32,
+    text: [u8; 29],
+    length: usize,
 }
 
 impl Default for TimeText {
     fn default() -> TimeText {
-        TimeText { second: 0, text: *b"1970-01-01T00:00:00" }
+        TimeText { second: 0, rest: 0, text: *b"1970-01-01T00:00:00.000000000", length: 26 }
     }
 }
 
 impl TimeText {
     /// `2026-11-23T02:28:33.123456`, nine decimals where the last three are not zero; no zone.
     pub(super) fn write(&mut self, nanos: i64, out: &mut Vec<u8>) {
-        let (second, rest) = (nanos.div_euclid(NANOS_PER_SECOND), nanos.rem_euclid(NANOS_PER_SECOND));
+        let (second, rest) = (nanos.div_euclid(NANOS_PER_SECOND), nanos.rem_euclid(NANOS_PER_SECOND) as u32);
         if second != self.second {
             self.second = second;
-            self.text = date_time(second);
+            self.text[..19].copy_from_slice(&date_time(second));
         }
-        out.extend_from_slice(&self.text);
-        write_decimals(rest as u32, out);
+        if rest != self.rest {
+            self.rest = rest;
+            let (decimals, length) = decimals(rest);
+            self.text[19..19 + length].copy_from_slice(&decimals[..length]);
+            self.length = 19 + length;
+        }
+        out.extend_from_slice(&self.text[..self.length]);
     }
 }
 
@@ -47,25 +54,32 @@ pub(super) fn write_seconds(nanos: i64, out: &mut Vec<u8>) {
     if rest == 0 {
         return;
     }
-    let mut digits = 9;
+    let mut count = 9;
     while rest.is_multiple_of(10) {
         rest /= 10;
-        digits -= 1;
+        count -= 1;
     }
-    write_digits(rest, digits, out);
+    out.extend_from_slice(&digits(rest, count)[..=count]);
 }
 
 fn write_decimals(nanos: u32, out: &mut Vec<u8>) {
-    if nanos.is_multiple_of(1_000) { write_digits(nanos / 1_000, 6, out) } else { write_digits(nanos, 9, out) }
+    let (text, length) = decimals(nanos);
+    out.extend_from_slice(&text[..length]);
 }
 
-fn write_digits(mut number: u32, digits: usize, out: &mut Vec<u8>) {
+/// `.123456` or `.123456789`, and how many bytes of it count.
+fn decimals(nanos: u32) -> ([u8; 10], usize) {
+    if nanos.is_multiple_of(1_000) { (digits(nanos / 1_000, 6), 7) } else { (digits(nanos, 9), 10) }
+}
+
+/// A point and so many digits of `number`.
+fn digits(mut number: u32, count: usize) -> [u8; 10] {
     let mut text = *b".000000000";
-    for place in text[1..=digits].iter_mut().rev() {
+    for place in text[1..=count].iter_mut().rev() {
         *place = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    out.extend_from_slice(&text[..=digits]);
+    text
 }
 
 fn date_time(second: i64) -> [u8; 19] {
