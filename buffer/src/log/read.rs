@@ -170,9 +170,8 @@ fn find_time(open: &OpenSegment, t_ns: i64) -> Result<Option<Seq>> {
     let Some(entry) = open.index.at_time(t_ns) else { return Ok(None) };
     let (segment, offset) = (&open.segment, u64::from(entry.offset));
     let mut walker = Walker::new(&*open.file, segment.salt, offset, segment.extent.data_end, WINDOW_BYTES_MAX);
-    while let Some(found) =
-        walker.next(Envelope::is_block).map_err(|error| Error::environment("read", &segment.path, error))?
-    {
+    let fits = |envelope: &Envelope| envelope.is_block() && segment.extent.contains(envelope.seq);
+    while let Some(found) = walker.next(fits).map_err(|error| Error::environment("read", &segment.path, error))? {
         if found.envelope.meta.t_max_ns >= t_ns {
             return Ok(Some(found.envelope.seq));
         }
