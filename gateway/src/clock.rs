@@ -3,7 +3,7 @@
 //! Scheduling runs on the monotonic clock (tokio's); the wall clock stamps readings and nothing else, so that a clock
 //! that jumps, or starts in 1970, changes no poll and no order. What a box without a battery-backed clock reads before
 //! its first synchronization is stored as it was stamped, marked [`ClockState::Unsynchronized`]; when the clock locks,
-//! the shift is logged, with which those readings can be re-dated.
+//! what still waits in the log is re-dated on its way out: see [`crate::pipeline::redate`].
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -28,5 +28,7 @@ pub mod encode;
 pub mod schema;
 pub mod store;
 
+pub mod redate;
+
 pub mod deliver;
 pub mod forward;

@@ -58,6 +58,8 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 async fn show(args: &Args) -> io::Result<Exit> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let folder = Folder::make("demo")?;
     let broker = Broker::start(loopback(), BrokerConfig::default()).await?;
     let network = FaultProxy::start(loopback(), broker.address(), Framing::Stream).await?;
@@ -72,8 +74,6 @@ async fn show(args: &Args) -> io::Result<Exit> {
     let mut show =
         Show { ledger: Ledger::default(), network: &network, next: (Instant::now() + CUT_AFTER, Cut::Begins) };
     let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     loop {
         // Every arm may be cancelled: a message that was not fetched waits.
         tokio::select! {

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Exit;
 use super::json::json_value;
 use super::one_shot::{block_on, line};
+use super::stdout::print;
 use super::table::table;
 
 /// Read addresses of a device once, with no configuration file.
@@ -59,14 +60,14 @@ async fn ask(line: &mut dyn Line, args: &Args) -> Result<(Vec<Fact>, Vec<Reading
 
 fn print_table(args: &Args, line: &dyn Line, facts: &[Fact], readings: &[Reading]) {
     if args.info && facts.is_empty() {
-        println!("the device does not say what it is");
+        print("the device does not say what it is\n");
     }
     for fact in facts {
-        println!("{}: {}", fact.label, fact.text);
+        print(&format!("{}: {}\n", fact.label, fact.text));
     }
     let rows: Vec<[String; 5]> = readings.iter().map(|reading| row(args, line, reading)).collect();
     if !rows.is_empty() {
-        print!("{}", table(["address", "value", "quality", "type", "on the wire"], &rows));
+        print(&table(["address", "value", "quality", "type", "on the wire"], &rows));
     }
 }
 
@@ -93,5 +94,5 @@ fn print_json(args: &Args, facts: &[Fact], readings: &[Reading]) {
             })
         })
         .collect();
-    println!("{:#}", json!({ "url": args.url, "info": facts, "readings": readings }));
+    print(&format!("{:#}\n", json!({ "url": args.url, "info": facts, "readings": readings })));
 }

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Exit;
 use super::one_shot::block_on;
 use super::simulation::Simulation;
+use super::stdout::print;
 use crate::config::{self, Config};
 
 /// Serve every device of a configuration as a simulator, and print the configuration that leads to them.
@@ -39,6 +40,7 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 async fn serve(args: &Args, config: &Config) -> std::io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let simulation = Simulation::of(config).await?;
     let text = simulation.rewritten(&std::fs::read_to_string(&args.file)?);
     simulation.places().for_each(|place| eprintln!("{place}"));
@@ -48,12 +50,11 @@ async fn serve(args: &Args, config: &Config) -> std::io::Result<()> {
             path.as_path()
         }
         None => {
-            println!("{text}");
+            print(&text);
             Path::new("THE FILE ABOVE")
         }
     };
     eprintln!("simulating until Ctrl-C; in another terminal: forebay run -c {}", run_with.display());
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

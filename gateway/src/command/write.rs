@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Exit;
 use super::json::json_value;
 use super::one_shot::{block_on, line};
+use super::stdout::print;
 
 /// Write one value to a device and read it back, with no configuration file.
 #[derive(clap::Args)]
@@ -64,12 +65,11 @@ fn report(args: &Args, value: &Value, outcome: &WriteOutcome) -> Exit {
     };
     if args.json {
         let held = held.map(json_value);
-        println!(
-            "{:#}",
-            json!({ "url": args.url, "address": args.address, "held": held, "ok": exit == Exit::Success, "text": text })
-        );
+        let ok = exit == Exit::Success;
+        let answer = json!({ "url": args.url, "address": args.address, "held": held, "ok": ok, "text": text });
+        print(&format!("{answer:#}\n"));
     } else if exit == Exit::Success {
-        println!("{}: {text}", args.address);
+        print(&format!("{}: {text}\n", args.address));
     } else {
         eprintln!("{}: {text}", args.address);
     }

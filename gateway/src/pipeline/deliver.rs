@@ -16,6 +16,7 @@ use super::forward::quarantine::Quarantine;
 use super::forward::{self, RECONNECT};
 use super::link::Jitter;
 use super::panic::caught;
+use super::redate::Redate;
 use crate::uplink::{UplinkError, UplinkSpec, Way};
 
 /// How long uplinks may take to hear what is on its way and to take leave.
@@ -29,6 +30,8 @@ pub struct UplinkSetup {
     pub log: Stored,
     /// Where messages go that the far side will not take.
     pub quarantine: Quarantine,
+    /// What is known of the clock's steps.
+    pub redate: Arc<Redate>,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -122,6 +125,7 @@ async fn once(setup: &UplinkSetup, stop: oneshot::Receiver<()>) -> Result<(), St
         name: setup.spec.name.clone(),
         way,
         quarantine: setup.quarantine.clone(),
+        redate: setup.redate.clone(),
         counters: setup.counters.clone(),
     };
     forward::run(forward, setup.log.clone(), stop).await;

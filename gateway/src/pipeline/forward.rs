@@ -32,6 +32,7 @@ use self::quarantine::Quarantine;
 use self::supply::{Step, Supply};
 use self::window::{Returned, Window};
 use super::link::{Backoff, Jitter, Link, LinkAction, LinkEvent};
+use super::redate::Redate;
 use super::store::StoreClosed;
 use crate::uplink::{BoxFuture, ConnectError, EndedBy, Event, Loss, Publisher, Refusal, Token, Way};
 
@@ -60,6 +61,8 @@ pub struct Setup {
     pub way: Way,
     /// Where messages go that the far side will not take.
     pub quarantine: Quarantine,
+    /// What is known of the clock's steps.
+    pub redate: Arc<Redate>,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -125,13 +128,13 @@ enum Over {
 
 impl<B: Backlog> Forward<B> {
     fn new(setup: Setup, log: B, cursor: Cursor) -> io::Result<Forward<B>> {
-        let Setup { name, way, quarantine, counters } = setup;
+        let Setup { name, way, quarantine, redate, counters } = setup;
         Ok(Forward {
             name,
             end: log.end(),
             log,
             publisher: way.publisher,
-            supply: Supply::new(way.format)?,
+            supply: Supply::new(way.format, redate)?,
             window: Window::default(),
             quarantine,
             counters,

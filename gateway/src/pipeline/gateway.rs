@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use buffer::{Log, Options};
-use driver_core::{LinkError, TagId, Value, WriteOutcome};
+use driver_core::{Clock, ClockState, LinkError, TagId, Value, WriteOutcome};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
@@ -24,6 +24,7 @@ use super::health::{Health, Stuck, ThreadWatch};
 use super::learned::LearnedFolder;
 use super::poll::{LineSetup, Shared, Write};
 use super::process::Process;
+use super::redate::Redate;
 use super::schema::Schemas;
 use super::store::{StoreHandle, StoreThread, SyncPolicy};
 use super::tags::Tags;
@@ -104,6 +105,7 @@ pub struct Gateway {
     acquisition: Acquisition,
     store: StoreThread,
     log: StoreHandle,
+    redate: Arc<Redate>,
     delivery: Delivery,
     watches: [ThreadWatch; 3],
 }
@@ -140,7 +142,8 @@ impl Gateway {
             .map_err(|cause| StartError::Names { path: names.clone(), cause })?;
         let (store, intake, log) =
             StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
-        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &log);
+        let redate = Arc::new(Redate::within(&buffer.path));
+        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &log, &redate);
         let health = Arc::new(Health::new(lines.len(), begun));
         let shared = Shared {
             clock: clock.clone(),
@@ -161,7 +164,7 @@ impl Gateway {
             }
         };
         let watches = ["store", "acquisition", "uplinks"].map(|name| ThreadWatch::new(name, begun));
-        Ok(Gateway { clock, tags, health, acquisition, store, log, delivery, watches })
+        Ok(Gateway { clock, tags, health, acquisition, store, log, redate, delivery, watches })
     }
 
     /// The way to the log, for whoever forwards what is in it.
@@ -186,21 +189,34 @@ impl Gateway {
 
     /// Looks after the clock, and whether the pipeline moves; to be called every few seconds.
     pub fn look(&mut self, now: Instant) -> Option<Stuck> {
-        match self.clock.check() {
-            None => {}
-            Some(ClockEvent::Locked { by_ns }) => {
-                info!(
-                    by_ns,
-                    "the clock is synchronized: readings of this run that are marked unsynchronized were stamped `by_ns` nanoseconds too early"
-                );
-            }
-            Some(ClockEvent::Unlocked) => warn!("the clock is not synchronized: readings are marked so"),
-            Some(ClockEvent::Stepped { by_ns }) => warn!(by_ns, "the clock was set; polls go on in their intervals"),
-        }
+        self.look_at_the_clock();
         let store_rounds = self.log.progress().rounds.load(Ordering::Relaxed);
         let rounds = [store_rounds, self.acquisition.rounds(), self.delivery.rounds()];
         let threads = self.watches.iter_mut().zip(rounds).filter_map(|(watch, rounds)| watch.stuck(rounds, now));
         threads.fold(None, |first, stuck| first.or(Some(stuck))).or_else(|| self.health.stuck(now))
+    }
+
+    fn look_at_the_clock(&self) {
+        let epoch = self.log.identity().epoch;
+        match self.clock.check() {
+            None => {}
+            Some(ClockEvent::Locked { by_ns }) => {
+                info!(by_ns, "the clock is synchronized: readings of this run that still wait are re-dated");
+                if let Err(cause) = self.redate.locked(epoch, self.clock.now().0, by_ns) {
+                    warn!(
+                        "by how much the clock was set could not be kept: {cause}; after a restart readings of this run keep the time at which they were stamped"
+                    );
+                }
+            }
+            Some(ClockEvent::Unlocked) => warn!("the clock is not synchronized: readings are marked so"),
+            Some(ClockEvent::Stepped { by_ns }) => {
+                warn!(by_ns, "the clock was set; polls go on in their intervals");
+                let (now, state) = self.clock.now();
+                if state == ClockState::Unsynchronized {
+                    self.redate.stepped(epoch, now, by_ns);
+                }
+            }
+        }
     }
 
     /// Hands a write over to the tag's line, where it overtakes the polls. The receiver gets the outcome; it is closed
@@ -231,6 +247,7 @@ fn uplink_setups(
     uplinks: Vec<UplinkConfig>,
     buffer: &Path,
     log: &StoreHandle,
+    redate: &Arc<Redate>,
 ) -> Result<Vec<UplinkSetup>, StartError> {
     let identity = log.identity().gateway_text();
     let setups = uplinks.into_iter().map(|uplink| {
@@ -239,7 +256,8 @@ fn uplink_setups(
             return Err(StartError::Uplink { uplink: uplink.name, cause });
         }
         let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
-        Ok(UplinkSetup { spec, log, quarantine: Quarantine::beside(buffer, &uplink.name), counters: Arc::default() })
+        let quarantine = Quarantine::beside(buffer, &uplink.name);
+        Ok(UplinkSetup { spec, log, quarantine, redate: redate.clone(), counters: Arc::default() })
     });
     setups.collect()
 }

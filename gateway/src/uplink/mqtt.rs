@@ -5,7 +5,7 @@
 
 mod config;
 mod keep_alive;
-mod packet;
+pub mod packet;
 mod publisher;
 mod reason;
 mod session;

@@ -9,6 +9,7 @@ use tracing::{error, warn};
 
 use super::backlog::Chapter;
 use crate::pipeline::encode::Decoder;
+use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::Schema;
 use crate::uplink::Message;
 use crate::uplink::format::{Format, Missing, Records};
@@ -20,6 +21,7 @@ const UNDECODABLE: &str = "undecodable";
 pub(super) struct Supply {
     format: Box<dyn Format>,
     decoder: Decoder,
+    redate: Arc<Redate>,
     items: VecDeque<(Item, Option<Arc<Schema>>)>,
     block_begun: bool,
 }
@@ -38,8 +40,8 @@ pub(super) enum Step {
 
 impl Supply {
     /// Fails only where zstd cannot have its memory.
-    pub(super) fn new(format: Box<dyn Format>) -> io::Result<Supply> {
-        Ok(Supply { format, decoder: Decoder::new()?, items: VecDeque::new(), block_begun: false })
+    pub(super) fn new(format: Box<dyn Format>, redate: Arc<Redate>) -> io::Result<Supply> {
+        Ok(Supply { format, decoder: Decoder::new()?, redate, items: VecDeque::new(), block_begun: false })
     }
 
     /// Takes in what was read, without what the far side has already.
@@ -90,6 +92,7 @@ impl Supply {
                 if schema.is_none() {
                     error!(schema = block.meta.schema, "the names of the tags in {} are lost", block.seqs);
                 }
+                self.redate.apply(block.epoch, &mut readings);
                 self.format.begin(Records { epoch: block.epoch, first: block.seqs.first, readings, schema });
                 self.block_begun = true;
                 None

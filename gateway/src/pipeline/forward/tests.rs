@@ -289,6 +289,7 @@ impl Bench {
             name: "cloud".into(),
             way: Way { format, publisher: Box::new(publisher) },
             quarantine: Quarantine::beside(folder.path(), "cloud"),
+            redate: Arc::default(),
             counters: counters.clone(),
         };
         let (stop, stopped) = oneshot::channel();

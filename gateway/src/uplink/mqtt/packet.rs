@@ -8,18 +8,18 @@
 mod property;
 mod read;
 
-pub(super) use property::Limits;
-pub(super) use read::{Incoming, Malformed, read};
+pub use property::Limits;
+pub use read::{Incoming, Malformed, read};
 
 /// The largest packet that is accepted, bytes; version 5 brokers are told so.
-pub(super) const INCOMING_BYTES_MAX: usize = 64 * 1024;
+pub const INCOMING_BYTES_MAX: usize = 64 * 1024;
 
 /// The largest remaining length that four bytes can tell (MQTT 5, 1.5.5).
 pub(super) const REMAINING_MAX: usize = 268_435_455;
 
 /// The version of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
     V311,
     /// MQTT 5.0, protocol level 5.

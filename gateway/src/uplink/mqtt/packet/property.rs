@@ -14,17 +14,17 @@ const RETAIN_AVAILABLE: u8 = 0x25;
 
 /// What the broker allows on this connection; the defaults are those of a broker that says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::uplink::mqtt) struct Limits {
+pub struct Limits {
     /// How many QoS 1 messages may be unacknowledged.
-    pub(in crate::uplink::mqtt) receive_max: u16,
+    pub receive_max: u16,
     /// The largest packet, bytes.
-    pub(in crate::uplink::mqtt) packet_bytes_max: usize,
+    pub packet_bytes_max: usize,
     /// Whether QoS 1 is possible.
-    pub(in crate::uplink::mqtt) takes_qos_1: bool,
+    pub takes_qos_1: bool,
     /// Whether messages are kept for later subscribers.
-    pub(in crate::uplink::mqtt) retains: bool,
+    pub retains: bool,
     /// The keep-alive that the broker wants instead of ours, seconds.
-    pub(in crate::uplink::mqtt) keep_alive_s: Option<u16>,
+    pub keep_alive_s: Option<u16>,
 }
 
 impl Default for Limits {

@@ -5,7 +5,7 @@ use super::{INCOMING_BYTES_MAX, Version};
 
 /// A packet from the broker.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::uplink::mqtt) enum Incoming {
+pub enum Incoming {
     /// The answer to CONNECT.
     Connack {
         /// Whether the broker remembers an earlier connection.
@@ -42,10 +42,10 @@ pub(in crate::uplink::mqtt) enum Incoming {
 /// Bytes that are no MQTT, or not what the protocol allows here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the far side sent {0}, which is not MQTT")]
-pub(in crate::uplink::mqtt) struct Malformed(pub(in crate::uplink::mqtt) &'static str);
+pub struct Malformed(pub &'static str);
 
 /// The packet at the head of `bytes` and its size; `None` until it is whole.
-pub(in crate::uplink::mqtt) fn read(version: Version, bytes: &[u8]) -> Result<Option<(Incoming, usize)>, Malformed> {
+pub fn read(version: Version, bytes: &[u8]) -> Result<Option<(Incoming, usize)>, Malformed> {
     let Some((first, length_and_body)) = bytes.split_first() else { return Ok(None) };
     let Some((length, length_size)) = remaining_length(length_and_body)? else { return Ok(None) };
     if length > INCOMING_BYTES_MAX {
