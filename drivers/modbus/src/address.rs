@@ -113,12 +113,12 @@ impl Address {
     pub fn parse(text: &str) -> Result<Address, AddressError> {
         let (body, suffix) = foreign::split_config(text)?;
         let (unit, location_at) = split_unit(body)?;
-        let parts = AddressParts::parse(body)?;
-        if location_at > parts.location.len() {
-            return Err(unknown_area(body, 0..body.len()));
-        }
-        let place = Place::parse(parts.location, location_at)?;
-        let address = place.with_type(parts.typed, text)?;
+        // A number, not a type, must follow the area: the common grammar begins behind it.
+        let from = area_end(body, location_at);
+        let parts = AddressParts::parse(&body[from..]).map_err(|error| shifted(error, from))?;
+        let typed = parts.typed.map(|typed| Typed { range: typed.range.start + from..typed.range.end + from, ..typed });
+        let place = Place::parse(&body[..from + parts.location.len()], location_at)?;
+        let address = place.with_type(typed, text)?;
         let address = Address {
             unit: both(unit, suffix.unit, "the unit", text)?,
             order: both(parts.order, suffix.order, "the byte order", text)?,
@@ -257,6 +257,18 @@ fn split_unit(text: &str) -> Result<(Option<u8>, usize), AddressError> {
         Ok(unit) => Ok((Some(unit), at + 1)),
         Err(_) => Err(AddressError::new(0..at, "a unit is a number from 0 to 255, such as 1!hr:100")),
     }
+}
+
+/// Where the number begins: behind `area:`, where there is one.
+fn area_end(text: &str, at: usize) -> usize {
+    match text[at..].find(':') {
+        Some(colon) if text[at..].starts_with(|first: char| first.is_ascii_alphabetic()) => at + colon + 1,
+        _ => at,
+    }
+}
+
+fn shifted(error: AddressError, by: usize) -> AddressError {
+    AddressError { range: error.range.start + by..error.range.end + by, ..error }
 }
 
 /// `.bit` behind the number of a register.

@@ -94,6 +94,8 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_write() {
         ("temperature", 0..11, "expected hr:"),
         ("holding-regster:1", 0..15, "did you mean `holding-register:`?"),
         ("hr:", 3..3, "no number from 0 to 65535"),
+        ("hr:x", 3..4, "no number from 0 to 65535"),
+        ("hr:REAL", 3..7, "no number from 0 to 65535"),
         ("hr:65536", 3..8, "no number from 0 to 65535"),
         ("hr:+5", 3..5, "no number from 0"),
         ("hr:65535:REAL", 0..13, "reaches to offset 65536"),

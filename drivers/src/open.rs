@@ -1,0 +1,138 @@
+//! Reading and writing a PLC by its URL, whatever its protocol.
+
+use std::time::Duration;
+
+use driver_core::{
+    AnyDriver, DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, LinkError, Reading, Readings, SpecError, SystemClock,
+    TagId, TagSpec, Value, WriteOutcome,
+};
+
+/// The only device of the line, and its only group.
+const DEVICE: usize = 0;
+const GROUP: GroupId = GroupId(0);
+
+/// Why a PLC was not opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No driver of this build serves the scheme.
+    #[error("no driver serves `{scheme}`; this build has {known}")]
+    Scheme {
+        /// The URL's scheme.
+        scheme: String,
+        /// The schemes there are.
+        known: String,
+    },
+    /// The URL or an address is wrong; every error is there, with its place.
+    #[error("{}", list(.0))]
+    Spec(Vec<SpecError>),
+    /// The connection cannot be made, or is over; the next call makes a new one.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+/// A PLC with the addresses that are read from it. A lost connection is made anew by the next call.
+pub struct Plc {
+    line: Box<dyn Line>,
+    tags: usize,
+}
+
+/// Understands URL and addresses, plans the requests and connects.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn open(url: &str, addresses: &[&str]) -> Result<Plc, OpenError> {
+    let url: EndpointUrl = url.parse().map_err(|error| OpenError::Spec(vec![error]))?;
+    let driver = crate::by_scheme(url.scheme()).ok_or_else(|| no_driver(url.scheme()))?;
+    let mut plc = Plc { line: line(driver, url, addresses)?, tags: addresses.len() };
+    plc.line.connect().await?;
+    Ok(plc)
+}
+
+impl Plc {
+    /// Reads all addresses: one reading for each, in their order. A tag that fails has a bad one with its reason.
+    ///
+    /// # Errors
+    /// The connection could not be made, or ended.
+    pub async fn read(&mut self) -> Result<Vec<Reading>, OpenError> {
+        self.connect().await?;
+        let mut readings = Vec::with_capacity(self.tags);
+        let mut out = Readings::new(&mut readings, &SystemClock);
+        self.line.poll(DEVICE, GROUP, &mut out).await?;
+        readings.sort_unstable_by_key(|reading| reading.tag);
+        Ok(readings)
+    }
+
+    /// Writes the address of this index and reads it back.
+    ///
+    /// # Errors
+    /// The connection could not be made, or ended: whether it was written is not known.
+    pub async fn write(&mut self, address: usize, value: &Value) -> Result<WriteOutcome, OpenError> {
+        self.connect().await?;
+        let tag = TagId(u32::try_from(address).unwrap_or(u32::MAX));
+        Ok(self.line.write(DEVICE, tag, value).await?)
+    }
+
+    /// Closes the connection in good order.
+    pub async fn close(mut self) {
+        self.line.close().await;
+    }
+
+    async fn connect(&mut self) -> Result<(), LinkError> {
+        if self.line.is_connected() { Ok(()) } else { self.line.connect().await }
+    }
+}
+
+fn line(driver: &'static dyn AnyDriver, url: EndpointUrl, addresses: &[&str]) -> Result<Box<dyn Line>, OpenError> {
+    let tags =
+        (0..).zip(addresses).map(|(id, address)| TagSpec { id: TagId(id), address: (*address).into(), group: GROUP });
+    let device = DeviceSpec { groups: vec![Duration::from_secs(1)], tags: tags.collect(), ..DeviceSpec::default() };
+    driver.line(&LineSpec { url, timeout: None, devices: vec![device] }).map_err(OpenError::Spec)
+}
+
+fn no_driver(scheme: &str) -> OpenError {
+    let known: Vec<&str> = crate::all().iter().flat_map(|driver| driver.info().schemes).copied().collect();
+    OpenError::Scheme { scheme: scheme.into(), known: known.join(", ") }
+}
+
+fn list(errors: &[SpecError]) -> String {
+    errors.iter().map(SpecError::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use driver_core::testkit::dialogue::Dialogue;
+    use driver_core::testkit::far::Far;
+
+    use super::*;
+
+    /// The values of one reading of each of these addresses, from a far side that plays `script`.
+    async fn values(scheme: &str, addresses: &[&str], script: &str) -> Vec<Value> {
+        let far = Far::listen(Dialogue::parse(script).expect("a script").steps).await.expect("a port");
+        let mut plc = open(&format!("{scheme}://{}", far.address), addresses).await.expect("a connection");
+        let readings = plc.read().await.expect("readings");
+        plc.close().await;
+        far.finish().await.expect("the script to be played");
+        readings.into_iter().map(|reading| reading.value).collect()
+    }
+
+    #[tokio::test]
+    async fn two_protocols_are_read_in_the_same_way() {
+        let tcp = "> 00 01 00 00 00 06 01 03 00 00 00 02\n< 00 01 00 00 00 07 01 03 04 00 01 FF FF\n";
+        let expected = [Value::Int(-1), Value::UInt(1)];
+        assert_eq!(values("modbus-tcp", &["hr:1:INT", "hr:0:UINT"], tcp).await, expected);
+        let rtu = "> 01 03 00 00 00 02 C4 0B\n< 01 03 04 00 01 FF FF AA 43\n";
+        assert_eq!(values("modbus-rtu-over-tcp", &["hr:1:INT", "hr:0:UINT"], rtu).await, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_told_before_anything_is_connected() {
+        let refused = async |url: &str, addresses: &[&str]| match open(url, addresses).await {
+            Ok(_) => panic!("{url} was opened"),
+            Err(error) => error.to_string(),
+        };
+        assert!(refused("http://plc", &[]).await.contains("this build has modbus-tcp"));
+        assert!(refused("plc", &[]).await.contains("a device is a URL"));
+        let both = refused("modbus-tcp://127.0.0.1:1", &["hr:x", "hr:0:RAEL"]).await;
+        assert!(both.contains("no number") && both.contains("did you mean REAL"), "{both}");
+    }
+}
