@@ -1,9 +1,33 @@
-//! What must hold for any bytes from outside. Run by the fuzz targets, and by the tests over the corpus.
+//! What must hold for any text from the operator and any bytes from outside. Run by the fuzz targets, and by the tests
+//! over the corpus.
 
+use super::config::{self, Checked, Kinds, Report, Severity, Source};
 use super::pipeline::encode::{Decoder, Encoder};
+use super::uplink::mqtt::packet::{self, INCOMING_BYTES_MAX, Version};
+use super::uplink::topic::{Rules, Template, own};
+
+/// Type and length of a packet.
+const MQTT_HEAD_BYTES_MAX: usize = 5;
+
+/// Runs `input` through the parser that the fuzz target of that name tests.
+pub(crate) fn check(target: &str, input: &[u8]) {
+    match target {
+        "block" => block(input),
+        "configuration" => on_text(input, configuration),
+        "mqtt" => mqtt(input),
+        "topic" => on_text(input, topic),
+        other => panic!("there is no fuzz target {other}"),
+    }
+}
+
+fn on_text(input: &[u8], check: fn(&str)) {
+    if let Ok(text) = std::str::from_utf8(input) {
+        check(text);
+    }
+}
 
 /// A block's payload: the first byte is its codec. What decodes, encodes and decodes to the same number of readings.
-pub(crate) fn block(input: &[u8]) {
+fn block(input: &[u8]) {
     let Some((&codec, payload)) = input.split_first() else { return };
     let mut decoder = Decoder::new().expect("zstd's memory");
     let mut readings = Vec::new();
@@ -16,4 +40,84 @@ pub(crate) fn block(input: &[u8]) {
     let mut back = Vec::new();
     decoder.decode(codec, &bytes, &mut back).expect("what was encoded decodes");
     assert_eq!(back.len(), readings.len());
+}
+
+/// A configuration's file: it is refused with places in it, or it plans.
+fn configuration(text: &str) {
+    let source = Source::new("gateway.yaml", text);
+    let shown = source.text().to_string();
+    match config::check(source, Kinds::of_this_build()) {
+        Ok(checked) => {
+            is_told(&shown, &checked.warnings);
+            is_planned(&checked);
+        }
+        Err(report) => {
+            assert!(report.count(Severity::Error) > 0, "it is refused for a reason");
+            is_told(&shown, &report);
+        }
+    }
+}
+
+fn is_told(text: &str, report: &Report) {
+    for fault in report.faults() {
+        let (start, end) = (fault.span.start as usize, fault.span.end as usize);
+        assert!(text.get(start..end).is_some(), "{start}..{end}: {}", fault.message);
+    }
+    assert_eq!(report.json().as_array().map(Vec::len), Some(report.faults().len()));
+    let printed = report.to_string();
+    assert_eq!(printed.is_empty(), report.is_empty());
+    assert!(!printed.contains(|character: char| character.is_control() && character != '\n'), "{printed:?}");
+}
+
+fn is_planned(checked: &Checked) {
+    let Checked { config, lines, .. } = checked;
+    assert_eq!(lines.len(), config.lines.len());
+    for (line, planned) in config.lines.iter().zip(lines) {
+        assert_eq!(planned.devices(), line.spec.devices.len());
+        for (index, device) in line.spec.devices.iter().enumerate() {
+            let requests = planned.plan(index).requests;
+            for group in device.tags.iter().map(|tag| tag.group) {
+                let wanted = device.tags.iter().filter(|tag| tag.group == group).count();
+                let served = requests.iter().filter(|request| request.group == group).map(|request| request.tags);
+                assert!(served.sum::<usize>() >= wanted, "{}: {wanted} tags, {requests:?}", device.name);
+            }
+            for tag in 0..device.tags.len() {
+                assert!(!planned.tag_text(index, tag).canonical.is_empty());
+            }
+        }
+    }
+}
+
+/// What a broker sends: the first byte is the version.
+fn mqtt(input: &[u8]) {
+    let Some((&first, mut bytes)) = input.split_first() else { return };
+    let version = if first & 1 == 0 { Version::V311 } else { Version::V5 };
+    while let Ok(Some((packet, size))) = packet::read(version, bytes) {
+        assert!((2..=bytes.len().min(MQTT_HEAD_BYTES_MAX + INCOMING_BYTES_MAX)).contains(&size), "{size} bytes");
+        for cut in [0, 1, size / 2, size - 1] {
+            assert_eq!(packet::read(version, &bytes[..cut]), Ok(None), "cut at {cut}");
+        }
+        let (whole, rest) = bytes.split_at(size);
+        assert_eq!(packet::read(version, whole), Ok(Some((packet, size))));
+        bytes = rest;
+    }
+    if packet::read(version, bytes) == Ok(None) {
+        assert!(bytes.len() < MQTT_HEAD_BYTES_MAX + INCOMING_BYTES_MAX, "{} bytes wait", bytes.len());
+    }
+}
+
+/// Lines: template, gateway, device, tag, another tag. No name makes a wildcard, and no two make one topic.
+fn topic(text: &str) {
+    let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (template, gateway, device, one, other) = (line(), line(), line(), line(), line());
+    is_plain(&own(gateway, "state", Rules::Mqtt));
+    let Ok(template) = Template::parse(template, gateway, Rules::Mqtt) else { return };
+    let topics = [one, other].map(|tag| template.render(device, tag));
+    topics.iter().for_each(|topic| is_plain(topic));
+    assert_eq!(topics[0] == topics[1], one == other || !template.has_tag());
+}
+
+fn is_plain(topic: &str) {
+    assert!(!topic.contains(|character: char| character.is_control() || "+#".contains(character)), "{topic:?}");
 }

@@ -1,8 +1,8 @@
 #![no_main]
 
-use forebay::pipeline;
+use forebay::{config, pipeline, uplink};
 
 #[path = "../checks.rs"]
 mod checks;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::block(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::check("block", input));

@@ -73,7 +73,7 @@ impl Report {
 
     fn write_fault(&self, fault: &Fault, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let position = self.source.position(fault.span.start);
-        let Fault { severity, message, help, .. } = fault;
+        let (severity, message, help) = (fault.severity, printable(&fault.message), printable(&fault.help));
         writeln!(f, "{}:{}:{}: {}: {message}", self.source.name(), position.line, position.column, severity.name())?;
         let (line, caret) = self.excerpt(fault.span);
         writeln!(f, "{:5} | {line}", position.line)?;
@@ -107,12 +107,23 @@ impl Report {
             let at = line.start + offset as u32;
             match character {
                 _ if near.iter().any(|hidden| hidden.start <= at && at < hidden.end) => HIDDEN,
-                '\t' => ' ',
-                control if control.is_control() => '\u{fffd}',
-                other => other,
+                other => printable_char(other),
             }
         });
         shown.collect()
+    }
+}
+
+/// A message may quote what was written with escapes: nothing in it that a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars().map(printable_char).collect()
+}
+
+fn printable_char(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        control if control.is_control() => '\u{fffd}',
+        other => other,
     }
 }
 
@@ -172,5 +183,10 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert!(!report("a: \u{1b}[31m\n", (0, 1), &[]).contains('\u{1b}'));
+        let mut faults = Faults::default();
+        faults.error(Span::default(), "unknown key `\u{1b}[31m`", "did you mean `\u{9b}m`?");
+        let shown = Report::new(Source::new("a.yaml", ""), faults).to_string();
+        assert!(shown.contains("unknown key `\u{fffd}[31m`"), "{shown}");
+        assert!(!shown.contains('\u{9b}'), "{shown}");
     }
 }
