@@ -46,12 +46,12 @@ fn runners(port: u16) -> Vec<Runner> {
     let own = process::own_program();
     let (port, polls) = (port.to_string(), POLLS.to_string());
     let ours = |name, kind, in_flight| Runner::new(name, &own, &[kind, &port, in_flight, &polls]);
-    let mut all = vec![ours("a bare loop", "raw", "1"), ours(SESSION, "session", "1")];
+    let mut all = vec![ours("a bare loop", "bare", "1"), ours(SESSION, "session", "1")];
     if let Ok(libmodbus) = std::env::var("BENCH_LIBMODBUS") {
         let requests = (POLLS * BLOCKS).to_string();
         all.push(Runner::new(LIBMODBUS, libmodbus, &["127.0.0.1", &port, &requests]));
     }
-    all.push(ours("a bare loop, eight outstanding", "raw", "8"));
+    all.push(ours("a bare loop, eight outstanding", "bare", "8"));
     all.push(ours(SESSION_DEEP, "session", "8"));
     all.push(ours("ours, the whole driver, one tag a register", "driver", "1"));
     all.push(ours("ours, the whole driver, eight outstanding", "driver", "8"));

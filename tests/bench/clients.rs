@@ -1,8 +1,5 @@
-//! Clients that run as processes of their own and print what they took: our session, our whole driver, and a loop that
-//! does nothing but read.
+//! Our clients as processes of their own that print what they took: the session alone, and the whole driver.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use driver_core::{DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, Quality, Readings, SystemClock, TagId, TagSpec};
@@ -17,12 +14,10 @@ use crate::process::own_processor_time;
 pub(crate) const BLOCK: usize = 125;
 pub(crate) const BLOCKS: usize = 8;
 
-const REQUEST_BYTES: usize = 12;
-const REPLY_BYTES: usize = 9 + 2 * BLOCK;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prints what the programs of a comparison print: registers read, processor time in nanoseconds.
-fn tell(registers: usize, before: Duration) {
+pub(crate) fn tell(registers: usize, before: Duration) {
     println!("{registers} {}", (own_processor_time() - before).as_nanos());
 }
 
@@ -94,26 +89,4 @@ pub(crate) fn driver(port: u16, in_flight: usize, polls: usize) {
         }
         tell(read, before);
     });
-}
-
-/// Writes requests and reads replies with nothing in between: what the kernel takes, and no less can be.
-pub(crate) fn raw(port: u16, in_flight: usize, polls: usize) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the device listens");
-    stream.set_nodelay(true).expect("a TCP socket");
-    let request = |id: usize| {
-        let at = (id % BLOCKS * BLOCK) as u16;
-        [0, id as u8, 0, 0, 0, 6, 1, 3, (at >> 8) as u8, at as u8, 0, BLOCK as u8]
-    };
-    let requests: Vec<u8> = (0..in_flight).flat_map(request).collect();
-    assert_eq!(requests.len(), in_flight * REQUEST_BYTES);
-    let mut replies = vec![0; in_flight * REPLY_BYTES];
-    let (mut sum, rounds) = (0_u64, polls * BLOCKS / in_flight);
-    let before = own_processor_time();
-    for _ in 0..rounds {
-        stream.write_all(&requests).expect("it takes requests");
-        stream.read_exact(&mut replies).expect("it answers");
-        sum += replies.iter().map(|byte| u64::from(*byte)).sum::<u64>();
-    }
-    assert!(sum > 0, "registers were read");
-    tell(rounds * in_flight * BLOCK, before);
 }

@@ -14,6 +14,8 @@ use crate::counter::{Counter, GOOD_BLOCK, GOOD_READING};
 use crate::device::Devices;
 use crate::process;
 
+const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
+
 /// What is to be polled: so many connections, each with so many units, each with so many INT registers, all of them tags.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
@@ -57,13 +59,15 @@ pub(crate) enum Kind {
     Gateway,
     /// `naive_loop.py`: no log, JSON by block, MQTT QoS 1.
     Loop,
+    /// Reads at the same pace and does nothing with it: the least that the kernel takes for it.
+    Bare,
 }
 
 impl Kind {
     /// How many values a find of the counter stands for.
     fn values(self, load: &Load) -> f64 {
         match self {
-            Kind::Gateway => 1.0,
+            Kind::Gateway | Kind::Bare => 1.0,
             Kind::Loop => load.tags as f64 / load.tags.div_ceil(BLOCK) as f64,
         }
     }
@@ -84,12 +88,13 @@ impl Stage {
 
     /// Starts one of them with nothing kept from earlier runs.
     pub(crate) fn start(&self, kind: Kind) -> Contender {
-        let key = if kind == Kind::Gateway { GOOD_READING } else { GOOD_BLOCK };
+        let key = if kind == Kind::Loop { GOOD_BLOCK } else { GOOD_READING };
         let counter = Counter::start(self.broker.address(), key);
         let site = Site::new(&self.load.file(&self.devices.ports, &self.broker.url("mqtt")));
         let mut command = match kind {
             Kind::Gateway => gateway(&site),
             Kind::Loop => self.naive_loop(),
+            Kind::Bare => self.bare_loop(),
         };
         let output = std::fs::File::create(site.folder().join("output")).expect("the output can be written");
         let errors = output.try_clone().expect("a descriptor to spare");
@@ -105,6 +110,14 @@ impl Stage {
         command.arg(need::root().join("tests/bench/naive_loop.py"));
         command.args([self.broker.address().port().to_string(), every.as_secs_f64().to_string()]);
         command.args([units.to_string(), tags.to_string()]);
+        command.args(self.devices.ports.iter().map(u16::to_string));
+        command
+    }
+
+    fn bare_loop(&self) -> Command {
+        let mut command = Command::new(process::own_program());
+        let Load { units, tags, every, .. } = self.load;
+        command.args(["paced".to_owned(), every.as_millis().to_string(), units.to_string(), tags.to_string()]);
         command.args(self.devices.ports.iter().map(u16::to_string));
         command
     }
@@ -148,15 +161,21 @@ impl Contender {
 
     /// Lets it settle, then measures it.
     pub(crate) fn measure(&self, settling: Duration, length: Duration) -> Measured {
-        self.counter.first(Duration::from_secs(60));
+        if self.kind != Kind::Bare {
+            self.counter.first(ARRIVES_WITHIN);
+        }
         std::thread::sleep(settling);
         let id = self.child.id();
         let look = || (self.counter.found(), self.counter.bytes(), process::processor_time(id), Instant::now());
         let (found, bytes, cpu, start) = look();
         std::thread::sleep(length);
         let (found_after, bytes_after, cpu_after, end) = look();
-        let values = (found_after - found) as f64 * self.kind.values(&self.load);
         let (seconds, cpu) = ((end - start).as_secs_f64(), cpu_after - cpu);
+        let values = match self.kind {
+            // It says nothing; it fails when an answer is missing, and keeps the pace or does less than is assumed here.
+            Kind::Bare => self.load.values_s() * seconds,
+            kind => (found_after - found) as f64 * kind.values(&self.load),
+        };
         let (resident_mb, resident_most_mb) = process::memory_mb(id);
         Measured {
             ns_per_value: cpu.as_nanos() as f64 / values,

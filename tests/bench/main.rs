@@ -7,6 +7,7 @@ mod report;
 mod process;
 mod device;
 mod clients;
+mod bare;
 mod client_cpu;
 mod lines;
 mod counter;
@@ -14,6 +15,7 @@ mod contender;
 mod pipeline;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// How thorough a run is.
 #[derive(Clone, Copy)]
@@ -23,11 +25,14 @@ struct Effort {
     seconds: u64,
 }
 
-const FULL: Effort = Effort { rounds: 7, rounds_of_pipeline: 3, seconds: 15 };
+const FULL: Effort = Effort { rounds: 7, rounds_of_pipeline: 3, seconds: 12 };
 const QUICK: Effort = Effort { rounds: 2, rounds_of_pipeline: 1, seconds: 5 };
 
-/// A name and what it measures, in the order in which they run.
-const SCENARIOS: [(&str, fn(Effort)); 6] = [
+/// A name, and what measures and prints its rows.
+type Scenario = (&'static str, fn(Effort));
+
+/// In the order in which they run.
+const SCENARIOS: [Scenario; 6] = [
     ("p1", pipeline::cpu_per_value),
     ("p2", client_cpu::run),
     ("p3", lines::run),
@@ -43,7 +48,11 @@ fn main() -> ExitCode {
         ["device", count] => device::serve(number(count)),
         ["session", port, in_flight, polls] => clients::session(number(port), number(in_flight), number(polls)),
         ["driver", port, in_flight, polls] => clients::driver(number(port), number(in_flight), number(polls)),
-        ["raw", port, in_flight, polls] => clients::raw(number(port), number(in_flight), number(polls)),
+        ["bare", port, in_flight, polls] => bare::fast(number(port), number(in_flight), number(polls)),
+        ["paced", every_ms, units, tags, ports @ ..] => {
+            let ports: Vec<u16> = ports.iter().map(|port| number(port)).collect();
+            bare::paced(Duration::from_millis(number(every_ms)), number(units), number(tags), &ports);
+        }
         _ => return scenarios(&words),
     }
     ExitCode::SUCCESS
