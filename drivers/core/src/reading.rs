@@ -40,6 +40,7 @@ impl<'a> Readings<'a> {
     }
 
     /// A good value.
+    #[inline]
     pub fn good(&mut self, tag: TagId, value: Value) {
         self.push(tag, value, Quality::Good, 0);
     }
@@ -50,6 +51,7 @@ impl<'a> Readings<'a> {
     }
 
     /// Any reading.
+    #[inline]
     pub fn push(&mut self, tag: TagId, value: Value, quality: Quality, status: u32) {
         self.out.push(Reading { tag, value, quality, status, timestamp: self.timestamp, clock: self.state });
     }
