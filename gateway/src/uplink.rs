@@ -249,4 +249,4 @@ impl fmt::Debug for UplinkSpec {
 }
 
 /// The longest time that any publisher takes to connect or to take leave.
-pub const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);

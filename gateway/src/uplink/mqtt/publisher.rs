@@ -32,6 +32,8 @@ pub(super) struct MqttPublisher {
     version: Option<Version>,
     /// Bytes of connections that are over.
     traffic: Traffic,
+    /// Whether the broker refused the gateway's state; it is not offered again.
+    state_refused: bool,
     /// Whether it was said that a password travels in the clear.
     clear_password_told: bool,
 }
@@ -53,7 +55,15 @@ impl MqttPublisher {
     pub(super) fn new(config: Config) -> MqttPublisher {
         let session = Session::new(config.qos, config.window, &config.identity);
         let version = config.version;
-        MqttPublisher { config, session, link: None, version, traffic: Traffic::default(), clear_password_told: false }
+        MqttPublisher {
+            config,
+            session,
+            link: None,
+            version,
+            traffic: Traffic::default(),
+            state_refused: false,
+            clear_password_told: false,
+        }
     }
 
     async fn open(&mut self) -> Result<(), ConnectError> {
@@ -114,9 +124,7 @@ impl MqttPublisher {
         link.keep_alive(self.config.keep_alive(limits.keep_alive_s), Instant::now());
         self.session.connected(version, limits);
         self.version = Some(version);
-        if let Some((topic, retain)) = &self.config.state {
-            self.session.publish_own(topic, &self.config.state_payload("online"), *retain, &mut link.out);
-        }
+        self.announce("online", &mut link.out);
         self.link = Some(link);
         Ok(())
     }
@@ -180,6 +188,7 @@ impl MqttPublisher {
             match packet {
                 Incoming::Puback { id, code, text } => {
                     let acknowledgement = self.session.acknowledged(id, code, &text);
+                    self.state_refused |= matches!(acknowledgement, Acknowledgement::OwnRefused(_));
                     note(&self.config.name, &acknowledgement);
                 }
                 Incoming::Pong | Incoming::Other => {}
@@ -195,15 +204,22 @@ impl MqttPublisher {
 
     /// The broker learns that this is no failure: the state is set, and the will is not published.
     async fn take_leave(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        if let Some((topic, retain)) = &self.config.state {
-            self.session.publish_own(topic, &self.config.state_payload("offline"), *retain, &mut link.out);
-        }
+        let Some(mut link) = self.link.take() else { return };
+        self.announce("offline", &mut link.out);
         write_disconnect(&mut link.out);
         if timeout(CLOSE_WITHIN, link.finish()).await.is_err() {
             warn!(uplink = &*self.config.name, "the broker did not take the farewell in time");
         }
-        self.drop_link();
+        self.traffic = sum(self.traffic, link.traffic);
+    }
+
+    /// Some brokers end the connection when they refuse a message (mosquitto 2.0.11 with `max_queued_messages 0`), so a
+    /// state that was refused once would keep the readings from being delivered.
+    fn announce(&mut self, state: &str, out: &mut Vec<u8>) {
+        let Some((topic, retain)) = &self.config.state else { return };
+        if !self.state_refused {
+            self.session.publish_own(topic, &self.config.state_payload(state), *retain, out);
+        }
     }
 
     fn drop_link(&mut self) {
@@ -257,7 +273,10 @@ fn unexpected(packet: &Incoming) -> Loss {
 fn note(uplink: &str, acknowledgement: &Acknowledgement) {
     match acknowledgement {
         Acknowledgement::OwnRefused(said) => {
-            warn!(uplink, "the gateway's state is not published: {said}. Permit the topic, or set ?state=off");
+            warn!(
+                uplink,
+                "the gateway's state is not published: {said}. Permit the topic and restart, or set ?state=off"
+            );
         }
         Acknowledgement::Unknown(1) => warn!(uplink, "the broker acknowledged a message that was not sent"),
         Acknowledgement::Message | Acknowledgement::Own | Acknowledgement::Unknown(_) => {}

@@ -303,6 +303,27 @@ async fn a_broker_that_takes_leave_says_why() {
 }
 
 #[tokio::test]
+async fn a_state_that_the_broker_refuses_is_not_offered_again() {
+    let (broker, url) = Broker::listen().await;
+    let mut publisher = publisher(&format!("{url}?version=5"));
+    let (mut peer, _) = connected(&broker, &mut publisher, &[0x20, 3, 0, 0, 0]).await;
+    beside(&mut publisher, async {
+        let id = peer.read().await.id().to_be_bytes();
+        peer.write(&[0x40, 4, id[0], id[1], 0x87, 0]).await;
+    })
+    .await;
+    drop(peer);
+    events(&mut publisher, 1).await;
+    let (mut peer, _) = connected(&broker, &mut publisher, &[0x20, 3, 0, 0, 0]).await;
+    publisher.send(&message(1));
+    beside(&mut publisher, async {
+        let first = peer.read().await;
+        assert!(first.text().contains("plant/press"), "{:?}", first.text());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_brokers_receive_maximum_is_obeyed() {
     let (broker, url) = Broker::listen().await;
     let mut publisher = publisher(&format!("{url}?state=off"));
