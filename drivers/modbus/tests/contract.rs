@@ -1,4 +1,7 @@
-//! The connection of this driver against scripted devices: the contract of all drivers.
+//! The connection of this driver against scripted devices, and against devices that refuse at random.
+
+#[path = "contract/picky.rs"]
+mod picky;
 
 use std::path::Path;
 

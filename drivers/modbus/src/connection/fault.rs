@@ -97,3 +97,42 @@ pub(crate) fn cannot_connect(endpoint: &Endpoint, error: ConnectError) -> LinkEr
     };
     LinkError::Connect { endpoint: endpoint.to_string(), cause, advice }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silence(url: &str) -> Silence {
+        Silence::new(&ModbusEndpoint::parse(&url.parse().expect("a URL"), None).expect("an endpoint"))
+    }
+
+    fn poll(silence: &mut Silence, unit: u8, contact: Contact) -> Result<Contact, LinkError> {
+        let mut outcome = Outcome { answered: contact == Contact::Answered, ..Outcome::default() };
+        if outcome.answered {
+            outcome.heard.push(unit)
+        } else {
+            outcome.silent.push(unit)
+        }
+        silence.note(&outcome, Duration::from_millis(200))
+    }
+
+    #[test]
+    fn a_silent_unit_among_others_does_not_cost_them_their_connection() {
+        let mut silence = silence("modbus-tcp://gateway");
+        assert!(matches!(poll(&mut silence, 1, Contact::Answered), Ok(Contact::Answered)));
+        for _ in 0..10 {
+            assert!(matches!(poll(&mut silence, 2, Contact::Silent), Ok(Contact::Silent)));
+        }
+        let over = poll(&mut silence, 1, Contact::Silent).expect_err("nobody answers any more");
+        assert!(over.to_string().contains("did not answer within 200 ms"), "{over}");
+    }
+
+    #[test]
+    fn a_network_connection_on_which_nobody_answers_is_over_and_a_serial_port_is_not() {
+        let mut tcp = silence("modbus-tcp://plc");
+        let polls: Vec<bool> = (0..3).map(|_| poll(&mut tcp, 1, Contact::Silent).is_ok()).collect();
+        assert_eq!(polls, [true, true, false]);
+        let mut serial = silence("modbus-rtu:///dev/ttyUSB0");
+        assert!((0..9).all(|_| poll(&mut serial, 1, Contact::Silent).is_ok()));
+    }
+}
