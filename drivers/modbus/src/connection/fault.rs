@@ -107,7 +107,8 @@ mod tests {
     }
 
     fn poll(silence: &mut Silence, unit: u8, contact: Contact) -> Result<Contact, LinkError> {
-        let mut outcome = Outcome { answered: contact == Contact::Answered, ..Outcome::default() };
+        let mut outcome = Outcome::default();
+        outcome.answered = contact == Contact::Answered;
         if outcome.answered {
             outcome.heard.push(unit)
         } else {
