@@ -27,8 +27,9 @@
 //!    8   4  offset of its frame      48   4  epoch                           its time is the newest of its stretch
 //!   16   8  newest time, ns          52   4  CRC-32C of 0..52 and payload
 //! ```
-//! All numbers are little-endian; what is not named is zero. A seq above 2^62 is damage, whatever its checksum says. The CRC of a frame begins with the salt, a random number
-//! of this log, so that bytes that came from outside (a payload may hold anything) never pass for a frame.
+//! All numbers are little-endian; what is not named is zero. The CRC of a frame begins with the salt, a random number
+//! of this log, so that bytes that came from outside (a payload may hold anything) never pass for a frame. A seq above
+//! 2^62 is damage, whatever its checksum says.
 //!
 //! # Why nothing is lost that should not be
 //!
