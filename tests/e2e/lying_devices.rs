@@ -96,9 +96,10 @@ fn an_answer_after_the_timeout_is_never_taken_for_the_next_one_over_tcp() {
 fn an_answer_after_the_timeout_is_never_taken_for_the_next_one_over_rtu() {
     let lying = Lying::new(Framing::ModbusRtu);
     lying.only_true_values("200ms", Duration::from_secs(8), |proxy| {
-        proxy.replies().mix(9, 0.3, [Fault::Late(Duration::from_millis(250)), Fault::Late(Duration::from_millis(420))]);
+        // A unit on a line answers in the order in which it was asked: a late answer holds up those behind it.
+        proxy.replies().mix(9, 0.2, [Duration::from_millis(250), Duration::from_millis(420)].map(Fault::Delay));
     });
-    assert!(lying.proxy.replies().counts().injected.get("late").is_some_and(|count| *count > 3));
+    assert!(lying.proxy.replies().counts().injected.get("delay").is_some_and(|count| *count > 3));
 }
 
 #[test]
@@ -157,26 +158,25 @@ fn garbage_over_rtu_yields_no_wrong_value_and_no_end() {
     assert!(lying.proxy.replies().counts().injected.len() > 4, "many kinds of garbage were sent");
 }
 
-/// The codes of the specification (Modbus Application Protocol V1.1b3, clause 7).
-const EXCEPTIONS: [ExceptionCode; 9] = [
+/// The codes by which a device speaks of an address (Modbus Application Protocol V1.1b3, clause 7).
+const OF_AN_ADDRESS: [ExceptionCode; 2] = [ExceptionCode::IllegalDataAddress, ExceptionCode::IllegalDataValue];
+
+/// The codes by which a device speaks of itself.
+const OF_THE_DEVICE: [ExceptionCode; 5] = [
     ExceptionCode::IllegalFunction,
-    ExceptionCode::IllegalDataAddress,
-    ExceptionCode::IllegalDataValue,
     ExceptionCode::ServerDeviceFailure,
     ExceptionCode::Acknowledge,
     ExceptionCode::ServerDeviceBusy,
     ExceptionCode::MemoryParityError,
-    ExceptionCode::GatewayPathUnavailable,
-    ExceptionCode::GatewayTargetDevice,
 ];
 
 #[test]
-fn a_refused_address_is_bad_alone_whatever_the_exception() {
+fn a_refused_address_is_bad_alone() {
     let field = Field::new();
     let plant = Plant::new();
     let mut devices = String::new();
     let (_server, address) = field.tcp(&plant);
-    for (unit, exception) in (1..).zip(EXCEPTIONS) {
+    for (unit, exception) in (1..).zip(OF_AN_ADDRESS) {
         let words: Vec<u16> = (0..20).map(|n| 100 * u16::from(unit) + n).collect();
         plant.write_holding(unit, 0, &words);
         plant.refuse(unit, Table::HoldingRegisters, 7..=7, exception);
@@ -186,7 +186,7 @@ fn a_refused_address_is_bad_alone_whatever_the_exception() {
     let (_broker, url, recorder) = embedded(&field);
     let site = Site::new(&file(&devices, &url));
     let gateway = site.start();
-    for (unit, exception) in (1..).zip(EXCEPTIONS) {
+    for (unit, exception) in (1..).zip(OF_AN_ADDRESS) {
         let device = format!("u{unit}");
         for n in (0..20_u64).filter(|n| *n != 7) {
             let tag = format!("t{n}");
@@ -207,6 +207,60 @@ fn no_tag_was_wrong(recorder: &Subscriber) {
         let number = |text: &str| text[1..].parse::<u64>().expect("named by its number");
         assert_eq!(reading.value().as_u64(), Some(100 * number(&reading.device) + number(&reading.tag)));
     }
+}
+
+#[test]
+fn what_a_device_says_of_itself_makes_the_request_bad_and_no_other() {
+    let field = Field::new();
+    let plant = Plant::new();
+    let (_server, address) = field.tcp(&plant);
+    let mut devices = String::new();
+    for (unit, exception) in (1..).zip(OF_THE_DEVICE) {
+        plant.write_holding(unit, 0, &[100 * u16::from(unit)]);
+        plant.write_input(unit, 1, &[100 * u16::from(unit) + 1]);
+        plant.refuse(unit, Table::HoldingRegisters, 0..=0, exception);
+        let tags = "{ t0: \"hr:0:UINT\", t1: \"ir:1:UINT\" }";
+        devices.push_str(&format!("  u{unit}:\n    url: modbus-tcp://{address}?unit={unit}\n    tags: {tags}\n"));
+    }
+    let (_broker, url, recorder) = embedded(&field);
+    let site = Site::new(&file(&devices, &url));
+    let gateway = site.start();
+    for (unit, exception) in (1..).zip(OF_THE_DEVICE) {
+        let device = format!("u{unit}");
+        recorder.next_good(&device, "t1");
+        let bad = wait::until("the refusal is reported", wait::SOON, || recorder.last(&device, "t0"));
+        assert!(!bad.is_good() && !bad.reason().is_empty(), "{exception:?}: {:?}", bad.body);
+    }
+    drop(gateway);
+    no_tag_was_wrong(&recorder);
+}
+
+/// Codes 0A and 0B come from a gateway on the way: the unit behind it is not there.
+#[test]
+fn a_unit_that_its_gateway_cannot_reach_is_bad_whole_and_the_other_units_go_on() {
+    let field = Field::new();
+    let plant = Plant::new();
+    let oracle = counter(&plant, 1);
+    let (_server, address) = field.tcp(&plant);
+    let mut devices = counting_device(PLC, &tcp(address));
+    for (unit, exception) in [(2, ExceptionCode::GatewayPathUnavailable), (3, ExceptionCode::GatewayTargetDevice)] {
+        plant.refuse(unit, Table::HoldingRegisters, 0..=u16::MAX, exception);
+        devices.push_str(&format!("  u{unit}:\n    on: {PLC}\n    unit: {unit}\n    tags: {{ a: \"hr:0:UINT\" }}\n"));
+    }
+    let (_broker, url, recorder) = embedded(&field);
+    let site = Site::new(&file(&devices, &url));
+    let gateway = site.start();
+    running(&recorder);
+    answers(&oracle, 20);
+    for device in ["u2", "u3"] {
+        let bad = recorder.last(device, "a").expect("a reading, though a bad one");
+        assert!(!bad.is_good() && !bad.reason().is_empty(), "{:?}", bad.body);
+    }
+    wait::for_it("all arrive", wait::SOON, || {
+        recorder.last(PLC, COUNTER).and_then(|r| r.value().as_u64()).is_some_and(|n| n + 5 > oracle.last())
+    });
+    drop(gateway);
+    compare(&oracle.answered(), &recorder.readings(), PLC, COUNTER).must_be_perfect();
 }
 
 #[test]

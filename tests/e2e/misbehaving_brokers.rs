@@ -13,6 +13,8 @@ use crate::rig::{
     COUNTER, Counting, PLC, answers, counter, counting_device, embedded, file, nothing_is_missing, running, tcp,
 };
 
+/// A gateway that waits for the answer to its CONNECT gives up after 20 s, and then pauses before it tries again.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(45);
 const WINDOW_MAX: u64 = 1000;
 const MEMORY_GROWS_AT_MOST_KIB: u64 = 8 * 1024;
 
@@ -57,7 +59,7 @@ fn survives(wrong: &Misbehaviour) {
     }
     answers(&plc.oracle, 12);
     broker.misbehave(Misbehaviour::None);
-    running(&recorder);
+    recorder.next_good_within(PLC, COUNTER, ANSWERED_WITHIN);
     plc.all_arrive(&recorder, wait::SOON);
     assert!(gateway.ended().is_none(), "the gateway lives");
     drop(gateway);

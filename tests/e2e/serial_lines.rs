@@ -38,12 +38,9 @@ impl Bus {
 
     fn devices(&self) -> String {
         let port = self.joint.client().display();
-        let unit = |n: u8| {
-            format!(
-                "  meter{n}:\n    on: bus\n    unit: {n}\n    timeout: 300ms\n    tags: {{ {COUNTER}: \"hr:0:UDINT\" }}\n"
-            )
-        };
-        format!("  bus:\n    url: \"modbus-rtu://{port}?baud=19200&parity=even\"\n{}{}", unit(1), unit(2))
+        let unit =
+            |n: u8| format!("  meter{n}:\n    on: bus\n    unit: {n}\n    tags: {{ {COUNTER}: \"hr:0:UDINT\" }}\n");
+        format!("  bus:\n    url: \"modbus-rtu://{port}?baud=19200&parity=even&timeout=300ms\"\n{}{}", unit(1), unit(2))
     }
 
     fn true_values(&self, recorder: &Subscriber) {

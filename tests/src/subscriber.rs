@@ -14,6 +14,7 @@ use crate::wait;
 
 const KEEP_ALIVE_S: u16 = 0;
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
+const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_UP_EVERY: Duration = Duration::from_millis(200);
 const PACKET_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -148,9 +149,14 @@ impl Subscriber {
 
     /// Waits for the first good reading of a tag from now on and gives it.
     pub fn next_good(&self, device: &str, tag: &str) -> Received {
+        self.next_good_within(device, tag, wait::SOON)
+    }
+
+    /// As above, within a time.
+    pub fn next_good_within(&self, device: &str, tag: &str, limit: Duration) -> Received {
         let from = self.count();
         let what = format!("a good reading of {device}/{tag}");
-        wait::until(&what, wait::SOON, || {
+        wait::until(&what, limit, || {
             self.with(|recorded| {
                 let fresh = recorded.readings.get(from..).unwrap_or_default();
                 fresh
@@ -184,12 +190,15 @@ impl Drop for Subscriber {
     }
 }
 
-/// One connection from CONNECT to its end.
+/// One connection from CONNECT to its end; one on which CONNECT is not answered ends soon.
 fn listen(broker: SocketAddr, shared: &Shared) -> io::Result<()> {
     let mut stream = TcpStream::connect(broker)?;
     stream.set_read_timeout(Some(LOOK_UP_EVERY))?;
     stream.write_all(&connect("the-oracle"))?;
     stream.write_all(&[0x82, 6, 0, 1, 0, 1, b'#', 1])?;
+    stream.set_read_timeout(Some(CONNECTED_WITHIN))?;
+    stream.peek(&mut [0])?;
+    stream.set_read_timeout(Some(LOOK_UP_EVERY))?;
     while let Some((first, body)) = packet(&mut stream, shared)? {
         match first >> 4 {
             CONNACK if body.get(1) != Some(&0) => return Err(io::ErrorKind::ConnectionRefused.into()),
