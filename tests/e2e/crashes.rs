@@ -20,7 +20,7 @@ fn moments(count: usize) -> impl Iterator<Item = Duration> {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        Duration::from_millis(u64::from(state % 700))
+        Duration::from_millis(u64::from(state % 1_500))
     })
     .take(count)
 }
