@@ -22,6 +22,9 @@ const ANSWER_BYTES_MAX: usize = 8 * 1024;
 /// The most that one frame carries, bytes.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
 
+/// While more than this is unsent, pings go without their pongs: a later one stands for them (RFC 6455, 5.5.3).
+const UNSENT_BYTES_MAX: usize = 4 * 1024;
+
 /// Every key is answered with its digest together with this (RFC 6455, 1.3).
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -120,7 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         {
             match frame {
                 Frame::Data(payload) => self.ready.extend_from_slice(&payload),
-                Frame::Ping(payload) => self.pack(frame::PONG, &payload)?,
+                Frame::Ping(payload) if self.outgoing.len() < UNSENT_BYTES_MAX => self.pack(frame::PONG, &payload)?,
+                Frame::Ping(_) => {}
                 Frame::Pong => {}
                 Frame::Close => self.ended = true,
             }

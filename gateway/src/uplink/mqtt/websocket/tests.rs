@@ -69,6 +69,15 @@ async fn bytes_travel_in_frames_both_ways_and_pings_are_answered() {
 }
 
 #[tokio::test]
+async fn pings_of_a_far_side_that_does_not_read_fill_no_memory() {
+    let (near, _far) = duplex(16);
+    let pings: Vec<u8> = (0..1_000).flat_map(|_| from_server(0x9, &[7; 100])).collect();
+    let mut socket = WebSocket::new(near, &[pings, from_server(BINARY, b"x")].concat());
+    assert_eq!(socket.read_u8().await.expect("data"), b'x');
+    assert!(socket.outgoing.len() < 2 * UNSENT_BYTES_MAX, "{} bytes", socket.outgoing.len());
+}
+
+#[tokio::test]
 async fn what_is_no_frame_ends_the_connection() {
     for wrong in [&[0xc2, 1, 0][..], &[0x82, 0x81, 0, 0, 0, 0, 0], &[0x83, 0], &[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]] {
         let (near, _far) = duplex(64);
