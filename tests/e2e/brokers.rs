@@ -94,16 +94,26 @@ fn delivers_over_tls_and_websocket_over_tls() {
     everything_arrives(side, &format!("{}{tls}", broker.url("wss")));
 }
 
-#[test]
-fn delivers_with_certificates_on_both_sides_and_a_strangers_opens_nothing() {
+/// A broker that asks for certificates, the plain port beside it, and an uplink that shows the certificate `name`.
+fn mutual(name: &str) -> Option<(Broker, u16, String)> {
     let side = free_port();
-    let Some((broker, keys)) = tls_broker(side, "require_certificate true\nallow_anonymous true\n") else { return };
-    let both = |name: &str| {
-        let (cert, key) = (keys.file(&format!("{name}.pem")), keys.file(&format!("{name}.key")));
-        format!("{}\n    tls: {{ ca: {}, cert: {cert}, key: {key} }}", broker.url("mqtts"), keys.file("ca.pem"))
-    };
-    everything_arrives(side, &both("client"));
-    nothing_arrives(side, &both("stranger"));
+    let (broker, keys) = tls_broker(side, "require_certificate true\nallow_anonymous true\n")?;
+    let (cert, key) = (keys.file(&format!("{name}.pem")), keys.file(&format!("{name}.key")));
+    let tls = format!("tls: {{ ca: {}, cert: {cert}, key: {key} }}", keys.file("ca.pem"));
+    let uplink = format!("{}\n    {tls}", broker.url("mqtts"));
+    Some((broker, side, uplink))
+}
+
+#[test]
+fn delivers_with_certificates_on_both_sides() {
+    let Some((_broker, side, uplink)) = mutual("client") else { return };
+    everything_arrives(side, &uplink);
+}
+
+#[test]
+fn a_strangers_certificate_opens_nothing() {
+    let Some((_broker, side, uplink)) = mutual("stranger") else { return };
+    nothing_arrives(side, &uplink);
 }
 
 #[test]
