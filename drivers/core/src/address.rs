@@ -149,8 +149,30 @@ fn limited(number: u32, max: u16, what: &str, at: Range<usize>) -> Result<u16, A
         .ok_or_else(|| AddressError::new(at, format!("{number} {what}: expected 1 to {max}")))
 }
 
+/// Names that other languages and tools give to types, with the type meant: the nearest IEC name would be another.
+const FOREIGN_TYPES: [(&str, &str); 17] = [
+    ("boolean", "BOOL"),
+    ("int8", "SINT"),
+    ("uint8", "USINT"),
+    ("int16", "INT"),
+    ("short", "INT"),
+    ("uint16", "UINT"),
+    ("ushort", "UINT"),
+    ("int32", "DINT"),
+    ("long", "DINT"),
+    ("uint32", "UDINT"),
+    ("ulong", "UDINT"),
+    ("int64", "LINT"),
+    ("uint64", "ULINT"),
+    ("float16", "F16"),
+    ("float", "REAL"),
+    ("float32", "REAL"),
+    ("float64", "LREAL"),
+];
+
 fn unknown_type(written: &str, at: Range<usize>) -> AddressError {
-    let near = match nearest(written, DataType::names()) {
+    let foreign = FOREIGN_TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)).map(|(_, meant)| *meant);
+    let near = match foreign.or_else(|| nearest(written, DataType::names())) {
         Some(name) => format!("did you mean {name}?"),
         None => "types are BOOL, INT, UINT, DINT, UDINT, LINT, ULINT, REAL, LREAL, WORD, STRING(n), …".into(),
     };
@@ -204,7 +226,9 @@ mod tests {
         let cases = [
             ("hr:0:RAEL", 5..9, "did you mean REAL?"),
             ("hr:0:UNIT", 5..9, "did you mean UINT?"),
-            ("hr:0:float32", 5..12, "types are BOOL"),
+            ("hr:0:float32", 5..12, "did you mean REAL?"),
+            ("hr:0:uint32", 5..11, "did you mean UDINT?"),
+            ("hr:0:colour", 5..11, "types are BOOL"),
             ("hr:0:STRING", 5..11, "needs its length"),
             ("hr:0:INT(3)", 9..10, "INT[n]"),
             ("hr:0:INT[0]", 9..10, "expected 1 to"),

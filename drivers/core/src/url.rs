@@ -1,11 +1,12 @@
 //! A device's URL: `scheme:[//host[:port]][/path][?key=value&…]`, with the place of each part for error messages.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Place, SpecError};
+use crate::{Place, SpecError, nearest};
 
 /// The longest time that an option may name.
 const OPTION_DURATION_MAX: Duration = Duration::from_secs(86_400);
@@ -81,14 +82,10 @@ impl FromStr for EndpointUrl {
     fn from_str(text: &str) -> Result<EndpointUrl, SpecError> {
         let error =
             |range: Range<usize>, message: &str| SpecError { place: Place::Url(range), message: message.into() };
-        let colon = text
-            .find(':')
-            .filter(|at| *at > 0)
-            .ok_or_else(|| error(0..text.len(), "a device is a URL, such as modbus-tcp://10.0.0.11?unit=1"))?;
         let question = text.find('?').unwrap_or(text.len());
-        if colon > question {
-            return Err(error(0..question, "the URL has no scheme: begin it with one, such as modbus-tcp://"));
-        }
+        let colon = text[..question].find(':').filter(|at| is_scheme(&text[..*at])).ok_or_else(|| {
+            error(0..question, "a device is a URL with its protocol, such as modbus-tcp://10.0.0.11?unit=1")
+        })?;
         let after = colon + 1;
         let (host, port, path) = if text[after..question].starts_with("//") {
             let start = after + 2;
@@ -100,6 +97,7 @@ impl FromStr for EndpointUrl {
                 ));
             }
             let (host, port) = split_port(text, start..end)?;
+            check_address(text, host.clone())?;
             (host, port, end..question)
         } else {
             (after..after, None, after..question)
@@ -109,8 +107,18 @@ impl FromStr for EndpointUrl {
     }
 }
 
+/// Whether this can be a scheme (RFC 3986, 3.1); `10.0.0.11` in `10.0.0.11:502` cannot.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
 fn split_port(text: &str, authority: Range<usize>) -> Result<(Range<usize>, Option<u16>), SpecError> {
     let part = &text[authority.clone()];
+    if part.parse::<Ipv6Addr>().is_ok() {
+        let message = "an IPv6 address stands in brackets, such as [::1] or [::1]:502".into();
+        return Err(SpecError { place: Place::Url(authority), message });
+    }
     let host_end = part.rfind(']').map_or(0, |at| at + 1);
     let Some(colon) = part[host_end..].find(':').map(|at| host_end + at) else {
         return Ok((authority, None));
@@ -120,6 +128,19 @@ fn split_port(text: &str, authority: Range<usize>) -> Result<(Range<usize>, Opti
         Ok(port) if port > 0 => Ok((authority.start..authority.start + colon, Some(port))),
         _ => Err(SpecError { place: Place::Url(digits), message: "a port is a number from 1 to 65535".into() }),
     }
+}
+
+/// A host of digits and dots alone is an IPv4 address or a slip of the pen: the system would understand `10.0.11` as
+/// 10.0.0.11, and look for a name for `10.0.0.311`.
+fn check_address(text: &str, host: Range<usize>) -> Result<(), SpecError> {
+    let written = &text[host.clone()];
+    let is_numeric = !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_numeric && written.parse::<Ipv4Addr>().is_err() {
+        let message =
+            "an IPv4 address is four numbers from 0 to 255, without zeros before them, such as 10.0.0.11".into();
+        return Err(SpecError { place: Place::Url(host), message });
+    }
+    Ok(())
 }
 
 fn split_options(text: &str, question: usize) -> Vec<(Range<usize>, Range<usize>)> {
@@ -178,9 +199,7 @@ impl<'a> Options<'a> {
     pub fn finish(mut self, known: &[(&str, &str)]) -> Result<(), Vec<SpecError>> {
         for (index, (key, _)) in self.url.options.iter().enumerate() {
             if !self.taken[index] {
-                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-                let message =
-                    format!("unknown option `{}`; known here: {}", &self.url.text[key.clone()], names.join(", "));
+                let message = untaken(&self.url.text[key.clone()], known);
                 self.errors.push(SpecError { place: Place::Url(key.clone()), message });
             }
         }
@@ -192,6 +211,16 @@ impl<'a> Options<'a> {
         self.taken[index] = true;
         Some(self.url.options[index].1.clone())
     }
+}
+
+/// What is wrong with an option that nobody asked for.
+fn untaken(key: &str, known: &[(&str, &str)]) -> String {
+    let names = || known.iter().map(|(name, _)| *name);
+    if names().any(|name| name == key) {
+        return format!("the option `{key}` stands here for the second time: keep one of the two");
+    }
+    let near = nearest(key, names()).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+    format!("unknown option `{key}`; {near}known here: {}", names().collect::<Vec<_>>().join(", "))
 }
 
 /// A time above zero, up to a day, in `us`, `ms`, `s` or `min`.
@@ -229,6 +258,12 @@ mod tests {
     fn what_is_wrong_is_named_with_its_place() {
         let refused = |text: &str| text.parse::<EndpointUrl>().expect_err(text);
         assert_eq!(refused("10.0.0.11").place, Place::Url(0..9));
+        assert!(refused("10.0.0.11:502").message.contains("a device is a URL"));
+        assert!(refused("?unit=1:2").message.contains("a device is a URL"));
+        assert_eq!(refused("modbus-tcp://10.0.0.311:502").place, Place::Url(13..23));
+        assert!(refused("modbus-tcp://10.0.11").message.contains("four numbers"));
+        assert!(refused("modbus-tcp://010.0.0.11").message.contains("without zeros"));
+        assert!(refused("modbus-tcp://fe80::1").message.contains("in brackets"));
         assert_eq!(refused("modbus-tcp://h:99999").place, Place::Url(15..20));
         assert!(refused("modbus-tcp://me:secret@h").message.contains("no user and password"));
     }
@@ -241,7 +276,16 @@ mod tests {
         let errors = options.finish(&[("unit", "the unit")]).expect_err("two errors");
         assert_eq!(errors.len(), 2);
         assert!(errors[0].message.contains("expected a number"), "{errors:?}");
-        assert!(errors[1].message.contains("unknown option `unti`"), "{errors:?}");
+        assert!(errors[1].message.contains("unknown option `unti`; did you mean `unit`?"), "{errors:?}");
+    }
+
+    #[test]
+    fn an_option_that_stands_twice_is_not_called_unknown() {
+        let url: EndpointUrl = "modbus-tcp://h?unit=1&unit=2".parse().expect("a URL");
+        let mut options = url.options();
+        assert_eq!(options.text("unit"), Some("1"));
+        let errors = options.finish(&[("unit", "the unit")]).expect_err("one error");
+        assert!(errors[0].message.contains("second time"), "{errors:?}");
     }
 
     #[test]
