@@ -23,6 +23,8 @@ pub(crate) struct Load {
     pub(crate) units: usize,
     pub(crate) tags: usize,
     pub(crate) every: Duration,
+    /// Requests outstanding a connection; of the gateway alone.
+    pub(crate) in_flight: usize,
 }
 
 impl Load {
@@ -43,7 +45,9 @@ impl Load {
                     1 => format!("url: modbus-tcp://127.0.0.1:{port}"),
                     _ => format!("on: d{connection}-1"),
                 };
-                text.push_str(&format!("  d{connection}-{unit}:\n    {reached}\n    unit: {unit}\n    tags:\n"));
+                let in_flight = self.in_flight;
+                text.push_str(&format!("  d{connection}-{unit}:\n    {reached}\n    unit: {unit}\n"));
+                text.push_str(&format!("    max_in_flight: {in_flight}\n    tags:\n"));
                 (0..self.tags).for_each(|tag| text.push_str(&format!("      t{tag}: \"hr:{tag}:INT\"\n")));
             }
         }
