@@ -124,6 +124,31 @@ mod tests {
         assert_eq!(values("modbus-rtu-over-tcp", &["hr:1:INT", "hr:0:UINT"], rtu).await, expected);
     }
 
+    /// The bytes of registers that hold these numbers, in hexadecimal.
+    fn hex(numbers: std::ops::Range<u16>) -> String {
+        numbers.flat_map(u16::to_be_bytes).map(|byte| format!(" {byte:02X}")).collect()
+    }
+
+    #[tokio::test]
+    async fn a_write_that_takes_several_requests_is_read_back_whole() {
+        let script = format!(
+            "> 00 01 00 00 00 FD 01 10 00 00 00 7B F6{}\n< 00 01 00 00 00 06 01 10 00 00 00 7B\n\
+             > 00 02 00 00 00 15 01 10 00 7B 00 07 0E{}\n< 00 02 00 00 00 06 01 10 00 7B 00 07\n\
+             > 00 03 00 00 00 06 01 03 00 00 00 7D\n< 00 03 00 00 00 FD 01 03 FA{}\n\
+             > 00 04 00 00 00 06 01 03 00 7D 00 05\n< 00 04 00 00 00 0D 01 03 0A{}\n",
+            hex(0..123),
+            hex(123..130),
+            hex(0..125),
+            hex(125..130),
+        );
+        let far = Far::listen(Dialogue::parse(&script).expect("a script").steps).await.expect("a port");
+        let mut plc = open(&format!("modbus-tcp://{}", far.address), &["hr:0:UINT[130]"]).await.expect("a connection");
+        let value = Value::Array((0..130).map(Value::UInt).collect());
+        assert_eq!(plc.write(0, &value).await.expect("an outcome"), WriteOutcome::Written(value));
+        plc.close().await;
+        far.finish().await.expect("the script to be played");
+    }
+
     #[tokio::test]
     async fn what_is_wrong_is_told_before_anything_is_connected() {
         let refused = async |url: &str, addresses: &[&str]| match open(url, addresses).await {

@@ -24,6 +24,11 @@ const UNIT_DEFAULT: u8 = 1;
 /// The specification's default (Serial Line, 3.2).
 const BAUD_DEFAULT: u32 = 19_200;
 const BAUD_MAX: u32 = 4_000_000;
+/// The speeds for which operating systems have names, and what converters offer beside them.
+const BAUDS_USUAL: [u32; 25] = [
+    50, 110, 300, 600, 1_200, 1_800, 2_400, 4_800, 9_600, 14_400, 19_200, 28_800, 38_400, 56_000, 57_600, 76_800,
+    115_200, 128_000, 230_400, 250_000, 256_000, 460_800, 500_000, 921_600, 1_000_000,
+];
 
 /// A line: what its URL says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,6 +201,10 @@ fn serial_settings(scheme: Scheme, options: &mut Options<'_>) -> SerialEndpoint 
     let baud = options.parse("baud", "a number of bits a second, such as 19200", |text| {
         text.parse().ok().filter(|baud| (50..=BAUD_MAX).contains(baud))
     });
+    if let Some(meant) = baud.and_then(nearly_usual) {
+        let written = baud.unwrap_or(meant);
+        options.error("baud", format!("no line runs at {written} bits a second; did you mean {meant}?"));
+    }
     let data_bits = options
         .parse("data_bits", "7 (ASCII only) or 8", |text| match (text, scheme) {
             ("8", _) => Some(8),
@@ -210,6 +219,12 @@ fn serial_settings(scheme: Scheme, options: &mut Options<'_>) -> SerialEndpoint 
         parity: options.parse("parity", "none, even or odd", parity).unwrap_or(Parity::Even),
         stop_bits: options.parse("stop_bits", "1 or 2", stop_bits).unwrap_or(StopBits::One),
     }
+}
+
+/// The usual speed that was meant: one that is so near that a receiver could not tell the two apart.
+fn nearly_usual(baud: u32) -> Option<u32> {
+    let near = |usual: &u32| baud.abs_diff(*usual) * 50 <= *usual;
+    BAUDS_USUAL.into_iter().find(near).filter(|_| !BAUDS_USUAL.contains(&baud))
 }
 
 fn serial_path(url: &EndpointUrl) -> Result<SerialPath, SpecError> {
@@ -318,6 +333,9 @@ mod tests {
         let Endpoint::Serial(serial) = endpoint.transport else { panic!("no port") };
         assert_eq!((serial.data_bits, serial.path.to_string().as_str()), (7, "usb:0403:6001"));
         assert!(parse("modbus-rtu:///usb:0403:6001").is_ok());
+        for baud in [50, 1200, 10_400, 31_250, 56_000, 57_600, 187_500, 250_000, 256_000, 2_000_000] {
+            assert!(parse(&format!("modbus-rtu:///dev/ttyUSB0?baud={baud}")).is_ok(), "{baud}");
+        }
         assert!(parse("modbus-ascii://converter:4001").is_ok());
     }
 
@@ -334,6 +352,9 @@ mod tests {
             ("modbus-rtu:", "name the port"),
             ("modbus-rtu:usb:0403", "usb:VID:PID"),
             ("modbus-rtu:///dev/ttyUSB0?data_bits=7", "7 (ASCII only) or 8"),
+            ("modbus-rtu:///dev/ttyUSB0?baud=9660", "did you mean 9600?"),
+            ("modbus-rtu:///dev/ttyUSB0?baud=19.200", "such as 19200"),
+            ("modbus-rtu:///dev/ttyUSB0?baud=115000", "did you mean 115200?"),
             ("modbus-tls://plc", "needs `ca`"),
             ("modbus-tls://plc?ca=/a&cert=/c", "`cert` needs `key`"),
             ("modbus-tcp://plc/dev/ttyUSB0", "no path"),

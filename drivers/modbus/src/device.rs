@@ -8,7 +8,11 @@ use tokio::time::Instant;
 use crate::address::{Address, Area};
 use crate::config::{Costs, Depth, ModbusEndpoint, units_max};
 use crate::plan::{GroupPlan, Knowledge, Tag, Zone, restore, save};
-use crate::session::IN_FLIGHT_MAX;
+use crate::session::{BROADCAST, IN_FLIGHT_MAX};
+use crate::wire::Framing;
+
+const BROADCAST_POLLED: &str = "unit 0 of a serial line is all devices at once: it can be written, but none answers a read; \
+                                give the device's own unit, 1 to 247";
 
 /// A device whose requests are planned.
 #[derive(Debug)]
@@ -39,7 +43,14 @@ impl ModbusDevice {
         let mut tags = Vec::with_capacity(spec.tags.len());
         for (number, tag) in spec.tags.iter().enumerate() {
             match Address::parse(&tag.address) {
-                Ok(address) => tags.push(zones.tag(tag, address, unit, spec.order.unwrap_or_default())),
+                Ok(address) => {
+                    let tag_unit = address.unit.unwrap_or(unit);
+                    if tag_unit == BROADCAST && endpoint.session.framing != Framing::Mbap && is_polled(tag, spec) {
+                        let place = Place::Address(index, number, 0..tag.address.len());
+                        errors.push(SpecError { place, message: BROADCAST_POLLED.into() });
+                    }
+                    tags.push(zones.tag(tag, address, unit, spec.order.unwrap_or_default()));
+                }
                 Err(error) => {
                     errors.push(SpecError { place: Place::Address(index, number, error.range), message: error.message })
                 }
@@ -154,6 +165,11 @@ impl Zones {
     }
 }
 
+/// Whether the tag's group is one of those that are polled; others are only written.
+fn is_polled(tag: &TagSpec, spec: &DeviceSpec) -> bool {
+    tag.group.index() < spec.groups.len()
+}
+
 fn unit(endpoint: &ModbusEndpoint, index: usize, spec: &DeviceSpec, errors: &mut Vec<SpecError>) -> u8 {
     let Some(unit) = spec.unit else { return endpoint.unit };
     u8::try_from(unit).unwrap_or_else(|_| {
@@ -174,4 +190,34 @@ fn by_id(tags: &[Tag]) -> Vec<(TagId, usize)> {
     let mut by_id: Vec<(TagId, usize)> = tags.iter().enumerate().map(|(index, tag)| (tag.id, index)).collect();
     by_id.sort_unstable();
     by_id
+}
+
+#[cfg(test)]
+mod tests {
+    use driver_core::GroupId;
+
+    use super::*;
+
+    /// A device of one tag; whether it is polled.
+    fn device(url: &str, unit: Option<u16>, address: &str, polled: bool) -> Result<ModbusDevice, Vec<SpecError>> {
+        let endpoint = ModbusEndpoint::parse(&url.parse().expect("a URL"), None).expect("an endpoint");
+        let tag = TagSpec { id: TagId(0), address: address.into(), group: GroupId(0) };
+        let groups = if polled { vec![std::time::Duration::from_secs(1)] } else { Vec::new() };
+        ModbusDevice::new(&endpoint, 3, &DeviceSpec { unit, groups, tags: vec![tag], ..DeviceSpec::default() })
+    }
+
+    #[test]
+    fn the_broadcast_of_a_serial_line_can_be_written_but_not_polled() {
+        let serial = ["modbus-rtu:///dev/ttyUSB0", "modbus-rtu-over-tcp://h", "modbus-ascii://h"];
+        for url in serial {
+            for (unit, address) in [(Some(0), "hr:7"), (None, "0!hr:7")] {
+                let errors = device(url, unit, address, true).expect_err(url);
+                assert_eq!(errors[0].place, Place::Address(3, 0, 0..address.len()));
+                assert!(errors[0].message.contains("1 to 247"), "{errors:?}");
+                assert!(device(url, unit, address, false).is_ok(), "{url}");
+            }
+            assert!(device(url, Some(0), "5!hr:7", true).is_ok(), "{url}: the address names another unit");
+        }
+        assert!(device("modbus-tcp://h", Some(0), "hr:7", true).is_ok(), "on TCP unit 0 is the device itself");
+    }
 }

@@ -49,7 +49,8 @@ impl ModbusConnection {
         if self.is_broadcast(tag) {
             return Ok(WriteOutcome::Written(Value::None));
         }
-        self.read_back(index, tag).await.map(WriteOutcome::Written)
+        let units_max = device.zones.get(tag.zone).map_or(1, |zone| zone.knowledge.units_max());
+        self.read_back(index, tag, units_max).await.map(WriteOutcome::Written)
     }
 
     async fn write_value(&mut self, tag: &Tag, value: &Value) -> Result<(), Failure> {
@@ -158,18 +159,29 @@ impl ModbusConnection {
         }
     }
 
-    /// What the device holds now; none where that cannot be found out.
-    async fn read_back(&mut self, index: usize, tag: &Tag) -> Result<Value, LinkError> {
-        let read = Read::alone(index, tag, u32::from(u16::MAX));
-        let deadline = Instant::now() + self.answer_time(2 * usize::from(u8::MAX));
-        match self.session.transact(tag.unit, &read.request(), deadline).await {
-            Ok(response) => Ok(tag.field.decoder(0).decode(payload(&response)).unwrap_or(Value::None)),
-            Err(TransactError::Link(over)) => Err(self.over(over)),
-            Err(_) => Ok(Value::None),
+    /// What the device holds now, read in as many parts as that takes; none where it cannot be found out.
+    async fn read_back(&mut self, index: usize, tag: &Tag, units_max: u32) -> Result<Value, LinkError> {
+        let (units, step) = (tag.address.units(), part_units(tag, units_max));
+        let mut bytes = Vec::with_capacity(tag.field.bytes());
+        for from in (0..units).step_by(step as usize) {
+            let read = Read::part(index, tag, from, step.min(units - from));
+            let deadline = Instant::now() + self.answer_time(2 * usize::from(u8::MAX));
+            match self.session.transact(tag.unit, &read.request(), deadline).await {
+                Ok(response) => bytes.extend_from_slice(payload(&response)),
+                Err(TransactError::Link(over)) => return Err(self.over(over)),
+                Err(_) => return Ok(Value::None),
+            }
         }
+        Ok(tag.field.decoder(0).decode(&bytes).unwrap_or(Value::None))
     }
 
     fn is_broadcast(&self, tag: &Tag) -> bool {
         tag.unit == BROADCAST && self.session.config().framing != Framing::Mbap
     }
+}
+
+/// Registers or bits of one part: as many as a request may carry, no element torn, bits in whole bytes.
+fn part_units(tag: &Tag, units_max: u32) -> u32 {
+    let grain = if tag.address.area.is_bits() { 8 } else { u32::try_from(tag.field.grain()).unwrap_or(1) };
+    (units_max / grain * grain).max(grain.min(units_max)).max(1)
 }

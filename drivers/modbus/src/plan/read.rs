@@ -94,7 +94,12 @@ impl Read {
 
     /// The request for one tag alone, or as much of it as one request may carry.
     pub(crate) fn alone(index: usize, tag: &super::Tag, units_max: u32) -> Read {
-        let (start, len, area) = (tag.address.start, tag.address.units().min(units_max), tag.address.area);
+        Read::part(index, tag, 0, tag.address.units().min(units_max))
+    }
+
+    /// The request for `len` registers or bits of one tag, `from` its beginning.
+    pub(crate) fn part(index: usize, tag: &super::Tag, from: u32, len: u32) -> Read {
+        let (start, area) = (tag.address.start + from, tag.address.area);
         let slot = Slot::new(index, tag.id, start, len, Serves::Whole(tag.field), start, area);
         Read::at(tag.zone, tag.unit, area, start, len, vec![slot])
     }

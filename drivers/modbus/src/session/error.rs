@@ -28,11 +28,13 @@ pub enum TransactError {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The far side closed the connection.
-    #[error("the device closed the connection; it may have too few of them or be restarting")]
+    #[error(
+        "the device closed the connection; it may have too few of them, be restarting, or with TLS refuse our certificate"
+    )]
     Closed,
     /// Reading or writing failed.
     #[error("the connection failed: {0}; check cable, adapter and network")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// The far side takes no more bytes.
     #[error("the device did not take a request in time; check whether it hangs")]
     Stuck,
@@ -44,9 +46,29 @@ pub enum LinkError {
     Spent,
 }
 
+impl From<io::Error> for LinkError {
+    /// TLS calls it an unexpected end when the far side closes without a word, as devices do that refuse our certificate.
+    fn from(error: io::Error) -> LinkError {
+        if error.kind() == io::ErrorKind::UnexpectedEof { LinkError::Closed } else { LinkError::Io(error) }
+    }
+}
+
 fn hint(dropped: &Option<Mismatch>) -> String {
     match dropped {
         Some(mismatch) => format!(": {mismatch}"),
         None => "; check that the device is on, its address and unit, and raise the timeout if it is slow".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_far_side_that_leaves_without_a_word_closed_the_connection() {
+        let over = LinkError::from(io::Error::new(io::ErrorKind::UnexpectedEof, "peer closed without close_notify"));
+        assert!(matches!(over, LinkError::Closed), "{over}");
+        let over = LinkError::from(io::Error::from(io::ErrorKind::ConnectionReset));
+        assert!(matches!(over, LinkError::Io(_)), "{over}");
     }
 }
