@@ -43,6 +43,16 @@ impl Error {
         matches!(self, Self::Environment { source, .. } if is_full(source))
     }
 
+    /// Whether a file or a folder is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Environment { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether another process has the buffer.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Environment { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
+    }
+
     /// Whether an operation waits for a sync that is under way: finish that one first.
     pub fn is_behind(&self) -> bool {
         matches!(self, Self::Environment { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
@@ -61,6 +71,7 @@ fn advice(source: &io::Error) -> &'static str {
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: look into the kernel's log for disk errors",
         io::ErrorKind::WouldBlock => "the disk is slower than the data: the store goes on when the sync is done",
         io::ErrorKind::ResourceBusy => "another gateway uses this buffer: stop it, or give this one its own path",
+        io::ErrorKind::NotFound => "it is not there: check the path",
         _ => "check the disk and the system's log; it is tried again",
     }
 }

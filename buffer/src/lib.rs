@@ -22,7 +22,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`Store`] is the contract, [`Log`] the store that keeps it. What lies on disk, and why it survives kills and
+//! [`Store`] is the contract, [`Log`] the store that keeps it; an [`Inspector`] looks into one without touching it. What lies on disk, and why it survives kills and
 //! power cuts, is drawn at the head of the module [`log`].
 
 mod block;
@@ -32,6 +32,7 @@ mod error;
 mod gap;
 pub mod log;
 mod options;
+mod overview;
 mod stats;
 mod store;
 mod sync;
@@ -46,8 +47,9 @@ pub use block::{
 pub use cursor::{CURSOR_RANGES_MAX, Cursor};
 pub use error::{Error, Result};
 pub use gap::{Gap, GapReason};
-pub use log::Log;
+pub use log::{Inspector, Lock, Log};
 pub use options::{Options, WhenFull};
+pub use overview::{Damage, DamagedPart, Overview, SegmentFile, Sight};
 pub use stats::{Recovery, Stats, UplinkStats};
 pub use store::{Acknowledged, Appended, Store};
 pub use sync::{SyncJob, Synced};

@@ -94,7 +94,7 @@ impl Gaps {
 }
 
 /// The part of a gap that covers `seqs`.
-fn cut(gap: &Gap, seqs: SeqRange) -> Gap {
+pub(super) fn cut(gap: &Gap, seqs: SeqRange) -> Gap {
     Gap { seqs, count: seqs.count(), ..gap.clone() }
 }
 

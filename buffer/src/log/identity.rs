@@ -54,16 +54,29 @@ impl Slot {
 
 /// The newest slot of the file; `None` if there is no file, or no whole slot in it.
 pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Slot>> {
+    let slots = slots(disk, dir)?.map(|bytes| Slot::decode(&bytes));
+    Ok(slots.into_iter().flatten().max_by_key(|slot| slot.identity.epoch))
+}
+
+/// Where in the file slots lie that hold something, but not what was written.
+pub(super) fn damaged(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, u64)>> {
+    let slots = [0, SLOT_DISTANCE].into_iter().zip(slots(disk, dir)?);
+    let is_damaged = |bytes: &[u8]| Slot::decode(bytes).is_none() && bytes.iter().any(|byte| *byte != 0);
+    Ok(slots.filter(|(_, bytes)| is_damaged(bytes)).map(|(at, bytes)| (at, bytes.len() as u64)).collect())
+}
+
+/// The bytes of both slots, as far as they are there.
+fn slots(disk: &dyn Disk, dir: &Path) -> Result<[Vec<u8>; 2]> {
     let path = dir.join(FILE_NAME);
     let file = match disk.open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok([Vec::new(), Vec::new()]),
         Err(error) => return Err(Error::environment("open", &path, error)),
     };
     let mut bytes = [0; SLOT_DISTANCE as usize + SLOT_BYTES];
     let got = file.read_at(0, &mut bytes).map_err(|error| Error::environment("read", &path, error))?;
-    let slots = [0, SLOT_DISTANCE as usize].map(|at| Slot::decode(bytes[..got].get(at..).unwrap_or_default()));
-    Ok(slots.into_iter().flatten().max_by_key(|slot| slot.identity.epoch))
+    let slot = |at: usize| bytes[..got].get(at..got.min(at + SLOT_BYTES)).unwrap_or_default().to_vec();
+    Ok([slot(0), slot(SLOT_DISTANCE as usize)])
 }
 
 /// Writes `slot` beside the one of the epoch before, and waits until it is durable.

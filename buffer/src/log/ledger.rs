@@ -253,7 +253,7 @@ fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
 }
 
 /// The path of a generation.
-fn path(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("ledger-{number:010}"))
 }
 

@@ -58,7 +58,9 @@ mod commit;
 mod frame;
 mod gaps;
 mod identity;
+mod inspect;
 mod ledger;
+mod lock;
 mod read;
 mod record;
 mod recover;
@@ -84,6 +86,8 @@ use crate::store::{Acknowledged, Appended, Store};
 use crate::sync::{SyncJob, Synced};
 
 pub use append::APPEND_BYTES_MAX;
+pub use inspect::Inspector;
+pub use lock::Lock;
 pub use read::READ_BYTES_MAX;
 
 /// A store in segment files under one directory.
@@ -91,7 +95,7 @@ pub struct Log {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     class_dir: PathBuf,
-    _lock: Box<dyn Send>,
+    _lock: Lock,
     slot: identity::Slot,
     limits: Limits,
     book: ledger::Book,

@@ -7,7 +7,8 @@ use std::time::Instant;
 use super::append::Active;
 use super::commit::{Commit, UNSYNCED_BYTES_MAX};
 use super::identity::{self, Slot};
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Book, Ledger};
+use super::lock::Lock;
 use super::segment::{self, Extent, HEADER_BYTES, Header, Index};
 use super::segments::{Scan, Segment, Segments, read_trailer, scan};
 use super::tail::Tail;
@@ -29,11 +30,11 @@ const SEGMENTS_MIN: u64 = 8;
 const ROOM_BYTES_MIN: u64 = 64 * 1024;
 
 /// A segment as it was found.
-struct Found {
-    segment: Segment,
-    header: Option<Header>,
+pub(super) struct Found {
+    pub(super) segment: Segment,
+    pub(super) header: Option<Header>,
     /// What a walk through it found; `None` if it was sealed and its trailer is whole.
-    scan: Option<Scan>,
+    pub(super) scan: Option<Scan>,
 }
 
 pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<Log> {
@@ -42,14 +43,14 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
     super::uplinks::check_names(&names)?;
     let class_dir = dir.join(Class::Normal.name());
     disk.create_dir(&class_dir).map_err(|error| Error::environment("create", &class_dir, error))?;
-    let lock_path = dir.join("lock");
-    let lock = disk.lock(&lock_path).map_err(|error| Error::environment("lock", &lock_path, error))?;
+    let lock = Lock::take_on(&*disk, dir)?;
 
     let mut recovery = Recovery::default();
     let ledgers = ledger::find(&*disk, dir)?;
     let headers = find_segments(&*disk, &class_dir, &mut recovery)?;
     let known = identity::read(&*disk, dir)?;
-    let slot = slot_of(&*disk, known, ledgers.headers.iter().chain(headers.iter().flat_map(|found| &found.header)));
+    let slot = slot_of(known, ledgers.headers.iter().chain(headers.iter().flat_map(|found| &found.header)));
+    let slot = slot.unwrap_or_else(|| new_slot(&*disk));
     if known.is_none() && !(headers.is_empty() && ledgers.headers.is_empty()) {
         recovery.remarks.push("the identity was damaged or missing and was restored from other files".into());
     }
@@ -97,7 +98,7 @@ fn limits_of(options: &Options) -> Limits {
 }
 
 /// The segments' names and heads, sorted.
-fn find_segments(disk: &dyn Disk, dir: &Path, recovery: &mut Recovery) -> Result<Vec<Found>> {
+pub(super) fn find_segments(disk: &dyn Disk, dir: &Path, recovery: &mut Recovery) -> Result<Vec<Found>> {
     let names = disk.list(dir).map_err(|error| Error::environment("list", dir, error))?;
     let mut found = Vec::new();
     for name in names {
@@ -120,24 +121,25 @@ fn find_segments(disk: &dyn Disk, dir: &Path, recovery: &mut Recovery) -> Result
     Ok(found)
 }
 
-/// The identity on disk, or, if that is lost, the one in other files, or a new one.
-fn slot_of<'a>(disk: &dyn Disk, known: Option<Slot>, headers: impl Iterator<Item = &'a Header> + Clone) -> Slot {
-    let made = || {
-        let random = disk.random();
-        Slot { identity: Identity { gateway: disk.random(), epoch: 0 }, salt: random as u32 }
-    };
+/// The identity on disk, or, if that is lost, the one in other files; `None` where there is neither.
+pub(super) fn slot_of<'a>(known: Option<Slot>, headers: impl Iterator<Item = &'a Header> + Clone) -> Option<Slot> {
     let from_header = |header: &Header| Slot {
         identity: Identity { gateway: header.gateway, epoch: header.epoch },
         salt: header.salt,
     };
-    let mut slot = known.or_else(|| headers.clone().next().map(from_header)).unwrap_or_else(made);
+    let mut slot = known.or_else(|| headers.clone().next().map(from_header))?;
     let highest = headers.map(|header| header.epoch).max().unwrap_or(0);
     slot.identity.epoch = slot.identity.epoch.max(highest);
-    slot
+    Some(slot)
+}
+
+fn new_slot(disk: &dyn Disk) -> Slot {
+    let random = disk.random();
+    Slot { identity: Identity { gateway: disk.random(), epoch: 0 }, salt: random as u32 }
 }
 
 /// Reads the trailers, and walks through what has none.
-fn look_into(disk: &dyn Disk, found: Vec<Found>, salt: u32, recovery: &mut Recovery) -> Result<Vec<Found>> {
+pub(super) fn look_into(disk: &dyn Disk, found: Vec<Found>, salt: u32, recovery: &mut Recovery) -> Result<Vec<Found>> {
     let mut looked = Vec::with_capacity(found.len());
     for mut found in found {
         let segment = &mut found.segment;
@@ -173,13 +175,18 @@ fn header_of(slot: &Slot) -> Header {
     Header { class: Class::Normal.code(), salt: slot.salt, gateway, epoch, number: 0 }
 }
 
+/// The seq that comes next, by all that is known.
+pub(super) fn next_seq(book: &Book, found: &[Found]) -> Seq {
+    let highs = book.cursors.values().map(|cursor| cursor.high()).chain(book.gaps.last());
+    let noted = highs.max().unwrap_or(0) + 1;
+    let stored = found.iter().map(|found| found.segment.extent.last + 1).max().unwrap_or(1);
+    book.next_seq.max(noted).max(stored)
+}
+
 impl Log {
     /// Puts the segments in their places; the last one is written on if it is whole.
     fn take_over(&mut self, mut found: Vec<Found>) -> Result<()> {
-        let highs = self.book.cursors.values().map(|cursor| cursor.high()).chain(self.book.gaps.last());
-        let noted = highs.max().unwrap_or(0) + 1;
-        let stored = found.iter().map(|found| found.segment.extent.last + 1).max().unwrap_or(1);
-        self.book.next_seq = self.book.next_seq.max(noted).max(stored);
+        self.book.next_seq = next_seq(&self.book, &found);
         let last = found.pop();
         for found in found {
             self.segments.insert(found.segment);

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod contract;
+mod inspect;
 mod kill;
 mod model;
 mod nth_call;
