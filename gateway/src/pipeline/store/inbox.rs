@@ -127,6 +127,13 @@ impl Inbox {
         }
     }
 
+    /// Waits until there is a request, or until `deadline`, whether or not the end has begun.
+    pub(super) fn requests(&self, deadline: Instant) -> VecDeque<Request> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = self.woken.wait_timeout_while(self.lock(), left, |state| state.requests.is_empty());
+        std::mem::take(&mut waited.unwrap_or_else(PoisonError::into_inner).0.requests)
+    }
+
     /// Moves what waits, up to about `readings_max`, to the end of `into`; returns what was lost before.
     pub(super) fn take(&self, readings_max: usize, into: &mut Vec<Reading>) -> Lost {
         let mut state = self.lock();

@@ -1,6 +1,9 @@
 use std::path::Path;
 
-use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Log, Options};
+use buffer::{
+    Acknowledged, Appended, BLOCK_PAYLOAD_BYTES_MAX, Class, Cursor, Error, Gap, Log, NewBlock, Options, Result,
+    SyncJob, Synced,
+};
 use driver_core::{ClockState, Quality, SystemClock, TagId, Timestamp, Value};
 
 use super::super::encode::Decoder;
@@ -19,12 +22,16 @@ fn reading(number: i64) -> Reading {
 }
 
 fn start(folder: &Path, policy: SyncPolicy) -> (StoreThread, Intake, StoreHandle) {
+    let log = Log::open(folder, &Options::new(["cloud"])).expect("the log opens");
+    start_with(folder, Box::new(log), policy)
+}
+
+fn start_with(folder: &Path, store: Box<dyn Store>, policy: SyncPolicy) -> (StoreThread, Intake, StoreHandle) {
     let mut builder = SchemaBuilder::default();
     builder.device("press");
     builder.tag("count", "");
     let schemas = Schemas::open(&folder.join("schemas"), Arc::new(builder.build())).expect("schemas");
-    let log = Log::open(folder, &Options::new(["cloud"])).expect("the log opens");
-    StoreThread::start(Box::new(log), schemas, policy, Arc::new(SystemClock)).expect("the thread starts")
+    StoreThread::start(store, schemas, policy, Arc::new(SystemClock)).expect("the thread starts")
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -123,4 +130,139 @@ fn whoever_asks_a_closed_store_is_told_so() {
     assert!(thread.stop());
     assert!(!intake.offer(vec![reading(0)]));
     assert_eq!(run(handle.stats()).map(drop), Err(StoreClosed));
+}
+
+/// A log on a disk that refuses for a while.
+struct Ailing {
+    log: Log,
+    refusing: Arc<Refusing>,
+}
+
+#[derive(Default)]
+struct Refusing {
+    appends: AtomicBool,
+    syncs: AtomicBool,
+    /// How often something was refused.
+    times: AtomicU64,
+}
+
+impl Ailing {
+    fn well(&self, refusing: &AtomicBool) -> Result<()> {
+        if !refusing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.refusing.times.fetch_add(1, Ordering::Relaxed);
+        let source = std::io::Error::other("as the test says");
+        Err(Error::Environment { doing: "write", path: "log".into(), source })
+    }
+}
+
+impl Store for Ailing {
+    fn identity(&self) -> Identity {
+        self.log.identity()
+    }
+
+    fn append(&mut self, class: Class, blocks: &[NewBlock<'_>]) -> Result<Appended> {
+        self.well(&self.refusing.appends)?;
+        self.log.append(class, blocks)
+    }
+
+    fn discard(&mut self, class: Class, count: u64, time_ns: Option<(i64, i64)>) -> Result<Gap> {
+        self.log.discard(class, count, time_ns)
+    }
+
+    fn unsynced_bytes(&self) -> u64 {
+        self.log.unsynced_bytes()
+    }
+
+    fn begin_sync(&mut self) -> Result<Option<SyncJob>> {
+        self.well(&self.refusing.syncs)?;
+        self.log.begin_sync()
+    }
+
+    fn end_sync(&mut self, synced: Synced) -> Result<()> {
+        self.log.end_sync(synced)
+    }
+
+    fn read(&mut self, from: Seq, bytes_max: usize, items: &mut Vec<Item>) -> Result<Seq> {
+        self.log.read(from, bytes_max, items)
+    }
+
+    fn seek(&mut self, t_ns: i64) -> Result<Seq> {
+        self.log.seek(t_ns)
+    }
+
+    fn declare(&mut self, uplinks: &[&str]) -> Result<()> {
+        self.log.declare(uplinks)
+    }
+
+    fn cursor(&self, uplink: &str) -> Option<&Cursor> {
+        self.log.cursor(uplink)
+    }
+
+    fn acknowledge(&mut self, uplink: &str, seqs: &[SeqRange]) -> Result<Acknowledged> {
+        self.log.acknowledge(uplink, seqs)
+    }
+
+    fn trim(&mut self, now_ns: Option<i64>) -> Result<Vec<Gap>> {
+        self.log.trim(now_ns)
+    }
+
+    fn make_room(&mut self) -> Result<Vec<Gap>> {
+        self.log.make_room()
+    }
+
+    fn stats(&self) -> Stats {
+        self.log.stats()
+    }
+}
+
+fn start_ailing(folder: &Path, policy: SyncPolicy) -> (Arc<Refusing>, StoreThread, Intake, StoreHandle) {
+    let refusing = Arc::new(Refusing::default());
+    let log = Log::open(folder, &Options::new(["cloud"])).expect("the log opens");
+    let (thread, intake, handle) = start_with(folder, Box::new(Ailing { log, refusing: refusing.clone() }), policy);
+    (refusing, thread, intake, handle)
+}
+
+fn wait_until(what: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !what() {
+        assert!(std::time::Instant::now() < deadline, "not in time");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn readings_whose_sync_fails_are_in_the_log_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (refusing, thread, intake, handle) = start_ailing(folder.path(), SyncPolicy::Always);
+    refusing.syncs.store(true, Ordering::Relaxed);
+    assert!(intake.offer((0..10).map(reading).collect()));
+    wait_until(|| refusing.times.load(Ordering::Relaxed) >= 2);
+    refusing.syncs.store(false, Ordering::Relaxed);
+    assert!(intake.offer((10..20).map(reading).collect()));
+    assert_eq!(run(values(&handle, 1, 20)).0, (0..20).collect::<Vec<i64>>());
+    wait_until(|| run(handle.stats()).expect("open").unsynced_bytes == 0);
+    assert!(thread.stop());
+}
+
+#[test]
+fn what_found_no_room_while_the_disk_refused_is_one_gap_behind_what_waited() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (refusing, thread, intake, handle) = start_ailing(folder.path(), SyncPolicy::Always);
+    refusing.appends.store(true, Ordering::Relaxed);
+    assert!(intake.offer((0..10).map(reading).collect()));
+    wait_until(|| refusing.times.load(Ordering::Relaxed) >= 1);
+    for _ in 0..2 {
+        assert!(!intake.offer((0..1 << 19).map(reading).collect()));
+        let refused = refusing.times.load(Ordering::Relaxed);
+        wait_until(|| refusing.times.load(Ordering::Relaxed) > refused);
+    }
+    refusing.appends.store(false, Ordering::Relaxed);
+    let end = handle.end();
+    wait_until(|| *end.borrow() > 11);
+    let items = run(handle.read(1, 1 << 20)).expect("open").items;
+    let ranges: Vec<SeqRange> = items.iter().map(Item::seqs).collect();
+    assert_eq!(ranges, [SeqRange { first: 1, last: 10 }, SeqRange { first: 11, last: 10 + (1 << 20) }]);
+    assert!(thread.stop());
 }

@@ -1,5 +1,6 @@
 //! The work of the store thread.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,6 +51,26 @@ impl Syncer {
     }
 }
 
+/// What is done with the log; each may fail while the others go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Work {
+    Append,
+    Sync,
+    Acknowledge,
+    Trim,
+}
+
+impl Work {
+    fn verb(self) -> &'static str {
+        match self {
+            Work::Append => "write readings to",
+            Work::Sync => "make durable",
+            Work::Acknowledge => "write acknowledgements to",
+            Work::Trim => "trim",
+        }
+    }
+}
+
 /// What the thread owns.
 pub(super) struct Worker {
     inbox: Arc<Inbox>,
@@ -65,6 +86,12 @@ pub(super) struct Worker {
     pending: Vec<Reading>,
     batch: Batch,
     lost: Lost,
+    /// Whether the last flush had to declare readings lost.
+    losing: bool,
+    /// What failed when it was last done.
+    failing: BTreeSet<Work>,
+    /// From where the log could not be read.
+    unreadable: Option<Seq>,
     /// No flush before this.
     not_before: Instant,
     /// When to make durable what is appended; `None` while nothing is to do, or a sync is under way.
@@ -98,6 +125,9 @@ impl Worker {
             pending: Vec::new(),
             batch: Batch::default(),
             lost: Lost::default(),
+            losing: false,
+            failing: BTreeSet::new(),
+            unreadable: None,
             not_before: Instant::now(),
             sync_at: None,
             syncing: false,
@@ -141,18 +171,14 @@ impl Worker {
         match request {
             Request::Read { from, bytes_max, reply } => {
                 let mut items = Vec::new();
-                let next = self.store.read(from, bytes_max, &mut items);
-                let next = next.unwrap_or_else(|cause| {
-                    self.note_failure("read from", &cause);
-                    items.last().map_or(from, |item| item.seqs().last + 1)
-                });
+                let read = self.store.read(from, bytes_max, &mut items);
+                let next = self.read_to(from, read).unwrap_or(items.last().map_or(from, |item| item.seqs().last + 1));
                 answer(reply, Page { items, next });
             }
             Request::Cursor { uplink, reply } => answer(reply, self.store.cursor(&uplink).cloned()),
             Request::Acknowledge { uplink, seqs } => {
-                if let Err(cause) = self.store.acknowledge(&uplink, &seqs) {
-                    self.note_failure("write to", &cause);
-                }
+                let kept = self.store.acknowledge(&uplink, &seqs);
+                self.noted(Work::Acknowledge, kept);
                 self.due_sync();
             }
             Request::Schema { id, reply } => answer(reply, self.schemas.get(id)),
@@ -172,30 +198,31 @@ impl Worker {
             return;
         }
         self.not_before = now + FLUSH_PACE;
-        match self.append() {
-            Ok(()) => self.note_success(),
-            Err(cause) => {
-                self.note_failure("write to", &cause);
-                self.not_before = now + RETRY_AFTER;
-            }
+        let appended = self.append();
+        if self.noted(Work::Append, appended).is_none() {
+            self.not_before = now + RETRY_AFTER;
         }
-        self.publish_end();
         self.due_sync();
+        self.publish_end();
     }
 
+    /// What was lost is declared behind what waited, once for as long as the disk refused.
     fn append(&mut self) -> buffer::Result<()> {
-        if self.lost.count > 0 {
-            let lost = std::mem::take(&mut self.lost);
-            error!(
-                readings = lost.count,
-                "the disk is slower than the polls: readings were lost and are declared as a gap"
-            );
-            self.store.discard(Class::Normal, lost.count, lost.time_ns)?;
-        }
         while !self.pending.is_empty() {
             let count = self.append_blocks()?;
             self.pending.drain(..count);
         }
+        let lost = std::mem::take(&mut self.lost);
+        if lost.count > 0 {
+            self.store.discard(Class::Normal, lost.count, lost.time_ns)?;
+        }
+        if lost.count > 0 && !self.losing {
+            error!(
+                readings = lost.count,
+                "the disk is slower than the polls, or refused for too long: readings were lost and are declared as a gap"
+            );
+        }
+        self.losing = lost.count > 0;
         Ok(())
     }
 
@@ -215,9 +242,6 @@ impl Worker {
         };
         self.progress.accepted.fetch_add(count as u64, Ordering::Relaxed);
         note_gaps(&appended.gaps);
-        if self.policy == SyncPolicy::Always {
-            self.store.sync()?;
-        }
         Ok(count)
     }
 
@@ -235,20 +259,32 @@ impl Worker {
     }
 
     fn due_sync(&mut self) {
-        if let (SyncPolicy::Every(interval), None) = (self.policy, self.sync_at)
-            && self.store.unsynced_bytes() > 0
-        {
-            self.sync_at = Some(Instant::now() + interval);
+        if self.sync_at.is_some() || self.store.unsynced_bytes() == 0 {
+            return;
+        }
+        match self.policy {
+            SyncPolicy::Always => self.sync(),
+            SyncPolicy::Every(interval) => self.sync_at = Some(Instant::now() + interval),
         }
     }
 
+    /// Waits for the disk. What it does not make durable is in the log all the same, and is tried again.
+    fn sync(&mut self) {
+        let synced = self.store.sync();
+        let done = self.noted(Work::Sync, synced);
+        self.sync_at = done.is_none().then(|| Instant::now() + RETRY_AFTER);
+    }
+
     fn begin_sync(&mut self, now: Instant) {
+        if self.policy == SyncPolicy::Always {
+            return self.sync();
+        }
         self.sync_at = None;
         match self.store.begin_sync() {
             Ok(Some(job)) => self.syncing = self.syncer.jobs.send(job).is_ok(),
             Ok(None) => {}
             Err(cause) => {
-                self.note_failure("write to", &cause);
+                self.noted::<()>(Work::Sync, Err(cause));
                 self.sync_at = Some(now + RETRY_AFTER);
             }
         }
@@ -256,8 +292,8 @@ impl Worker {
 
     fn end_sync(&mut self, synced: Synced) {
         self.syncing = false;
-        if let Err(cause) = self.store.end_sync(synced) {
-            self.note_failure("make durable", &cause);
+        let ended = self.store.end_sync(synced);
+        if self.noted(Work::Sync, ended).is_none() {
             self.sync_at = Some(Instant::now() + RETRY_AFTER);
         }
         if !self.pending.is_empty() {
@@ -269,9 +305,9 @@ impl Worker {
     fn trim(&mut self, now: Instant) {
         self.trim_at = now + TRIM_EVERY;
         let (time, state) = self.clock.now();
-        match self.store.trim((state == ClockState::Synchronized).then_some(time.0)) {
-            Ok(gaps) => note_gaps(&gaps),
-            Err(cause) => self.note_failure("trim", &cause),
+        let trimmed = self.store.trim((state == ClockState::Synchronized).then_some(time.0));
+        if let Some(gaps) = self.noted(Work::Trim, trimmed) {
+            note_gaps(&gaps);
         }
     }
 
@@ -280,18 +316,42 @@ impl Worker {
         self.end.send_if_modified(|seen| std::mem::replace(seen, end) != end);
     }
 
-    /// Once per change of state, not once per try.
-    fn note_failure(&self, doing: &str, cause: &buffer::Error) {
-        if !cause.is_behind() && !self.progress.failing.swap(true, Ordering::Relaxed) {
-            error!(
-                "cannot {doing} the buffer: {cause}. Polling goes on; readings are kept in memory as long as they fit"
-            );
-        }
+    /// Tells of a failure, and of its end, once.
+    fn noted<T>(&mut self, work: Work, result: buffer::Result<T>) -> Option<T> {
+        let done = match result {
+            Ok(done) => {
+                if self.failing.remove(&work) {
+                    info!("the gateway can {} the buffer again", work.verb());
+                }
+                Some(done)
+            }
+            Err(cause) => {
+                if !cause.is_behind() && self.failing.insert(work) {
+                    error!(
+                        "cannot {} the buffer: {cause}. Polling goes on; readings are kept in memory as long as they fit",
+                        work.verb()
+                    );
+                }
+                None
+            }
+        };
+        self.progress.failing.store(self.failing.contains(&Work::Append), Ordering::Relaxed);
+        done
     }
 
-    fn note_success(&self) {
-        if self.progress.failing.swap(false, Ordering::Relaxed) {
-            info!("the buffer takes readings again");
+    /// Uplinks read at many places, of which one may be bad.
+    fn read_to(&mut self, from: Seq, read: buffer::Result<Seq>) -> Option<Seq> {
+        match read {
+            Ok(next) => {
+                self.unreadable.take_if(|place| *place == from);
+                Some(next)
+            }
+            Err(cause) => {
+                if self.unreadable.replace(from) != Some(from) {
+                    error!("cannot read the buffer from seq {from} on: {cause}. What needs it waits");
+                }
+                None
+            }
         }
     }
 
@@ -301,15 +361,16 @@ impl Worker {
         }
         let patience = Instant::now() + CLOSE_WITHIN;
         while self.syncing && Instant::now() < patience {
-            for request in self.inbox.wait(false, patience).requests {
+            for request in self.inbox.requests(patience) {
                 self.answer(request);
             }
         }
         if let Err(cause) = self.store.sync() {
             error!("the last readings may not survive a power cut: {cause}");
         }
-        if !self.pending.is_empty() {
-            error!(readings = self.pending.len(), "readings could not be written and are lost");
+        let unwritten = self.pending.len() as u64 + self.lost.count;
+        if unwritten > 0 {
+            error!(readings = unwritten, "readings could not be written and are lost");
         }
     }
 }
