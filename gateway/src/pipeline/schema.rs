@@ -146,15 +146,16 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// Keeps `schema` beside the log in `folder`, durably, unless it stands there already.
+    /// Keeps `schema` beside the log in `folder`, durably, unless it stands there already. A damaged file gives way.
     pub fn open(folder: &Path, schema: Arc<Schema>) -> io::Result<Schemas> {
         fs::create_dir_all(folder)?;
         let first = crc32c::crc32c(schema.text.as_bytes());
         for id in (0..ID_TRIES_MAX).map(|step| first.wrapping_add(step)) {
             let path = path_of(folder, id);
-            match fs::read_to_string(&path) {
-                Ok(text) if text == *schema.text => {}
-                Ok(_) => continue,
+            match fs::read(&path) {
+                Ok(text) if text == schema.text.as_bytes() => {}
+                Ok(text) if is_of(id, &text) => continue,
+                Ok(_) => write_durably(folder, &path, &schema.text)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => write_durably(folder, &path, &schema.text)?,
                 Err(error) => return Err(error),
             }
@@ -168,7 +169,7 @@ impl Schemas {
         self.current
     }
 
-    /// The schema of a block; `None` when its file is gone or no longer readable.
+    /// The schema of a block; `None` when its file is gone or damaged: a wrong name is worse than none.
     pub fn get(&mut self, id: u32) -> Option<Arc<Schema>> {
         if let Some(schema) = self.known.get(&id) {
             return Some(schema.clone());
@@ -178,10 +179,16 @@ impl Schemas {
         if size > FILE_BYTES_MAX {
             return None;
         }
-        let schema = Arc::new(Schema::parse(fs::read_to_string(&path).ok()?.into())?);
+        let text = fs::read_to_string(&path).ok().filter(|text| is_of(id, text.as_bytes()))?;
+        let schema = Arc::new(Schema::parse(text.into())?);
         self.known.insert(id, schema.clone());
         Some(schema)
     }
+}
+
+/// Whether a file of this number can hold this text: its checksum, or one of the numbers tried after it.
+fn is_of(id: u32, text: &[u8]) -> bool {
+    id.wrapping_sub(crc32c::crc32c(text)) < ID_TRIES_MAX
 }
 
 fn path_of(folder: &Path, id: u32) -> PathBuf {
@@ -237,7 +244,9 @@ mod tests {
     fn two_configurations_with_one_checksum_get_two_numbers() {
         let folder = tempfile::tempdir().expect("a folder");
         let first = crc32c::crc32c(schema("°C").text.as_bytes());
-        fs::write(path_of(folder.path(), first), "forebay-schema 1\n\tother\n").expect("writes");
+        let other = b"\x04\x10\x2f\x1b";
+        assert_eq!(crc32c::crc32c(other), first);
+        fs::write(path_of(folder.path(), first), other).expect("writes");
         let schemas = Schemas::open(folder.path(), schema("°C")).expect("opens");
         assert_eq!(schemas.current(), first.wrapping_add(1));
     }
@@ -249,5 +258,22 @@ mod tests {
         fs::write(path_of(folder.path(), 7), "forebay-schema 1\ntag without device\t\n").expect("writes");
         assert_eq!(schemas.get(7), None);
         assert_eq!(schemas.get(8), None);
+    }
+
+    #[test]
+    fn a_flipped_bit_changes_no_name_and_stops_no_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let id = Schemas::open(folder.path(), schema("K")).expect("opens").current();
+        let path = path_of(folder.path(), id);
+        let whole = fs::read(&path).expect("a file");
+        for flip in [0x01, 0x80] {
+            let mut damaged = whole.clone();
+            damaged[20] ^= flip;
+            fs::write(&path, &damaged).expect("writes");
+            let mut other = Schemas::open(folder.path(), schema("m")).expect("opens");
+            assert_eq!(other.get(id), None);
+            assert_eq!(Schemas::open(folder.path(), schema("K")).expect("opens").current(), id);
+            assert_eq!(fs::read(&path).expect("a file"), whole);
+        }
     }
 }
