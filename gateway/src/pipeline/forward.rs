@@ -16,6 +16,7 @@ pub mod quarantine;
 mod supply;
 pub mod window;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,6 +53,9 @@ pub const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long the end waits for acknowledgements that are on their way.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How many different reasons of refusals stand in the log for one connection; a reason names the topic.
+const REASONS_TOLD_MAX: usize = 16;
 
 /// What it takes to forward to one destination.
 pub struct Setup {
@@ -110,8 +114,15 @@ struct Forward<B> {
 #[derive(Default)]
 struct Told {
     connect_failure: Option<ConnectError>,
-    refusal: Option<String>,
+    /// Why messages were refused, and why set aside, on this connection.
+    refused: BTreeSet<String>,
+    set_aside: BTreeSet<String>,
     not_kept: bool,
+}
+
+/// Whether a reason is new among those that were told, and few were.
+fn is_news(reason: &str, told: &mut BTreeSet<String>) -> bool {
+    told.len() < REASONS_TOLD_MAX && told.insert(reason.into())
 }
 
 /// Why forwarding ended.
@@ -177,12 +188,12 @@ impl<B: Backlog> Forward<B> {
             Ok(()) => {
                 info!(uplink = &*self.name, endpoint = self.publisher.endpoint(), "connected");
                 self.counters.connected.store(true, Ordering::Relaxed);
-                self.told.connect_failure = None;
+                self.told = Told::default();
                 LinkEvent::Opened
             }
             Err(failure) => {
                 if self.told.connect_failure.as_ref() != Some(&failure) {
-                    warn!(uplink = &*self.name, "{failure} Readings are kept in the buffer meanwhile.");
+                    warn!(uplink = &*self.name, "{failure}. Readings are kept in the buffer meanwhile.");
                     self.told.connect_failure = Some(failure);
                 }
                 LinkEvent::Lost
@@ -314,9 +325,8 @@ impl<B: Backlog> Forward<B> {
     async fn refused(&mut self, token: Token, refusal: Refusal) {
         let returned = self.window.refused(token, refusal.lasting, Instant::now().into_std());
         self.note_returned(&returned);
-        if self.told.refusal.as_ref() != Some(&refusal.reason) {
-            warn!(uplink = &*self.name, "the far side refuses a message: {}. It is offered again.", refusal.reason);
-            self.told.refusal = Some(refusal.reason.clone());
+        if is_news(&refusal.reason, &mut self.told.refused) {
+            warn!(uplink = &*self.name, "the far side refuses messages: {}. They are offered again.", refusal.reason);
         }
         if let Returned::Poison(token) = returned {
             self.set_aside(token, &refusal.reason).await;
@@ -339,11 +349,13 @@ impl<B: Backlog> Forward<B> {
                 self.told.not_kept = false;
                 self.commit_soon();
                 count(&self.counters.set_aside, 1);
-                error!(
-                    uplink = &*self.name,
-                    seq = token.seq,
-                    "a message is in quarantine and will not be sent: {reason}"
-                );
+                if is_news(reason, &mut self.told.set_aside) {
+                    error!(
+                        uplink = &*self.name,
+                        first = token.seq,
+                        "messages go into quarantine and will not be sent: {reason}"
+                    );
+                }
             }
             Some(failure) if !self.told.not_kept => {
                 self.told.not_kept = true;
@@ -353,9 +365,10 @@ impl<B: Backlog> Forward<B> {
         }
     }
 
-    /// Leaves a far side that takes messages and acknowledges none.
+    /// Leaves a far side that takes messages and acknowledges none, be they those of the log or what the publisher sent of
+    /// itself and has no room beside.
     async fn overdue(&mut self) -> Option<Loss> {
-        if self.window.sent() == 0 {
+        if self.window.sent() == 0 && self.publisher.room() > 0 {
             self.heard_at = Instant::now();
             return None;
         }
@@ -365,8 +378,8 @@ impl<B: Backlog> Forward<B> {
         self.publisher.close().await;
         let (sent, seconds) = (self.window.sent(), ACKNOWLEDGED_WITHIN.as_secs());
         let reason = format!(
-            "{sent} messages were sent and none was acknowledged for {seconds} s. They are sent again; look into the \
-             far side's log"
+            "nothing was acknowledged for {seconds} s, {sent} messages were on their way. They are sent again; look into \
+             the far side's log"
         );
         Some(Loss { reason, by: EndedBy::Network })
     }

@@ -90,7 +90,8 @@ pub struct Progress {
 }
 
 impl StoreHandle {
-    /// The items from `from` on, about `bytes_max` payload bytes; empty at the end of the log.
+    /// The items from `from` on, about `bytes_max` payload bytes; empty at the end of the log, and before it while the
+    /// disk refuses.
     pub async fn read(&self, from: Seq, bytes_max: usize) -> Result<Page, StoreClosed> {
         self.ask(|reply| Request::Read { from, bytes_max, reply }).await
     }

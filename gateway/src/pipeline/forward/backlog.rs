@@ -1,9 +1,11 @@
 //! The log as one uplink sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use buffer::{Cursor, Item, Seq, SeqRange};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::pipeline::schema::Schema;
 use crate::pipeline::store::{Page, StoreClosed, StoreHandle};
@@ -12,12 +14,16 @@ use crate::uplink::BoxFuture;
 /// How many payload bytes are read at once; decoded and written as JSON about forty times as many.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
+/// How long to wait before what could not be read is read again.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// What an uplink asks of the log. A clone asks the same log for the same uplink.
 pub trait Backlog: Clone + Send + Sync + 'static {
     /// Where the uplink stands.
     fn cursor(&self) -> BoxFuture<'_, Result<Option<Cursor>, StoreClosed>>;
 
-    /// The items from `from` on, about `bytes_max` payload bytes; empty at the end of the log.
+    /// The items from `from` on, about `bytes_max` payload bytes; empty at the end of the log, and before it while the
+    /// disk refuses.
     fn read(&self, from: Seq, bytes_max: usize) -> BoxFuture<'_, Result<Page, StoreClosed>>;
 
     /// The names behind a block's tag ids.
@@ -74,12 +80,16 @@ pub(super) async fn read_chapter(log: impl Backlog, from: Seq) -> Result<Chapter
     let mut end = log.end();
     let page = loop {
         // Marked as seen before the read, so that what is stored meanwhile wakes the wait below.
-        end.borrow_and_update();
+        let known_end = *end.borrow_and_update();
         let page = log.read(from, READ_BYTES_MAX).await?;
         if !page.items.is_empty() {
             break page;
         }
-        end.changed().await.map_err(|_| StoreClosed)?;
+        if page.next < known_end {
+            sleep(READ_AGAIN_AFTER).await;
+        } else {
+            end.changed().await.map_err(|_| StoreClosed)?;
+        }
     };
     let mut items = Vec::with_capacity(page.items.len());
     let mut known: Option<(u32, Option<Arc<Schema>>)> = None;

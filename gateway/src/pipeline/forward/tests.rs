@@ -25,6 +25,8 @@ struct FakeLogState {
     cursor: Mutex<Cursor>,
     schema: Arc<Schema>,
     reads: Mutex<Vec<Seq>>,
+    /// How many reads more the disk refuses.
+    refuses: Mutex<u32>,
 }
 
 impl FakeLog {
@@ -38,6 +40,7 @@ impl FakeLog {
             cursor: Mutex::new(Cursor::starting_at(1)),
             schema: Arc::new(schema.build()),
             reads: Mutex::default(),
+            refuses: Mutex::default(),
         }))
     }
 
@@ -92,6 +95,11 @@ impl Backlog for FakeLog {
         self.0.reads.lock().expect("no panic").push(from);
         let items = self.0.items.lock().expect("no panic");
         let mut page = Page { items: Vec::new(), next: from };
+        let mut refuses = self.0.refuses.lock().expect("no panic");
+        if *refuses > 0 {
+            *refuses -= 1;
+            return Box::pin(async { Ok(page) });
+        }
         let mut bytes = 0;
         for item in items.iter().filter(|item| item.seqs().last >= from) {
             bytes += match item {
@@ -145,6 +153,7 @@ struct FarSide {
     reversed_by: usize,
     /// Acknowledges what was never sent, too.
     babbles: bool,
+    room: usize,
     received: BTreeMap<Token, (Message, u32)>,
     connects: Vec<Instant>,
     outstanding_max: usize,
@@ -158,6 +167,7 @@ impl FarSide {
             refuses_connections: false,
             reversed_by: 0,
             babbles: false,
+            room: 10_000,
             received: BTreeMap::new(),
             connects: Vec::new(),
             outstanding_max: 0,
@@ -211,7 +221,7 @@ impl Publisher for FakePublisher {
     }
 
     fn room(&self) -> usize {
-        if self.until.is_some() { 10_000 } else { 0 }
+        if self.until.is_some() { self.far.lock().expect("no panic").room } else { 0 }
     }
 
     fn send(&mut self, message: &Message) {
@@ -405,6 +415,31 @@ async fn a_far_side_that_never_acknowledges_closes_the_window_and_is_called_anew
     far.lock().expect("no panic").judge = Box::new(|_| Answer::Acknowledge);
     bench.drained().await;
     bench.assert_complete();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_side_that_never_has_room_is_called_anew() {
+    let (log, far) = (FakeLog::new(), always(Answer::Acknowledge));
+    far.lock().expect("no panic").room = 0;
+    log.append(2);
+    let bench = Bench::start(log, far);
+    bench.until(|| bench.far.lock().expect("no panic").connects.len() == 2).await;
+    bench.far.lock().expect("no panic").room = 10_000;
+    bench.drained().await;
+    bench.assert_complete();
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_is_read_again_though_nothing_new_is_stored() {
+    let (log, far) = (FakeLog::new(), always(Answer::Acknowledge));
+    *log.0.refuses.lock().expect("no panic") = 5;
+    log.append(3);
+    let bench = Bench::start(log, far);
+    bench.drained().await;
+    bench.assert_complete();
+    assert!(bench.log.0.reads.lock().expect("no panic").len() <= 8, "at most once a second");
+    bench.end().await;
 }
 
 #[tokio::test(start_paused = true)]
