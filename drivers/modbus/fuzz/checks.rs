@@ -1,8 +1,14 @@
 //! What must hold for any text and bytes from outside. Run by the fuzz targets, and by the tests over the corpus.
 //!
-//! Input of all but `address`: one byte for each of up to four requests (the first byte says how many), then the bytes that arrive.
+//! Input of all but `address` and `learned`: one byte for each of up to four requests (the first byte says how many), then the bytes that arrive.
 
+use std::time::Duration;
+
+use driver_core::{Device, DeviceSpec, GroupId, TagId, TagSpec};
+
+use super::ModbusDevice;
 use super::address::Address;
+use super::config::ModbusEndpoint;
 use super::wire::{
     Answer, Awaited, Deframer, FileSpan, Framing, IdentificationLevel, Request, Response, Step, Table, TransactionIds,
     ascii, mbap, rtu,
@@ -19,6 +25,7 @@ pub(crate) fn check(target: &str, input: &[u8]) {
         "rtu" => stream(Framing::Rtu, input),
         "ascii" => stream(Framing::Ascii, input),
         "pdu" => pdu(input),
+        "learned" => learned(input),
         other => panic!("there is no fuzz target {other}"),
     }
 }
@@ -34,6 +41,36 @@ fn address(input: &[u8]) {
         }
         Err(error) => assert!(text.get(error.range.clone()).is_some(), "{:?} of `{text}`", error.range),
     }
+}
+
+/// What stands at the head of a text that belongs to the tags of [`device`], with their fingerprint.
+pub(crate) const LEARNED_HEAD: &str = "modbus 1 cf9c1e9b010daef8";
+const LEARNED_TAGS: [&str; 7] = ["hr:0", "hr:1:REAL", "hr:40:INT[300]", "hr:400.3", "2!hr:5", "co:0:BOOL[9]", "xr:7"];
+/// Request and answer of the longest read over TCP.
+const READ_BYTES_MAX: usize = 12 + mbap::ADU_MAX;
+
+/// Whatever stands on disk, each tag is planned for or held to be refused, and no request is longer than the protocol
+/// allows.
+fn learned(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let plan = device(Some(format!("{LEARNED_HEAD}\n{text}"))).plan();
+    for request in &plan.requests {
+        assert!(request.tags > 0 && request.wire_bytes <= READ_BYTES_MAX, "{request:?}");
+    }
+    let refused = text.lines().filter(|line| line.starts_with("refused ")).count();
+    let served: usize = plan.requests.iter().map(|request| request.tags).sum();
+    assert!(served + refused >= LEARNED_TAGS.len(), "{served} tags are planned: {plan:?}");
+    assert!(refused > 0 || plan.requests.len() >= device(None).plan().requests.len(), "{plan:?}");
+}
+
+pub(crate) fn device(learned: Option<String>) -> ModbusDevice {
+    let url = "modbus-tcp://plc".parse().expect("a URL");
+    let endpoint = ModbusEndpoint::parse(&url, None).expect("an endpoint");
+    let tags = (0..).zip(LEARNED_TAGS);
+    let tags =
+        tags.map(|(id, address)| TagSpec { id: TagId(id), address: address.into(), group: GroupId(0) }).collect();
+    let spec = DeviceSpec { groups: vec![Duration::from_secs(1)], tags, learned, ..DeviceSpec::default() };
+    ModbusDevice::new(&endpoint, 0, &spec).expect("the tags above are right")
 }
 
 fn pdu(input: &[u8]) {

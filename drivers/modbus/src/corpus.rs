@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::{address, wire};
+use crate::{ModbusDevice, address, config, wire};
 
 #[path = "../fuzz/checks.rs"]
 mod checks;
 
 #[test]
 fn the_corpus_of_every_fuzz_target_holds() {
-    for target in ["address", "mbap", "rtu", "ascii", "pdu"] {
+    for target in ["address", "mbap", "rtu", "ascii", "pdu", "learned"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         let mut replayed = 0;
         for entry in std::fs::read_dir(&folder).expect("the corpus is committed") {
@@ -19,4 +19,16 @@ fn the_corpus_of_every_fuzz_target_holds() {
         }
         assert!(replayed > 0, "{} is empty", folder.display());
     }
+}
+
+/// Or the target of what was learned would test nothing but the refusal of its head.
+#[test]
+fn what_the_fuzz_target_of_the_learned_text_gives_is_used() {
+    use driver_core::Device;
+
+    let served = |text: &str| {
+        let text = format!("{}\n{text}", checks::LEARNED_HEAD);
+        checks::device(Some(text)).plan().requests.iter().map(|request| request.tags).sum::<usize>()
+    };
+    assert_eq!(served("refused 0 2") + 1, served(""));
 }

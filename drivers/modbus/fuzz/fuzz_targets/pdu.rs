@@ -1,6 +1,6 @@
 #![no_main]
 
-use driver_modbus::{address, wire};
+use driver_modbus::{ModbusDevice, address, config, wire};
 
 #[path = "../checks.rs"]
 mod checks;

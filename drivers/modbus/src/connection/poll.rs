@@ -137,9 +137,10 @@ impl ModbusConnection {
         Ok(())
     }
 
-    /// Tries refused addresses whose time has come; what is accepted is in the plan from the next poll on.
+    /// Tries refused addresses and seams whose time has come; what is accepted is in the plan from the next poll on.
     async fn retry(&mut self, refused: &[usize], tally: &mut Tally<'_, '_>) -> Result<(), LinkError> {
         let now = Instant::now();
+        tally.give_up_seams(now);
         let due: Vec<usize> = refused.iter().copied().filter(|tag| tally.is_due(*tag, now)).take(RETRIES_MAX).collect();
         for tag in due {
             let read = tally.read_alone(tag);

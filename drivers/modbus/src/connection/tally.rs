@@ -128,8 +128,15 @@ impl Tally<'_, '_> {
 
     /// A request was refused whose parts are all accepted.
     pub(super) fn refuse_whole(&mut self, zone: usize, len: u32, seam: u32, exception: Exception) {
-        self.zones[zone].knowledge.refuse_whole(len, seam, exception);
+        self.zones[zone].knowledge.refuse_whole(len, seam, exception, Instant::now());
         self.learned();
+    }
+
+    /// Gives up a seam of each zone where it is time to; what is kept on disk stays until something new is learned.
+    pub(super) fn give_up_seams(&mut self, now: Instant) {
+        for zone in self.zones.iter_mut() {
+            self.outcome.replan |= zone.knowledge.give_up_seam(now);
+        }
     }
 
     /// A refused tag was tried again and is refused still.

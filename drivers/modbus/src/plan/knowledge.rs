@@ -13,6 +13,8 @@ use crate::wire::Exception;
 const RETRY_FIRST: Duration = Duration::from_secs(30);
 /// Each further try takes twice as long as the one before, up to this.
 const RETRY_MAX: Duration = Duration::from_secs(600);
+/// So often one seam of a zone is given up, to find out whether the device can be read across it by now.
+const SEAM_RETRY: Duration = Duration::from_secs(3_600);
 /// Seams remembered for one zone; more than these are learned again.
 const SEAMS_MAX: usize = 4_096;
 
@@ -35,6 +37,10 @@ pub(crate) struct Knowledge {
     refusals: BTreeMap<usize, Refusal>,
     /// Places that no request may reach across: the device accepts both sides alone, but not together.
     seams: BTreeSet<u32>,
+    /// The seam that was given up last: the next one follows it.
+    seam_tried: u32,
+    /// When the next one is given up; none while there is no seam.
+    seam_retry_at: Option<Instant>,
     /// Longest request that was accepted.
     accepted: u32,
     /// Shortest request that was refused for its length alone.
@@ -46,7 +52,8 @@ impl Knowledge {
     /// Nothing, but that the protocol allows so many items in a request.
     pub(crate) fn new(units_max: u32) -> Knowledge {
         let (refusals, seams) = (BTreeMap::new(), BTreeSet::new());
-        Knowledge { refusals, seams, accepted: 0, too_long: units_max + 1, units_max }
+        let (seam_tried, seam_retry_at) = (0, None);
+        Knowledge { refusals, seams, seam_tried, seam_retry_at, accepted: 0, too_long: units_max + 1, units_max }
     }
 
     /// The length to plan with: what the protocol allows, or halfway between what was accepted and what was refused, until
@@ -105,12 +112,32 @@ impl Knowledge {
 
     /// A request of `len` items was refused, though both its halves, which meet at `seam`, were accepted. An exception
     /// that blames the amount means its length, unless longer ones were accepted; else something lies between the halves.
-    pub(crate) fn refuse_whole(&mut self, len: u32, seam: u32, exception: Exception) {
+    pub(crate) fn refuse_whole(&mut self, len: u32, seam: u32, exception: Exception, now: Instant) {
         if self.blames_length(len, exception) {
             self.too_long = self.too_long.min(len);
-        } else if self.seams.len() < SEAMS_MAX {
-            self.seams.insert(seam);
+        } else {
+            self.part(seam, now);
         }
+    }
+
+    /// No request may reach across `seam`.
+    pub(super) fn part(&mut self, seam: u32, now: Instant) {
+        if self.seams.len() < SEAMS_MAX {
+            self.seams.insert(seam);
+            self.seam_retry_at.get_or_insert(now + SEAM_RETRY);
+        }
+    }
+
+    /// Gives up one seam where it is time to; whether the plan may become better by it. If the device still refuses what
+    /// lies there, the next poll learns it anew, and loses no value by it.
+    pub(crate) fn give_up_seam(&mut self, now: Instant) -> bool {
+        if self.seam_retry_at.is_none_or(|at| now < at) {
+            return false;
+        }
+        let next = self.seams.range(self.seam_tried.saturating_add(1)..).next().or(self.seams.first()).copied();
+        self.seam_retry_at = next.map(|_| now + SEAM_RETRY);
+        self.seam_tried = next.unwrap_or(0);
+        self.seams.remove(&self.seam_tried)
     }
 
     /// A tag that stands alone was refused, perhaps only for its length: then it will be read in parts.
@@ -140,12 +167,6 @@ impl Knowledge {
         (self.too_long <= self.units_max).then_some((self.accepted, self.too_long))
     }
 
-    pub(super) fn restore_seam(&mut self, seam: u32) {
-        if self.seams.len() < SEAMS_MAX {
-            self.seams.insert(seam);
-        }
-    }
-
     pub(super) fn restore_lengths(&mut self, accepted: u32, too_long: u32) {
         if accepted < too_long && (LENGTH_MIN + 1..=self.units_max).contains(&too_long) {
             (self.accepted, self.too_long) = (accepted, too_long);
@@ -165,7 +186,7 @@ mod tests {
         loop {
             let len = knowledge.units_max();
             if len > device_max {
-                knowledge.refuse_whole(len, len / 2, Exception::IllegalDataValue);
+                knowledge.refuse_whole(len, len / 2, Exception::IllegalDataValue, Instant::now());
             } else if !knowledge.accept(len) {
                 break;
             }
@@ -199,9 +220,32 @@ mod tests {
     fn what_lies_between_two_good_halves_becomes_a_seam() {
         let mut knowledge = Knowledge::new(125);
         knowledge.accept(60);
-        knowledge.refuse_whole(50, 20, Exception::IllegalDataValue);
-        knowledge.refuse_whole(70, 30, Exception::IllegalDataAddress);
+        knowledge.refuse_whole(50, 20, Exception::IllegalDataValue, Instant::now());
+        knowledge.refuse_whole(70, 30, Exception::IllegalDataAddress, Instant::now());
         assert_eq!(knowledge.holes(&[]), [20..20, 30..30]);
         assert_eq!(knowledge.units_max(), 125);
+    }
+
+    #[test]
+    fn seams_are_given_up_one_after_the_other_and_learned_again() {
+        let mut knowledge = Knowledge::new(125);
+        let mut now = Instant::now();
+        assert!(!knowledge.give_up_seam(now + SEAM_RETRY), "there is none");
+        [10, 20, 30].into_iter().for_each(|seam| knowledge.part(seam, now));
+        assert!(!knowledge.give_up_seam(now));
+        let mut tried = Vec::new();
+        for _ in 0..4 {
+            now += SEAM_RETRY;
+            assert!(knowledge.give_up_seam(now) && !knowledge.give_up_seam(now));
+            tried.push(knowledge.seam_tried);
+            knowledge.part(knowledge.seam_tried, now);
+        }
+        assert_eq!(tried, [10, 20, 30, 10]);
+        for _ in 0..3 {
+            now += SEAM_RETRY;
+            assert!(knowledge.give_up_seam(now));
+        }
+        assert_eq!(knowledge.holes(&[]), []);
+        assert!(!knowledge.give_up_seam(now + SEAM_RETRY), "all are gone");
     }
 }

@@ -69,7 +69,7 @@ fn restore_line(words: &[&str], tags: &[Tag], zones: &mut [Zone], now: Instant) 
             let zone = tags.get(tag)?.zone;
             zones.get_mut(zone)?.knowledge.refuse(tag, Exception::from_code(code), now);
         }
-        ["apart", unit, area, seam] => zone(zones, unit, area)?.knowledge.restore_seam(seam.parse().ok()?),
+        ["apart", unit, area, seam] => zone(zones, unit, area)?.knowledge.part(seam.parse().ok()?, now),
         ["length", unit, area, accepted, too_long] => {
             zone(zones, unit, area)?.knowledge.restore_lengths(accepted.parse().ok()?, too_long.parse().ok()?);
         }

@@ -82,9 +82,9 @@ fn refused_addresses_seams_and_lengths_bound_the_plan_and_come_back_from_disk() 
     let now = tokio::time::Instant::now();
     let knowledge = &mut device.zones[0].knowledge;
     knowledge.refuse(10, Exception::IllegalDataAddress, now);
-    knowledge.refuse_whole(90, 50, Exception::IllegalDataAddress);
+    knowledge.refuse_whole(90, 50, Exception::IllegalDataAddress, now);
     knowledge.accept(40);
-    knowledge.refuse_whole(42, 50, Exception::IllegalDataValue);
+    knowledge.refuse_whole(42, 50, Exception::IllegalDataValue, now);
     device.has_news = true;
     device.remake_plans();
     let expected =
