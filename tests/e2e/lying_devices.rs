@@ -158,17 +158,17 @@ fn garbage_over_rtu_yields_no_wrong_value_and_no_end() {
     assert!(lying.proxy.replies().counts().injected.len() > 4, "many kinds of garbage were sent");
 }
 
-/// The codes by which a device speaks of an address (Modbus Application Protocol V1.1b3, clause 7).
-const OF_AN_ADDRESS: [ExceptionCode; 2] = [ExceptionCode::IllegalDataAddress, ExceptionCode::IllegalDataValue];
-
-/// The codes by which a device speaks of itself.
-const OF_THE_DEVICE: [ExceptionCode; 5] = [
+/// The codes by which devices answer for one address that they do not like (Modbus Application Protocol V1.1b3, clause 7).
+const OF_AN_ADDRESS: [ExceptionCode; 5] = [
     ExceptionCode::IllegalFunction,
+    ExceptionCode::IllegalDataAddress,
+    ExceptionCode::IllegalDataValue,
     ExceptionCode::ServerDeviceFailure,
-    ExceptionCode::Acknowledge,
-    ExceptionCode::ServerDeviceBusy,
     ExceptionCode::MemoryParityError,
 ];
+
+/// The codes by which a device speaks of the moment: a smaller request would be answered alike.
+const OF_THE_MOMENT: [ExceptionCode; 2] = [ExceptionCode::Acknowledge, ExceptionCode::ServerDeviceBusy];
 
 #[test]
 fn a_refused_address_is_bad_alone() {
@@ -210,12 +210,12 @@ fn no_tag_was_wrong(recorder: &Subscriber) {
 }
 
 #[test]
-fn what_a_device_says_of_itself_makes_the_request_bad_and_no_other() {
+fn what_a_device_says_of_the_moment_makes_the_request_bad_and_no_other() {
     let field = Field::new();
     let plant = Plant::new();
     let (_server, address) = field.tcp(&plant);
     let mut devices = String::new();
-    for (unit, exception) in (1..).zip(OF_THE_DEVICE) {
+    for (unit, exception) in (1..).zip(OF_THE_MOMENT) {
         plant.write_holding(unit, 0, &[100 * u16::from(unit)]);
         plant.write_input(unit, 1, &[100 * u16::from(unit) + 1]);
         plant.refuse(unit, Table::HoldingRegisters, 0..=0, exception);
@@ -225,7 +225,7 @@ fn what_a_device_says_of_itself_makes_the_request_bad_and_no_other() {
     let (_broker, url, recorder) = embedded(&field);
     let site = Site::new(&file(&devices, &url));
     let gateway = site.start();
-    for (unit, exception) in (1..).zip(OF_THE_DEVICE) {
+    for (unit, exception) in (1..).zip(OF_THE_MOMENT) {
         let device = format!("u{unit}");
         recorder.next_good(&device, "t1");
         let bad = wait::until("the refusal is reported", wait::SOON, || recorder.last(&device, "t0"));

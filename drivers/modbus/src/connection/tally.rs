@@ -65,7 +65,8 @@ impl Default for Outcome {
 
 /// The fault of an address that the device refuses.
 pub(super) fn refusal(exception: Exception) -> Fault {
-    Fault { reason: Reason::AddressRefused, status: u32::from(exception.code()) }
+    let reason = if exception.blames_the_address() { Reason::AddressRefused } else { Reason::DeviceFailure };
+    Fault { reason, status: u32::from(exception.code()) }
 }
 
 impl Tally<'_, '_> {
@@ -109,8 +110,9 @@ impl Tally<'_, '_> {
         decode::assembled(self.assemblies, self.tags, self.outcome.part, self.readings);
         for &index in refused {
             let tag = &self.tags[index];
-            let code = self.zones[tag.zone].knowledge.refusal(index).map_or(0, |refusal| refusal.code);
-            self.readings.bad(tag.id, Reason::AddressRefused, u32::from(code));
+            let refused = self.zones[tag.zone].knowledge.refusal(index);
+            let fault = refused.map_or(TIMEOUT, |refused| refusal(Exception::from_code(refused.code)));
+            self.readings.bad(tag.id, fault.reason, fault.status);
         }
     }
 
@@ -179,33 +181,21 @@ impl Tally<'_, '_> {
     fn exception(&mut self, read: &Read, exception: Exception) -> Option<Exception> {
         self.readings.answered();
         self.heard(read.unit);
-        let failure = Fault { reason: Reason::DeviceFailure, status: u32::from(exception.code()) };
         match exception {
             Exception::GatewayPathUnavailable | Exception::GatewayTargetFailedToRespond => {
                 // The gateway has waited for the unit: it would for each further request.
-                self.outcome.end = Some(failure);
-                self.fault(read, failure);
+                self.outcome.end = Some(refusal(exception));
+                self.fault(read, refusal(exception));
                 return None;
             }
-            Exception::IllegalDataAddress | Exception::IllegalDataValue => {
+            _ if exception.blames_the_request() => {
                 self.outcome.answered = true;
                 return Some(exception);
             }
-            Exception::IllegalFunction => self.refuse_all(read, exception),
-            _ => self.fault(read, failure),
+            _ => self.fault(read, refusal(exception)),
         }
         self.outcome.answered = true;
         None
-    }
-
-    /// The device does not know the function: none of the tags can be read by it.
-    fn refuse_all(&mut self, read: &Read, exception: Exception) {
-        self.fault(read, refusal(exception));
-        for slot in &read.slots {
-            self.zones[read.zone].knowledge.refuse(slot.tag, exception, Instant::now());
-            self.outcome.refused.push((slot.tag, exception));
-        }
-        self.learned();
     }
 
     fn timeout(&mut self, read: &Read, dropped: Option<Mismatch>) {

@@ -11,6 +11,8 @@ use crate::wire::Exception;
 
 /// A refused address is tried again after this long at first: devices refuse everything while they start up.
 const RETRY_FIRST: Duration = Duration::from_secs(30);
+/// One that the device failed at is tried again sooner: it may be well by then.
+const RETRY_FIRST_FAILED: Duration = Duration::from_secs(5);
 /// Each further try takes twice as long as the one before, up to this.
 const RETRY_MAX: Duration = Duration::from_secs(600);
 /// So often one seam of a zone is given up, to find out whether the device can be read across it by now.
@@ -94,7 +96,8 @@ impl Knowledge {
 
     /// The device refuses a tag that stands alone in its request.
     pub(crate) fn refuse(&mut self, tag: usize, exception: Exception, now: Instant) {
-        let wait = self.refusals.get(&tag).map_or(RETRY_FIRST, |earlier| (earlier.wait * 2).min(RETRY_MAX));
+        let first = if exception.blames_the_address() { RETRY_FIRST } else { RETRY_FIRST_FAILED };
+        let wait = self.refusals.get(&tag).map_or(first, |earlier| (earlier.wait * 2).min(RETRY_MAX));
         self.refusals.insert(tag, Refusal { code: exception.code(), retry_at: now + wait, wait });
     }
 

@@ -64,9 +64,21 @@ impl Exception {
         }
     }
 
-    /// Whether the refusal may be due to one address within the request, so that a smaller request can succeed.
+    /// Whether the refusal may be due to one address within the request, so that a smaller request can succeed. Devices
+    /// answer an address that they do not like with any of these; the others speak of the moment, or of the way.
     pub fn blames_the_request(self) -> bool {
-        matches!(self, Self::IllegalDataAddress | Self::IllegalDataValue | Self::ServerDeviceFailure)
+        !matches!(
+            self,
+            Self::Acknowledge
+                | Self::ServerDeviceBusy
+                | Self::GatewayPathUnavailable
+                | Self::GatewayTargetFailedToRespond
+        )
+    }
+
+    /// Whether the device says that the request is wrong, and not that it has failed itself.
+    pub fn blames_the_address(self) -> bool {
+        matches!(self, Self::IllegalFunction | Self::IllegalDataAddress | Self::IllegalDataValue)
     }
 
     fn words(self) -> &'static str {
