@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 /// How long a line's task may be late after the time by which it wanted to be back.
 const LINE_LATE_MAX: Duration = Duration::from_secs(60);
 
-/// How long a poll, a touch, a write or a connect may take; drivers bound their own waits far below it.
+/// How long a touch, a write or a connect may take, and a poll beyond its interval; drivers bound their own waits far
+/// below it.
 pub const ACT_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// How long a thread may take for a round: a disk that is slow is not a thread that stands still.

@@ -175,7 +175,9 @@ impl Poller<'_> {
         let turn = self.turns.next(now.into_std());
         self.back_by(match turn {
             Turn::Wait(until) => Instant::from_std(until),
-            _ => now + ACT_TIME_MAX,
+            // Many requests on a slow line may fill the interval.
+            Turn::Poll(due) => now + ACT_TIME_MAX + self.turns.interval(due.slot),
+            Turn::Connect | Turn::Touch(_) => now + ACT_TIME_MAX,
         });
         match turn {
             Turn::Connect => self.connect().await?,

@@ -332,3 +332,53 @@ async fn a_line_that_is_stopped_closes_its_connection_and_keeps_what_it_learned(
     })
     .await;
 }
+
+/// What was written to the log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_closes_each_connection_is_told_of_once_and_again_when_it_answers() {
+    let told = Lines::default();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(told.clone())).finish();
+    let _logging = tracing::subscriber::set_default(log);
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Breaks(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(120 * SECOND).await;
+            assert!(bench.times(Done::Connect).len() > 5);
+            bench.world().devices[0] = Act::Answers(MS);
+            tokio::time::sleep(60 * SECOND).await;
+        })
+    })
+    .await;
+    let told = String::from_utf8(told.0.lock().expect("no panic").clone()).expect("text");
+    let words: Vec<bool> = told.lines().map(|line| line.contains("not connected")).collect();
+    assert_eq!(words, [false, true, false], "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_fills_its_interval_is_not_taken_for_stuck() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, 300 * SECOND, Act::Answers(MS), &[Act::Answers(250 * SECOND)]);
+        (tasks, async move {
+            while bench.times(Done::Poll(0)).is_empty() {
+                tokio::time::sleep(SECOND).await;
+            }
+            tokio::time::sleep(240 * SECOND).await;
+            assert_eq!(bench.health.stuck(Instant::now().into_std()), None);
+        })
+    })
+    .await;
+}

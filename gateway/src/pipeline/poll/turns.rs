@@ -151,6 +151,12 @@ impl<'a> Turns<'a> {
         self.due[index].len()
     }
 
+    /// How often a slot is polled.
+    pub(super) fn interval(&self, slot: Slot) -> Duration {
+        let groups = self.setup.devices.get(slot.device).map(|device| &device.groups);
+        groups.and_then(|groups| groups.get(slot.group.index())).map_or(Duration::ZERO, |(interval, _)| *interval)
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.link.is_connected()
     }
@@ -161,7 +167,7 @@ impl<'a> Turns<'a> {
         let breakers = &self.breakers;
         self.schedule.hasten_absent(now, |device| !breakers.is_open(device));
         self.count(|health| LineHealth::count(&health.connects, 1));
-        if self.told != Told::Down(Reason::Suspended) {
+        if self.told == Told::Nothing {
             self.tell_up();
         }
     }
@@ -180,7 +186,8 @@ impl<'a> Turns<'a> {
         }
     }
 
-    /// A connection on which nobody answered before is told of only when somebody does.
+    /// After the first connection only an answer is worth telling: there are devices that accept each connection and close
+    /// it at once.
     fn tell_up(&mut self) {
         if std::mem::replace(&mut self.told, Told::Up) != Told::Up {
             info!(line = &*self.setup.name, "connected");
