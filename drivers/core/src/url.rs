@@ -219,8 +219,11 @@ fn untaken(key: &str, known: &[(&str, &str)]) -> String {
     if names().any(|name| name == key) {
         return format!("the option `{key}` stands here for the second time: keep one of the two");
     }
-    let near = nearest(key, names()).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-    format!("unknown option `{key}`; {near}known here: {}", names().collect::<Vec<_>>().join(", "))
+    let known = names().collect::<Vec<_>>().join(", ");
+    match nearest(key, names()) {
+        Some(near) => format!("unknown option `{key}`; did you mean `{near}`? Known here: {known}"),
+        None => format!("unknown option `{key}`; known here: {known}"),
+    }
 }
 
 /// A time above zero, up to a day, in `us`, `ms`, `s` or `min`.

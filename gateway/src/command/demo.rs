@@ -2,6 +2,7 @@
 
 mod ledger;
 
+use std::fmt::Arguments;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::Exit;
 use super::folder::Folder;
 use super::one_shot::block_on;
 use super::simulation::Simulation;
+use super::stdout::print;
 use crate::config::{self, Checked, Kinds, Source};
 use crate::pipeline::assemble;
 use crate::pipeline::gateway::Gateway;
@@ -66,8 +68,8 @@ async fn show(args: &Args) -> io::Result<Exit> {
     let plant = config::check(Source::new("the plant", PLANT), Kinds::of_this_build()).map_err(other)?;
     let simulation = Simulation::of(&plant.config).await?;
     let text = simulation.rewritten(PLANT).replace("mqtt://broker", &format!("mqtt://{}", network.address()));
-    println!("A plant of two simulated PLCs, described by this file:\n\n{text}");
-    println!("Its readings, as they reach the broker at mqtt://{} (Ctrl-C ends it):\n", broker.address());
+    say(format_args!("A plant of two simulated PLCs, described by this file:\n\n{text}"));
+    say(format_args!("Its readings, as they reach the broker at mqtt://{} (Ctrl-C ends it):\n", broker.address()));
 
     let mut arrivals = broker.observe("demo/plant/+/+", WAITING_MAX);
     let gateway = start(&text, &folder)?;
@@ -85,7 +87,7 @@ async fn show(args: &Args) -> io::Result<Exit> {
         }
     }
     network.link(Link::Up);
-    println!("\n-- ending: what is on its way arrives");
+    say(format_args!("\n-- ending: what is on its way arrives"));
     let stopped = tokio::task::spawn_blocking(move || gateway.stop());
     let patience = Instant::now() + LAST_WITHIN;
     tokio::pin!(stopped);
@@ -99,7 +101,7 @@ async fn show(args: &Args) -> io::Result<Exit> {
     while let Some(message) = arrivals.try_next() {
         show.arrived(&message);
     }
-    println!("-- {}", show.tally());
+    say(format_args!("-- {}", show.tally()));
     Ok(if show.ledger.missing() == 0 && show.ledger.arrived() > 0 { Exit::Success } else { Exit::Failure })
 }
 
@@ -108,6 +110,11 @@ fn start(text: &str, folder: &Folder) -> io::Result<Gateway> {
     let Checked { config, lines, .. } =
         config::check(Source::new("the plant", &text), Kinds::of_this_build()).map_err(other)?;
     Gateway::start(assemble::setup(config, lines)).map_err(other)
+}
+
+/// A line for whoever watches.
+fn say(line: Arguments<'_>) {
+    print(&format!("{line}\n"));
 }
 
 fn loopback() -> SocketAddr {
@@ -138,7 +145,7 @@ struct Show<'a> {
 impl Show<'_> {
     fn arrived(&mut self, message: &Message) {
         let Ok(reading) = serde_json::from_slice::<serde_json::Value>(&message.payload) else {
-            println!("{}: not JSON", message.topic);
+            say(format_args!("{}: not JSON", message.topic));
             return;
         };
         let seq = reading["seq"].as_u64().unwrap_or_default();
@@ -148,22 +155,23 @@ impl Show<'_> {
             serde_json::Value::Null => format!("bad: {}", text("reason")),
             value => format!("{value} {}", text("unit")),
         };
-        println!("{}  #{seq:<6} {:<18} {value}", text("time"), format!("{}.{}", text("device"), text("tag")));
+        let tag = format!("{}.{}", text("device"), text("tag"));
+        say(format_args!("{}  #{seq:<6} {tag:<18} {}", text("time"), value.trim_end()));
     }
 
     fn turn(&mut self) {
         let now = Instant::now();
         match self.next.1 {
             Cut::Begins => {
-                println!("\n-- {}", self.tally());
-                println!(
+                say(format_args!("\n-- {}", self.tally()));
+                say(format_args!(
                     "-- the network to the broker is cut for {CUT_FOR:?}: polling goes on, readings wait in the log\n"
-                );
+                ));
                 self.network.link(Link::Refuse);
                 self.next = (now + CUT_FOR, Cut::Ends);
             }
             Cut::Ends => {
-                println!("-- the network is back\n");
+                say(format_args!("-- the network is back\n"));
                 self.network.link(Link::Up);
                 self.next = (now + CUT_EVERY - CUT_FOR, Cut::Begins);
             }

@@ -7,8 +7,17 @@ use driver_core::{DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, Place, SpecE
 
 use super::Exit;
 
+/// What a command does with its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// They are polled, in group 0.
+    Read,
+    /// They are in no group: what can only be written, such as a broadcast, may be among them.
+    Write,
+}
+
 /// The line that leads to these addresses. What is wrong with them is printed.
-pub(super) fn line(url: &str, addresses: &[String], timeout: Option<Duration>) -> Result<Box<dyn Line>, Exit> {
+pub(super) fn line(url: &str, addresses: &[String], purpose: Purpose) -> Result<Box<dyn Line>, Exit> {
     let found: Result<Box<dyn Line>, Vec<SpecError>> =
         url.parse::<EndpointUrl>().map_err(|error| vec![error]).and_then(|parsed| {
             let driver = drivers::by_scheme(parsed.scheme()).ok_or_else(|| vec![no_driver(parsed.scheme())])?;
@@ -18,9 +27,9 @@ pub(super) fn line(url: &str, addresses: &[String], timeout: Option<Duration>) -
                 address: address.as_str().into(),
                 group: GroupId(0),
             });
-            let device =
-                DeviceSpec { groups: vec![Duration::from_secs(1)], tags: tags.collect(), ..DeviceSpec::default() };
-            driver.line(&LineSpec { url: parsed, timeout, devices: vec![device] })
+            let groups = if purpose == Purpose::Read { vec![Duration::from_secs(1)] } else { Vec::new() };
+            let device = DeviceSpec { groups, tags: tags.collect(), ..DeviceSpec::default() };
+            driver.line(&LineSpec { url: parsed, timeout: None, devices: vec![device] })
         });
     found.map_err(|errors| {
         errors.iter().for_each(|error| eprint!("{}", pointed(url, addresses, error)));
@@ -58,6 +67,13 @@ pub(super) fn block_on<T>(task: impl Future<Output = T>) -> Result<T, Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_all_devices_at_once_can_be_written_and_not_read() {
+        let url = "modbus-rtu:///dev/ttyUSB0?unit=0";
+        assert!(line(url, &["hr:0".into()], Purpose::Write).is_ok());
+        assert_eq!(line(url, &["hr:0".into()], Purpose::Read).err(), Some(Exit::Configuration));
+    }
 
     #[test]
     fn the_wrong_part_is_marked() {

@@ -1,11 +1,11 @@
 //! `forebay read URL ADDRESS…`: the values of a device, once.
 
-use driver_core::{Fact, GroupId, Line, LinkError, Reading, Readings, SystemClock};
+use driver_core::{Fact, GroupId, Line, LinkError, Reading, Readings, Reason, SystemClock};
 use serde_json::json;
 
 use super::Exit;
 use super::json::json_value;
-use super::one_shot::{block_on, line};
+use super::one_shot::{Purpose, block_on, line};
 use super::stdout::print;
 use super::table::table;
 
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn read(args: &Args) -> Result<Exit, Exit> {
-    let mut line = line(&args.url, &args.addresses, None)?;
+    let mut line = line(&args.url, &args.addresses, Purpose::Read)?;
     let (facts, readings) = block_on(ask(line.as_mut(), args))?.map_err(|error| {
         eprintln!("{error}");
         Exit::Failure
@@ -69,13 +69,43 @@ fn print_table(args: &Args, line: &dyn Line, facts: &[Fact], readings: &[Reading
     if !rows.is_empty() {
         print(&table(["address", "value", "quality", "type", "on the wire"], &rows));
     }
+    let mut told: Vec<Reason> = Vec::new();
+    for reason in readings.iter().filter_map(|reading| reading.quality.reason()) {
+        if !told.contains(&reason) {
+            told.push(reason);
+            eprintln!("{reason}: {}", advice(reason));
+        }
+    }
+}
+
+/// What the operator can do.
+fn advice(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Timeout | Reason::Suspended => {
+            "no answer in time; check power, cable, protocol, port and unit, and give a longer timeout if it is slow"
+        }
+        Reason::NotConnected | Reason::Disconnected => "the connection ended before the answer came; try again",
+        Reason::AddressRefused => {
+            "the device has no such address; check the table and the offset, and whether its manual counts from 1"
+        }
+        Reason::DeviceFailure => {
+            "the device, or a gateway before it, answers that it cannot; check the unit and the device's own messages"
+        }
+        Reason::NotDecodable => "the bytes are no value of the type; check the type and the byte order",
+        Reason::SensorFailure => "the device says that its own value is bad; check the sensor",
+        Reason::OutOfRange => "the value lies outside its limits; check the type, the byte order and the scaling",
+        Reason::ProtocolError => {
+            "what came was no answer to the request; check protocol and port, or speed, parity and wiring of the line"
+        }
+    }
 }
 
 fn row(args: &Args, line: &dyn Line, reading: &Reading) -> [String; 5] {
     let index = reading.tag.index();
     let text = line.tag_text(0, index);
     let reason = reading.quality.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let quality = format!("{}{reason}", reading.quality.level().name());
+    let status = if reading.status == 0 { String::new() } else { format!(" ({})", reading.status) };
+    let quality = format!("{}{reason}{status}", reading.quality.level().name());
     [args.addresses[index].clone(), reading.value.to_string(), quality, text.data_type.to_string(), text.also]
 }
 
@@ -90,6 +120,7 @@ fn print_json(args: &Args, facts: &[Fact], readings: &[Reading]) {
                 "value": json_value(&reading.value),
                 "quality": reading.quality.level().name(),
                 "reason": reading.quality.reason().map(|reason| reason.name()),
+                "status": reading.status,
                 "time": reading.timestamp.to_string(),
             })
         })
