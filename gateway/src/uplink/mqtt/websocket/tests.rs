@@ -4,6 +4,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use super::frame::{BINARY, PONG};
 use super::*;
 
+/// What the fuzz target tests.
+#[path = "../../../../fuzz/websocket.rs"]
+mod checks;
+
 /// A frame as a server writes it.
 fn from_server(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
@@ -107,5 +111,23 @@ proptest! {
         let mut frames = Frames::default();
         frames.push(&bytes);
         while let Ok(Some(_)) = frames.next_frame() {}
+    }
+}
+
+#[test]
+fn the_corpus_of_the_fuzz_target_holds() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/websocket");
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(&folder).expect("the corpus is committed") {
+        checks::check(&std::fs::read(entry.expect("an entry").path()).expect("an input"));
+        replayed += 1;
+    }
+    assert!(replayed > 0, "{} is empty", folder.display());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_frames_panic(bytes in proptest::collection::vec(prop_oneof![Just(0x82_u8), Just(0x7e), Just(0), any::<u8>()], 0..300)) {
+        checks::check(&bytes);
     }
 }
