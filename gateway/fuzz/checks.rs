@@ -3,7 +3,7 @@
 
 use super::config::{self, Checked, Kinds, Report, Severity, Source};
 use super::pipeline::encode::{Decoder, Encoder};
-use super::uplink::mqtt::packet::{self, INCOMING_BYTES_MAX, Version};
+use super::uplink::mqtt::packet::{self, INCOMING_BYTES_MAX, MESSAGE_BYTES_MAX, Version};
 use super::uplink::topic::{Rules, Template, own};
 
 /// Type and length of a packet.
@@ -103,6 +103,20 @@ fn mqtt(input: &[u8]) {
     }
     if packet::read(version, bytes) == Ok(None) {
         assert!(bytes.len() < MQTT_HEAD_BYTES_MAX + INCOMING_BYTES_MAX, "{} bytes wait", bytes.len());
+    }
+    delivered(version, &input[1..]);
+}
+
+/// The same for a subscriber, who takes larger packets.
+fn delivered(version: Version, mut bytes: &[u8]) {
+    while let Ok(Some((packet, size))) = packet::read_delivered(version, bytes) {
+        assert!((2..=bytes.len().min(MQTT_HEAD_BYTES_MAX + MESSAGE_BYTES_MAX)).contains(&size), "{size} bytes");
+        for cut in [0, 1, size / 2, size - 1] {
+            assert_eq!(packet::read_delivered(version, &bytes[..cut]), Ok(None), "cut at {cut}");
+        }
+        let (whole, rest) = bytes.split_at(size);
+        assert_eq!(packet::read_delivered(version, whole), Ok(Some((packet, size))));
+        bytes = rest;
     }
 }
 

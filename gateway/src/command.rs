@@ -9,6 +9,7 @@ mod schema;
 
 mod read;
 mod write;
+mod audit;
 
 #[cfg(feature = "sim")]
 mod demo;
@@ -33,25 +34,32 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
-    Success = 0,
+    Success,
     /// The configuration, or an address or value on the command line, is wrong; nothing was started.
-    Configuration = 1,
-    /// The command line itself is wrong (given by its parser).
-    Usage = 2,
+    Configuration,
+    /// The audit found readings missing, or could not prove that none is.
+    Incomplete,
+    /// The command line itself is wrong.
+    Usage,
     /// It was started and failed: a device that cannot be reached, a port or a disk that refuses.
-    Failure = 3,
+    Failure,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
+        ExitCode::from(match exit {
+            Exit::Success => 0,
+            Exit::Configuration | Exit::Incomplete => 1,
+            Exit::Usage => 2,
+            Exit::Failure => 3,
+        })
     }
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the configuration, an address or a value is wrong; nothing was started
+  1  the configuration, an address or a value is wrong; nothing was started; or the audit found a loss
   2  the command line is wrong
   3  started and failed: a device, a port or a disk refuses";
 
@@ -72,6 +80,7 @@ enum Command {
     Sample(sample::Args),
     Read(read::Args),
     Write(write::Args),
+    Audit(audit::Args),
     #[cfg(feature = "sim")]
     Sim(sim::Args),
     #[cfg(feature = "sim")]
@@ -88,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Sample(args) => sample::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Write(args) => write::run(&args),
+        Command::Audit(args) => audit::run(&args),
         #[cfg(feature = "sim")]
         Command::Sim(args) => sim::run(&args),
         #[cfg(feature = "sim")]

@@ -1,14 +1,17 @@
 //! MQTT 3.1.1 and 5, over TCP, TLS and WebSockets. See `mqtt/README.md`.
 //!
-//! The client is our own, and only publishes: [`packet`] and [`session`] are pure, [`publisher`] and [`transport`] are
-//! the only files that await.
+//! The client is our own: [`publisher`] brings readings, [`subscriber`] serves the commands that look at what has arrived.
+//! [`packet`] and [`session`] are pure.
 
 mod config;
+mod dial;
 mod keep_alive;
+mod link;
 pub mod packet;
 mod publisher;
 mod reason;
 mod session;
+pub mod subscriber;
 mod tls;
 mod transport;
 mod websocket;

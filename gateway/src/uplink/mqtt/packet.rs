@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 and 5 as bytes: what a publishing client sends and what it receives. No I/O.
+//! MQTT 3.1.1 and 5 as bytes: what a client sends and what it receives. No I/O.
 //!
 //! ```text
 //! type, flags | remaining length | variable header | payload
@@ -7,11 +7,14 @@
 
 mod property;
 mod read;
+mod subscribe;
 
 pub use property::Limits;
 pub use read::{Incoming, Malformed, read};
+pub use subscribe::{Arrived, Delivered, MESSAGE_BYTES_MAX, read_delivered};
+pub(super) use subscribe::{write_puback, write_subscribe};
 
-/// The largest packet that is accepted, bytes; version 5 brokers are told so.
+/// The largest packet that a publishing client accepts, bytes; version 5 brokers are told so.
 pub const INCOMING_BYTES_MAX: usize = 64 * 1024;
 
 /// The largest remaining length that four bytes can tell (MQTT 5, 1.5.5).
@@ -39,10 +42,22 @@ pub(super) enum Qos {
 pub(super) struct Connect<'a> {
     pub(super) client_id: &'a str,
     pub(super) keep_alive_s: u16,
+    pub(super) session: Session,
     pub(super) session_expiry_s: u32,
+    /// Version 5 only: the largest packet that the client takes, bytes.
+    pub(super) packet_bytes_max: u32,
     pub(super) user: Option<&'a str>,
     pub(super) password: Option<&'a [u8]>,
     pub(super) will: Option<Will<'a>>,
+}
+
+/// What the broker does with what it remembers of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Session {
+    /// It goes on with it.
+    GoesOn,
+    /// It forgets it; in version 3.1.1 also what comes from here on, when the connection ends.
+    Anew,
 }
 
 /// The message that the broker publishes when the client is lost.
@@ -97,7 +112,7 @@ pub(super) fn write_connect(version: Version, connect: &Connect<'_>, out: &mut V
         body.push(property::SESSION_EXPIRY);
         body.extend_from_slice(&connect.session_expiry_s.to_be_bytes());
         body.push(property::MAXIMUM_PACKET_SIZE);
-        body.extend_from_slice(&(INCOMING_BYTES_MAX as u32).to_be_bytes());
+        body.extend_from_slice(&connect.packet_bytes_max.to_be_bytes());
     }
     write_text(connect.client_id, &mut body);
     if let Some(will) = &connect.will {
@@ -118,7 +133,6 @@ pub(super) fn write_connect(version: Version, connect: &Connect<'_>, out: &mut V
     out.extend_from_slice(&body);
 }
 
-/// Clean start is never set: the session is meant to go on.
 fn connect_flags(connect: &Connect<'_>) -> u8 {
     let will = connect.will.map_or(0, |will| {
         let qos = if will.qos == Qos::AtLeastOnce { 0x08 } else { 0 };
@@ -127,7 +141,8 @@ fn connect_flags(connect: &Connect<'_>) -> u8 {
     });
     let user = if connect.user.is_some() { 0x80 } else { 0 };
     let password = if connect.password.is_some() { 0x40 } else { 0 };
-    will | user | password
+    let clean = if connect.session == Session::Anew { 0x02 } else { 0 };
+    will | user | password | clean
 }
 
 /// How many bytes [`write_publish`] will write.

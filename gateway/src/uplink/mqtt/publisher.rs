@@ -1,24 +1,18 @@
 //! The way to one broker: connects, moves bytes both ways, keeps the connection alive.
 
-mod link;
-
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 
-use self::link::Link;
 use super::config::Config;
-use super::packet::{Connect, Incoming, Version, Will, write_connect, write_disconnect};
+use super::dial::{NO_BROKER, Welcome, dial, unexpected};
+use super::link::Link;
+use super::packet::{self, Connect, INCOMING_BYTES_MAX, Incoming, Version, Will, write_connect, write_disconnect};
 use super::reason;
 use super::session::{Acknowledgement, Session};
-use super::transport::{self, Failure};
+use super::transport::Failure;
 use crate::uplink::{BoxFuture, CONNECT_WITHIN, ConnectError, EndedBy, Event, Loss, Message, Publisher, Traffic};
-
-/// The first byte of the only packet with which a broker may begin.
-const CONNACK: u8 = 0x20;
-
-const NO_BROKER: &str = "Check that a broker for MQTT listens there: the port, and whether it wants TLS or a WebSocket";
 
 /// How long taking leave may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -36,19 +30,6 @@ pub(super) struct MqttPublisher {
     state_refused: bool,
     /// Whether it was said that a password travels in the clear.
     clear_password_told: bool,
-}
-
-/// Why a connection was not made.
-enum Refused {
-    /// The broker does not know this version.
-    Version(Failure),
-    Otherwise(Failure),
-}
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Refused {
-        Refused::Otherwise(failure)
-    }
 }
 
 impl MqttPublisher {
@@ -79,49 +60,8 @@ impl MqttPublisher {
 
     /// Where no version is configured or known, 5 is tried first.
     async fn dial_in_its_version(&mut self) -> Result<(), Failure> {
-        match self.dial(self.version.unwrap_or(Version::V5)).await {
-            Ok(()) => Ok(()),
-            Err(Refused::Version(_)) if self.version.is_none() => {
-                self.version = Some(Version::V311);
-                self.dial(Version::V311).await.map_err(|refused| match refused {
-                    Refused::Version(failure) | Refused::Otherwise(failure) => failure,
-                })
-            }
-            Err(Refused::Version(failure) | Refused::Otherwise(failure)) => Err(failure),
-        }
-    }
-
-    async fn dial(&mut self, version: Version) -> Result<(), Refused> {
-        let password = self.password().await?;
-        let stream = transport::open(&self.config).await?;
-        let mut link = Link::new(stream, version, self.config.keep_alive(None), Instant::now());
-        self.write_connect(version, password.as_deref(), &mut link.out);
-        let lost = |loss: Loss| Failure { cause: loss.reason, advice: NO_BROKER };
-        let (code, text, limits) = loop {
-            link.moved().await.map_err(|broken| broken.failure())?;
-            if link.head().is_some_and(|head| head != CONNACK) {
-                return Err(Failure { cause: "what answers is no MQTT broker".into(), advice: NO_BROKER }.into());
-            }
-            match link.next_packet().map_err(lost)? {
-                None => {}
-                Some(Incoming::Connack { code, text, limits, .. }) => break (code, text, limits),
-                Some(other) => return Err(lost(unexpected(&other)).into()),
-            }
-        };
-        if code != 0 {
-            let (cause, advice) = reason::explain_connack(version, code, &text);
-            let failure = Failure { cause, advice };
-            return Err(if reason::is_version_unknown(code) {
-                Refused::Version(failure)
-            } else {
-                Refused::Otherwise(failure)
-            });
-        }
-        if !limits.takes_qos_1 && self.config.qos == super::packet::Qos::AtLeastOnce {
-            let (cause, advice) = reason::explain(version, 0x9b, "");
-            return Err(Failure { cause, advice }.into());
-        }
-        link.keep_alive(self.config.keep_alive(limits.keep_alive_s), Instant::now());
+        self.warn_of_a_clear_password();
+        let Welcome { mut link, version, limits, .. } = dial(&self.config, self.version, write_connect_of).await?;
         self.session.connected(version, limits);
         self.version = Some(version);
         self.announce("online", &mut link.out);
@@ -129,38 +69,11 @@ impl MqttPublisher {
         Ok(())
     }
 
-    /// Fetches the password, which may lie in a file.
-    async fn password(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(password) = self.config.password.clone() else { return Ok(None) };
-        if self.config.tls.is_none() && !self.clear_password_told {
+    fn warn_of_a_clear_password(&mut self) {
+        if self.config.password.is_some() && self.config.tls.is_none() && !self.clear_password_told {
             self.clear_password_told = true;
             warn!(uplink = &*self.config.name, "the password travels in the clear; use mqtts:// or wss://");
         }
-        let advice = "Put right `password` of the uplink";
-        match tokio::task::spawn_blocking(move || password()).await {
-            Ok(Ok(password)) => Ok(Some(password)),
-            Ok(Err(cause)) => Err(Failure { cause, advice }),
-            Err(panic) => Err(Failure { cause: panic.to_string(), advice }),
-        }
-    }
-
-    fn write_connect(&self, version: Version, password: Option<&[u8]>, out: &mut Vec<u8>) {
-        let offline = self.config.state_payload("offline");
-        let will = self.config.state.as_ref().map(|(topic, retain)| Will {
-            topic,
-            payload: &offline,
-            qos: self.config.qos,
-            retain: *retain,
-        });
-        let connect = Connect {
-            client_id: &self.config.client_id,
-            keep_alive_s: self.config.keep_alive_s,
-            session_expiry_s: self.config.session_expiry_s,
-            user: self.config.user.as_deref(),
-            password,
-            will,
-        };
-        write_connect(version, &connect, out);
     }
 
     /// Moves bytes until something has happened.
@@ -262,12 +175,29 @@ impl Publisher for MqttPublisher {
     }
 }
 
-fn sum(one: Traffic, two: Traffic) -> Traffic {
-    Traffic { sent_bytes: one.sent_bytes + two.sent_bytes, received_bytes: one.received_bytes + two.received_bytes }
+fn write_connect_of(config: &Config, version: Version, password: Option<&[u8]>, out: &mut Vec<u8>) {
+    let offline = config.state_payload("offline");
+    let will = config.state.as_ref().map(|(topic, retain)| Will {
+        topic,
+        payload: &offline,
+        qos: config.qos,
+        retain: *retain,
+    });
+    let connect = Connect {
+        client_id: &config.client_id,
+        keep_alive_s: config.keep_alive_s,
+        session: packet::Session::GoesOn,
+        session_expiry_s: config.session_expiry_s,
+        packet_bytes_max: INCOMING_BYTES_MAX as u32,
+        user: config.user.as_deref(),
+        password,
+        will,
+    };
+    write_connect(version, &connect, out);
 }
 
-fn unexpected(packet: &Incoming) -> Loss {
-    Loss { reason: format!("the broker sent a packet that does not belong here: {packet:?}"), by: EndedBy::FarSide }
+fn sum(one: Traffic, two: Traffic) -> Traffic {
+    Traffic { sent_bytes: one.sent_bytes + two.sent_bytes, received_bytes: one.received_bytes + two.received_bytes }
 }
 
 fn note(uplink: &str, acknowledgement: &Acknowledgement) {

@@ -44,6 +44,8 @@ impl Default for Limits {
 pub(super) struct Properties {
     pub(super) limits: Limits,
     pub(super) reason: String,
+    /// The user property `gateway`: from whose log the message comes.
+    pub(super) gateway: Option<String>,
 }
 
 /// Reads the length and then as many properties as it holds.
@@ -70,8 +72,10 @@ fn read_property(input: &mut Input<'_>, properties: &mut Properties) -> Result<(
         MAXIMUM_PACKET_SIZE => limits.packet_bytes_max = input.long()? as usize,
         REASON_STRING => properties.reason = String::from_utf8_lossy(input.binary()?).into_owned(),
         USER_PROPERTY => {
-            input.binary()?;
-            input.binary()?;
+            let (name, value) = (input.binary()?, input.binary()?);
+            if name == b"gateway" {
+                properties.gateway = Some(String::from_utf8_lossy(value).into_owned());
+            }
         }
         // Bytes: payload format, request flags, and what else brokers say of themselves.
         0x01 | 0x17 | 0x19 | 0x28 | 0x29 | 0x2a => drop(input.byte()?),

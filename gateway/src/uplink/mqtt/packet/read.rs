@@ -1,4 +1,4 @@
-//! What a publishing client receives.
+//! The packets of a broker, and what of them a publishing client receives.
 
 use super::property::{Limits, Properties, read_properties};
 use super::{INCOMING_BYTES_MAX, Version};
@@ -46,12 +46,8 @@ pub struct Malformed(pub &'static str);
 
 /// The packet at the head of `bytes` and its size; `None` until it is whole.
 pub fn read(version: Version, bytes: &[u8]) -> Result<Option<(Incoming, usize)>, Malformed> {
-    let Some((first, length_and_body)) = bytes.split_first() else { return Ok(None) };
-    let Some((length, length_size)) = remaining_length(length_and_body)? else { return Ok(None) };
-    if length > INCOMING_BYTES_MAX {
-        return Err(Malformed("a packet larger than 64 KiB"));
-    }
-    let Some(body) = length_and_body.get(length_size..length_size + length) else { return Ok(None) };
+    let too_large = Malformed("a packet larger than 64 KiB");
+    let Some(Frame { first, body, size }) = frame(bytes, INCOMING_BYTES_MAX, too_large)? else { return Ok(None) };
     let mut input = Input::new(body);
     let packet = match first >> 4 {
         2 => connack(version, &mut input)?,
@@ -62,7 +58,25 @@ pub fn read(version: Version, bytes: &[u8]) -> Result<Option<(Incoming, usize)>,
         0 | 1 | 8 | 10 | 12 => return Err(Malformed("a packet that only clients send")),
         _ => Incoming::Other,
     };
-    Ok(Some((packet, 1 + length_size + length)))
+    Ok(Some((packet, size)))
+}
+
+/// A whole packet: its first byte, what follows its length, and how many bytes it takes altogether.
+pub(super) struct Frame<'a> {
+    pub(super) first: u8,
+    pub(super) body: &'a [u8],
+    pub(super) size: usize,
+}
+
+/// The packet at the head of `bytes`, not yet understood; `None` until it is whole.
+pub(super) fn frame(bytes: &[u8], body_max: usize, too_large: Malformed) -> Result<Option<Frame<'_>>, Malformed> {
+    let Some((first, length_and_body)) = bytes.split_first() else { return Ok(None) };
+    let Some((length, length_size)) = remaining_length(length_and_body)? else { return Ok(None) };
+    if length > body_max {
+        return Err(too_large);
+    }
+    let body = length_and_body.get(length_size..length_size + length);
+    Ok(body.map(|body| Frame { first: *first, body, size: 1 + length_size + length }))
 }
 
 fn connack(version: Version, input: &mut Input<'_>) -> Result<Incoming, Malformed> {
@@ -72,7 +86,7 @@ fn connack(version: Version, input: &mut Input<'_>) -> Result<Incoming, Malforme
         return Err(Malformed("a CONNACK with reserved flags"));
     }
     // A broker that knows only 3.1.1 answers in its own version, without properties.
-    let Properties { limits, reason } = properties_if_any(version, input)?;
+    let Properties { limits, reason, .. } = properties_if_any(version, input)?;
     Ok(Incoming::Connack { session_present: flags == 1, code, text: reason, limits })
 }
 
@@ -116,6 +130,10 @@ fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
 pub(super) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
+    pub(super) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
     pub(super) fn new(bytes: &'a [u8]) -> Input<'a> {
         Input(bytes)
     }

@@ -20,7 +20,9 @@ fn a_connect_is_written_as_the_standard_draws_it() {
     let connect = Connect {
         client_id: "id",
         keep_alive_s: 30,
+        session: Session::GoesOn,
         session_expiry_s: 3600,
+        packet_bytes_max: 65_536,
         user: Some("me"),
         password: Some(b"pw"),
         will: Some(will),
@@ -29,6 +31,8 @@ fn a_connect_is_written_as_the_standard_draws_it() {
     assert_eq!(written(|out| write_connect(Version::V311, &connect, out)), v311);
     let v5 = b"\x10\x2a\x00\x04MQTT\x05\xec\x00\x1e\x0a\x11\x00\x00\x0e\x10\x27\x00\x01\x00\x00\x00\x02id\x00\x00\x01w\x00\x03off\x00\x02me\x00\x02pw";
     assert_eq!(written(|out| write_connect(Version::V5, &connect, out)), v5);
+    let anew = Connect { session: Session::Anew, ..connect };
+    assert_eq!(written(|out| write_connect(Version::V311, &anew, out))[9], 0xee, "clean start is set");
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
-use super::super::keep_alive::{Due, KeepAlive};
-use super::super::packet::{Incoming, Version, read, write_ping};
-use super::super::tls;
-use super::super::transport::{Failure, Stream};
+use super::keep_alive::{Due, KeepAlive};
+use super::packet::{Incoming, Malformed, Version, read, write_ping};
+use super::tls;
+use super::transport::{Failure, Stream};
 use crate::uplink::{EndedBy, Loss, Traffic};
 
 /// How much is read at once, bytes.
@@ -20,6 +20,9 @@ const READ_BYTES: usize = 8 * 1024;
 
 /// What has left is cut off the buffer when it is this much, bytes.
 const LEFT_BYTES_MAX: usize = 64 * 1024;
+
+/// Understands the packet at the head of some bytes and tells its size; `None` until it is whole.
+type Reader<T> = fn(Version, &[u8]) -> Result<Option<(T, usize)>, Malformed>;
 
 /// A connection.
 pub(super) struct Link {
@@ -88,8 +91,12 @@ impl Link {
 
     /// The next packet, once it is whole.
     pub(super) fn next_packet(&mut self) -> Result<Option<Incoming>, Loss> {
-        let malformed =
-            |cause: super::super::packet::Malformed| Loss { reason: cause.to_string(), by: EndedBy::FarSide };
+        self.next_as(read)
+    }
+
+    /// The next packet as another reader understands it, once it is whole.
+    pub(super) fn next_as<T>(&mut self, read: Reader<T>) -> Result<Option<T>, Loss> {
+        let malformed = |cause: Malformed| Loss { reason: cause.to_string(), by: EndedBy::FarSide };
         match read(self.version, &self.incoming[self.understood..]).map_err(malformed)? {
             Some((packet, size)) => {
                 self.understood += size;

@@ -1,0 +1,73 @@
+//! The order of each tag's readings.
+
+use std::collections::HashMap;
+
+use buffer::Seq;
+
+use super::content::Reading;
+
+/// How many tags of one gateway are followed.
+const TAGS_MAX: usize = 100_000;
+
+/// What came out of order, tag by tag.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// By device, then by tag.
+    last: HashMap<Box<str>, HashMap<Box<str>, Last>>,
+    tags: usize,
+    /// Readings that came after a later one of their tag; a backlog behind live readings does.
+    pub(super) seq_back: u64,
+    /// Readings with a higher seq and an earlier time than the one before.
+    pub(super) time_back: u64,
+    /// Readings of tags beyond those that are followed.
+    pub(super) unfollowed: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    seq: Seq,
+    time_ns: i64,
+}
+
+impl Order {
+    /// Takes in a reading that is no repeat.
+    pub(super) fn follow(&mut self, reading: &Reading<'_>) {
+        let now = Last { seq: reading.seq, time_ns: reading.time_ns };
+        let known = self.last.get_mut(reading.device).and_then(|tags| tags.get_mut(reading.tag));
+        match known {
+            Some(last) if now.seq < last.seq => self.seq_back += 1,
+            Some(last) => {
+                self.time_back += u64::from(now.time_ns < last.time_ns);
+                *last = now;
+            }
+            None if self.tags < TAGS_MAX => {
+                self.tags += 1;
+                self.last.entry(reading.device.into()).or_default().insert(reading.tag.into(), now);
+            }
+            None => self.unfollowed += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::tests::reading;
+    use super::*;
+
+    #[test]
+    fn each_tag_has_an_order_of_its_own() {
+        let mut order = Order::default();
+        let steps = [("a", 5, 50), ("b", 3, 30), ("a", 6, 60), ("a", 4, 40), ("a", 7, 55), ("b", 8, 80)];
+        for (tag, seq, time_ns) in steps {
+            order.follow(&Reading { tag, time_ns, ..reading(1, seq) });
+        }
+        assert_eq!((order.seq_back, order.time_back, order.unfollowed), (1, 1, 0));
+    }
+
+    #[test]
+    fn tags_beyond_the_limit_are_counted_and_not_kept() {
+        let mut order = Order { tags: TAGS_MAX, ..Order::default() };
+        order.follow(&reading(1, 1));
+        assert_eq!((order.unfollowed, order.last.len()), (1, 0));
+    }
+}
