@@ -1,5 +1,8 @@
+use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 
+use buffer::disk::{Disk, DiskFile, OsDisk};
 use buffer::{
     Acknowledged, Appended, BLOCK_PAYLOAD_BYTES_MAX, Class, Cursor, Error, Gap, Log, NewBlock, Options, Result,
     SyncJob, Synced,
@@ -142,6 +145,8 @@ struct Ailing {
 struct Refusing {
     appends: AtomicBool,
     syncs: AtomicBool,
+    /// A sync is under way, and appends wait for it.
+    behind: AtomicBool,
     /// How often something was refused.
     times: AtomicU64,
 }
@@ -152,7 +157,10 @@ impl Ailing {
             return Ok(());
         }
         self.refusing.times.fetch_add(1, Ordering::Relaxed);
-        let source = std::io::Error::other("as the test says");
+        let source = match self.refusing.behind.load(Ordering::Relaxed) {
+            true => io::ErrorKind::WouldBlock.into(),
+            false => io::Error::other("as the test says"),
+        };
         Err(Error::Environment { doing: "write", path: "log".into(), source })
     }
 }
@@ -163,6 +171,7 @@ impl Store for Ailing {
     }
 
     fn append(&mut self, class: Class, blocks: &[NewBlock<'_>]) -> Result<Appended> {
+        self.well(&self.refusing.behind)?;
         self.well(&self.refusing.appends)?;
         self.log.append(class, blocks)
     }
@@ -177,10 +186,13 @@ impl Store for Ailing {
 
     fn begin_sync(&mut self) -> Result<Option<SyncJob>> {
         self.well(&self.refusing.syncs)?;
-        self.log.begin_sync()
+        let job = self.log.begin_sync()?;
+        self.refusing.behind.store(job.is_some(), Ordering::Relaxed);
+        Ok(job)
     }
 
     fn end_sync(&mut self, synced: Synced) -> Result<()> {
+        self.refusing.behind.store(false, Ordering::Relaxed);
         self.log.end_sync(synced)
     }
 
@@ -218,8 +230,16 @@ impl Store for Ailing {
 }
 
 fn start_ailing(folder: &Path, policy: SyncPolicy) -> (Arc<Refusing>, StoreThread, Intake, StoreHandle) {
+    start_ailing_on(Arc::new(OsDisk), folder, policy)
+}
+
+fn start_ailing_on(
+    disk: Arc<dyn Disk>,
+    folder: &Path,
+    policy: SyncPolicy,
+) -> (Arc<Refusing>, StoreThread, Intake, StoreHandle) {
     let refusing = Arc::new(Refusing::default());
-    let log = Log::open(folder, &Options::new(["cloud"])).expect("the log opens");
+    let log = Log::open_on(disk, folder, &Options::new(["cloud"])).expect("the log opens");
     let (thread, intake, handle) = start_with(folder, Box::new(Ailing { log, refusing: refusing.clone() }), policy);
     (refusing, thread, intake, handle)
 }
@@ -265,4 +285,101 @@ fn what_found_no_room_while_the_disk_refused_is_one_gap_behind_what_waited() {
     let ranges: Vec<SeqRange> = items.iter().map(Item::seqs).collect();
     assert_eq!(ranges, [SeqRange { first: 1, last: 10 }, SeqRange { first: 11, last: 10 + (1 << 20) }]);
     assert!(thread.stop());
+}
+
+/// The machine's disk, whose syncs wait for a gate.
+struct GatedDisk(Arc<Mutex<()>>);
+
+struct GatedFile(Arc<dyn DiskFile>, Arc<Mutex<()>>);
+
+impl GatedDisk {
+    fn gated(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(GatedFile(file, self.0.clone()))
+    }
+}
+
+impl Disk for GatedDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.create_dir(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        OsDisk.list(dir)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        OsDisk.open(path)
+    }
+
+    fn open_for_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        OsDisk.open_for_write(path).map(|file| self.gated(file))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        OsDisk.create(path).map(|file| self.gated(file))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        OsDisk.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {
+        OsDisk.lock(path)
+    }
+
+    fn random(&self) -> u128 {
+        OsDisk.random()
+    }
+}
+
+impl DiskFile for GatedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, into)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, bytes)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        drop(self.1.lock().expect("no panic"));
+        self.0.sync()
+    }
+}
+
+#[test]
+fn what_waits_for_a_slow_sync_at_the_stop_is_written_after_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = Arc::new(Mutex::new(()));
+    let disk = Arc::new(GatedDisk(gate.clone()));
+    let policy = SyncPolicy::Every(Duration::from_millis(1));
+    let (refusing, thread, intake, handle) = start_ailing_on(disk, folder.path(), policy);
+    let closed = gate.lock().expect("no panic");
+    assert!(intake.offer((0..10).map(reading).collect()));
+    wait_until(|| refusing.behind.load(Ordering::Relaxed));
+    assert!(intake.offer((10..20).map(reading).collect()));
+    let refused = refusing.times.load(Ordering::Relaxed);
+    let stopping = thread::spawn(move || thread.stop());
+    let mut offered = 20;
+    while intake.offer(vec![reading(offered)]) {
+        offered += 1;
+        thread::sleep(Duration::from_millis(1));
+    }
+    wait_until(|| refusing.times.load(Ordering::Relaxed) > refused);
+    drop((closed, handle));
+    assert!(stopping.join().expect("no panic"));
+    let log = Log::open(folder.path(), &Options::new(["cloud"])).expect("the log opens again");
+    assert_eq!(log.stats().next_seq, offered as Seq + 2, "all of them, and a gap for the one that came too late");
 }

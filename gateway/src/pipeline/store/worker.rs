@@ -31,7 +31,7 @@ const TRIM_EVERY: Duration = Duration::from_secs(2);
 /// How long to wait before trying again what the disk refused.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-/// How long an end waits for a sync that is under way.
+/// How long an end waits for a sync that is under way, after the last readings that could be written.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The thread that waits for the disk, so that the store's does not.
@@ -187,23 +187,26 @@ impl Worker {
         }
     }
 
-    /// Appends what waits. What the disk refuses stays pending and is tried again.
-    fn flush(&mut self, now: Instant) {
+    /// Appends what waits, as much as one flush takes; whether something did. What the disk refuses stays pending and is
+    /// tried again.
+    fn flush(&mut self, now: Instant) -> bool {
         let room = FLUSH_READINGS_MAX.saturating_sub(self.pending.len());
         if room > 0 {
             let lost = self.inbox.take(FLUSH_READINGS_MAX, &mut self.pending);
             self.lost.merge(lost);
         }
         if self.pending.is_empty() && self.lost.count == 0 {
-            return;
+            return false;
         }
         self.not_before = now + FLUSH_PACE;
         let appended = self.append();
-        if self.noted(Work::Append, appended).is_none() {
+        let done = self.noted(Work::Append, appended).is_some();
+        if !done {
             self.not_before = now + RETRY_AFTER;
         }
         self.due_sync();
         self.publish_end();
+        done
     }
 
     /// What was lost is declared behind what waited, once for as long as the disk refused.
@@ -356,11 +359,17 @@ impl Worker {
     }
 
     fn close(mut self) {
-        while self.inbox.wait(true, Instant::now()).readings && !self.progress.failing.load(Ordering::Relaxed) {
-            self.flush(Instant::now());
-        }
-        let patience = Instant::now() + CLOSE_WITHIN;
-        while self.syncing && Instant::now() < patience {
+        let mut patience = Instant::now() + CLOSE_WITHIN;
+        loop {
+            let now = Instant::now();
+            if self.flush(now) {
+                patience = now + CLOSE_WITHIN;
+                continue;
+            }
+            // What is refused may only wait for the sync.
+            if !self.syncing || now >= patience {
+                break;
+            }
             for request in self.inbox.requests(patience) {
                 self.answer(request);
             }
