@@ -3,9 +3,18 @@
 //! A [`Driver`] turns a URL and a list of tags into planned [`Device`]s without touching the network, then opens a
 //! [`Connection`] that polls them. A [`Line`] joins the three behind one object-safe face and holds the rules that every
 //! driver obeys: one reading for each tag that was due, and a connection that is dropped after its first link error.
+//! The modules stand in the order in which one should read them: the contract, what is asked of it, what it answers, how
+//! addresses and types are written, and the pure parts that drivers share.
 //!
 //! Nothing here knows an uplink, a buffer or a gateway: these crates are a library of their own, with which a Rust
 //! program reads any PLC by URL.
+
+mod driver;
+mod line;
+
+mod error;
+mod spec;
+mod url;
 
 mod quality;
 mod reading;
@@ -14,21 +23,13 @@ mod text;
 mod time;
 mod value;
 
+mod address;
 mod data_type;
 mod order;
 
 mod codec;
 mod scale;
 mod span;
-
-mod address;
-
-mod error;
-mod spec;
-mod url;
-
-mod driver;
-mod line;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -4,7 +4,8 @@
 //! [unit!] area:offset [.bit] [:type] [@order]      hr:100:REAL@CDAB  ir:7  co:5  di:0:BOOL[8]  hr:50.3  xr:10005:DINT
 //! ```
 //! The canonical offset is the wire's own, from 0. Forms that are written elsewhere count from 1 and are accepted as they
-//! stand: see [`foreign`]. Whatever was written, an address prints in canonical form and parses back to itself.
+//! stand: Modicon's `40101`, Neuron's `1!400101`, PLC4X's `holding-register:101`. Whatever was written, an address prints in
+//! canonical form and parses back to itself.
 
 mod foreign;
 

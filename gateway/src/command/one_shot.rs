@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec};
+use driver_core::{DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec, nearest};
 
 use super::Exit;
 
@@ -39,7 +39,11 @@ pub(super) fn line(url: &str, addresses: &[String], purpose: Purpose) -> Result<
 
 fn no_driver(scheme: &str) -> SpecError {
     let known: Vec<&str> = drivers::all().iter().flat_map(|driver| driver.info().schemes).copied().collect();
-    let message = format!("no driver for `{scheme}` in this build; drivers here: {}", known.join(", "));
+    let lower = scheme.to_ascii_lowercase();
+    let near = nearest(scheme, known.iter().copied()).or(known.iter().copied().find(|name| name.starts_with(&lower)));
+    let near = near.map(|near| format!("; did you mean `{near}`")).unwrap_or_default();
+    let end = if near.is_empty() { "; drivers" } else { "? Drivers" };
+    let message = format!("this build has no driver for `{scheme}`{near}{end} here: {}", known.join(", "));
     SpecError { place: Place::Url(0..scheme.len()), message }
 }
 
@@ -73,6 +77,13 @@ mod tests {
         let url = "modbus-rtu:///dev/ttyUSB0?unit=0";
         assert!(line(url, &["hr:0".into()], Purpose::Write).is_ok());
         assert_eq!(line(url, &["hr:0".into()], Purpose::Read).err(), Some(Exit::Configuration));
+    }
+
+    #[test]
+    fn a_scheme_that_is_nearly_right_is_told() {
+        assert!(no_driver("modbus").message.contains("did you mean `modbus-tcp`?"));
+        assert!(no_driver("MODBUS-TPC").message.contains("did you mean `modbus-tcp`?"));
+        assert!(!no_driver("plc1").message.contains("did you mean"));
     }
 
     #[test]

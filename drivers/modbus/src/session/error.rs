@@ -28,10 +28,13 @@ pub enum TransactError {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The far side closed the connection.
-    #[error(
-        "the device closed the connection; it may have too few of them, be restarting, or with TLS refuse our certificate"
-    )]
+    #[error("the device closed the connection; it may have too few of them or be restarting")]
     Closed,
+    /// The far side of a TLS connection closed it without taking leave.
+    #[error(
+        "the device closed the connection without a word; check whether it wants another certificate of ours (`cert`, `key`)"
+    )]
+    ClosedUnannounced,
     /// Reading or writing failed.
     #[error("the connection failed: {0}; check cable, adapter and network")]
     Io(io::Error),
@@ -49,7 +52,7 @@ pub enum LinkError {
 impl From<io::Error> for LinkError {
     /// TLS calls it an unexpected end when the far side closes without a word, as devices do that refuse our certificate.
     fn from(error: io::Error) -> LinkError {
-        if error.kind() == io::ErrorKind::UnexpectedEof { LinkError::Closed } else { LinkError::Io(error) }
+        if error.kind() == io::ErrorKind::UnexpectedEof { LinkError::ClosedUnannounced } else { LinkError::Io(error) }
     }
 }
 
@@ -65,9 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_far_side_that_leaves_without_a_word_closed_the_connection() {
+    fn a_far_side_that_leaves_without_a_word_is_told_from_a_broken_line() {
         let over = LinkError::from(io::Error::new(io::ErrorKind::UnexpectedEof, "peer closed without close_notify"));
-        assert!(matches!(over, LinkError::Closed), "{over}");
+        assert!(matches!(over, LinkError::ClosedUnannounced), "{over}");
         let over = LinkError::from(io::Error::from(io::ErrorKind::ConnectionReset));
         assert!(matches!(over, LinkError::Io(_)), "{over}");
     }
