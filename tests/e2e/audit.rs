@@ -21,10 +21,13 @@ const FAILED: i32 = 3;
 
 /// One audit as JSON; the broker keeps what comes until the next one.
 fn audit(site: &Site, broker: &Broker, topic: &str, seconds: u32) -> (Option<i32>, Value, String) {
-    let url = broker.url("mqtt");
+    audit_at(site, &broker.url("mqtt"), topic, seconds)
+}
+
+fn audit_at(site: &Site, url: &str, topic: &str, seconds: u32) -> (Option<i32>, Value, String) {
     let seconds = seconds.to_string();
     let gateway = ["--gateway", "test/line", "--client-id", "auditor", "--json"];
-    let arguments = ["audit", &url, "--topic", topic, "--seconds", &seconds];
+    let arguments = ["audit", url, "--topic", topic, "--seconds", &seconds];
     let output = site.forebay(&[arguments.as_slice(), &gateway].concat());
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let found = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no JSON, {error}: {errors}"));
@@ -142,12 +145,13 @@ fn a_hole_is_found_with_its_range_until_it_is_filled_or_declared() {
 fn a_number_that_was_given_twice_is_told_from_a_repeat() {
     let (Some(broker), Some(program)) = (Broker::start(), need::program("mosquitto_pub")) else { return };
     let site = site();
-    audit(&site, &broker, "readings/#", 0);
+    let older = format!("{}?version=3.1.1", broker.url("mqtt"));
+    audit_at(&site, &older, "readings/#", 0);
     publish(&program, &broker, "readings/plc", &[batch(1, &[1, 2], 5), batch(1, &[1, 2], 5)]);
-    let (code, found, errors) = audit(&site, &broker, "readings/#", 2);
+    let (code, found, errors) = audit_at(&site, &older, "readings/#", 2);
     assert_eq!((code, &found["gateways"][0]["doubled"]["same"]), (Some(COMPLETE), &json!(2)), "{errors}");
     publish(&program, &broker, "readings/plc", &[batch(1, &[3, 4], 5), batch(1, &[3], 6)]);
-    let (code, found, errors) = audit(&site, &broker, "readings/#", 2);
+    let (code, found, errors) = audit_at(&site, &older, "readings/#", 2);
     assert_eq!((code, &found["gateways"][0]["lost"]), (Some(INCOMPLETE), &json!(0)), "{found:#}\n{errors}");
     assert_eq!(found["gateways"][0]["doubled"]["different_at"], json!([{"epoch": 1, "seq": 3}]));
 }
@@ -170,6 +174,31 @@ fn an_audit_of_a_running_gateway_begins_in_the_middle_and_prints_a_table() {
     assert_eq!(output.status.code(), Some(COMPLETE), "{text}\n{errors}");
     assert!(text.contains("\ncomplete: ") && text.contains("p99"), "{text}");
     drop(gateway);
+}
+
+#[test]
+fn logs_in_with_a_password_from_a_file_and_never_prints_it() {
+    let Some(tool) = need::program("mosquitto_passwd") else { return };
+    let Some(broker) = Broker::with(|folder| {
+        let passwords = folder.join("passwords");
+        let made = Command::new(&tool).args(["-b", "-c"]).arg(&passwords).args(["auditor", "s3cret-word"]).status();
+        assert!(made.is_ok_and(|status| status.success()), "mosquitto_passwd works");
+        format!("allow_anonymous false\npassword_file {}\n", passwords.display())
+    }) else {
+        return;
+    };
+    let site = site();
+    let url = broker.url("mqtt");
+    for (password, code, said) in
+        [("s3cret-word\n", INCOMPLETE, "travels in the clear"), ("s3cret-wrod", FAILED, "list of users")]
+    {
+        std::fs::write(site.folder().join("password"), password).expect("a file");
+        let login = ["--user", "auditor", "--password-file", "password"];
+        let output = site.forebay(&[["audit", &url, "--topic", "#", "--seconds", "0"].as_slice(), &login].concat());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(said) && !errors.contains("s3cret"), "{errors}");
+    }
 }
 
 #[test]

@@ -51,8 +51,8 @@ const SECONDS_MAX: u64 = 366 * 24 * 3600;
 /// Read what gateways sent to a broker, and prove that nothing is missing.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A reading is lost when its number is missing and no gap record declares it. Gap records stand on GATEWAY/$gap: name the
-gateway where the topic does not cover them. The count begins with the first block of readings that is seen whole.
+A reading is lost when its number is missing and no gap record declares it: so the topics must cover all devices of a
+gateway. Gap records stand on GATEWAY/$gap: name the gateway where the topics do not cover them. The count begins with the first block of readings that is seen whole.
 With --client-id the broker collects what arrives between two audits, so that the second one goes on where the first ended.
 Exit codes: 0 complete; 1 readings are missing, or numbers were given twice, or no reading arrived; 2 the command line is
 wrong; 3 the broker cannot be reached or went away.")]
@@ -128,6 +128,9 @@ fn feed(args: &Args) -> Result<Feed, Vec<UplinkError>> {
         tls: TlsFiles { ca: args.ca.clone(), cert: args.cert.clone(), key: args.key.clone() },
         identity: "".into(),
     };
+    if spec.password.is_some() && !["mqtts", "wss"].contains(&spec.url.scheme()) {
+        eprintln!("the password travels in the clear; use mqtts:// or wss://");
+    }
     let (client_id, memory) = match &args.client_id {
         Some(name) => (name.clone(), Memory::Kept),
         None => (format!("forebay-audit-{:016x}", RandomState::new().hash_one(std::process::id())), Memory::Connection),

@@ -44,7 +44,9 @@ fn verdict(ledger: &Ledger) -> String {
         why.push("no reading arrived, so nothing is proven: check topic and gateway".to_owned());
     }
     if lost > 0 {
-        why.push(format!("{lost} readings are missing and were not declared"));
+        why.push(format!(
+            "{lost} readings are missing and were not declared (the topics must cover all devices and GATEWAY/$gap)"
+        ));
     }
     if different > 0 {
         why.push(format!(
