@@ -7,6 +7,8 @@ mod plan;
 mod sample;
 mod schema;
 
+mod buffer;
+
 mod read;
 mod write;
 mod audit;
@@ -37,7 +39,7 @@ pub enum Exit {
     Success,
     /// The configuration, or an address or value on the command line, is wrong; nothing was started.
     Configuration,
-    /// The audit found readings missing, or could not prove that none is.
+    /// The audit found readings missing, or could not prove that none is; or the buffer is damaged.
     Incomplete,
     /// The command line itself is wrong.
     Usage,
@@ -59,7 +61,7 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the configuration, an address or a value is wrong; nothing was started; or the audit found a loss
+  1  the configuration, an address or a value is wrong; nothing was started; or a loss or damage was found
   2  the command line is wrong
   3  started and failed: a device, a port or a disk refuses";
 
@@ -78,6 +80,7 @@ enum Command {
     Plan(plan::Args),
     Schema(schema::Args),
     Sample(sample::Args),
+    Buffer(buffer::Args),
     Read(read::Args),
     Write(write::Args),
     Audit(audit::Args),
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Buffer(args) => buffer::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Write(args) => write::run(&args),
         Command::Audit(args) => audit::run(&args),

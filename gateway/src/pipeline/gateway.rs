@@ -137,7 +137,7 @@ impl Gateway {
         let Setup { gateway, tags, lines, buffer, uplinks } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let log = Log::open(&buffer.path, &buffer.options)?;
-        let names = buffer.path.join("schemas");
+        let names = Schemas::folder_in(&buffer.path);
         let schemas = Schemas::open(&names, tags.schema().clone())
             .map_err(|cause| StartError::Names { path: names.clone(), cause })?;
         let (store, intake, log) =

@@ -80,6 +80,11 @@ impl Redate {
         file.sync_all()
     }
 
+    /// Whether no reading is moved.
+    pub fn is_empty(&self) -> bool {
+        self.steps().locked.is_empty()
+    }
+
     /// Moves the readings of one run that were stamped before the clock was right.
     pub fn apply(&self, epoch: u32, readings: &mut [Reading]) {
         if readings.iter().all(|reading| reading.clock == ClockState::Synchronized) {

@@ -117,6 +117,18 @@ impl Schema {
         self.tags.len()
     }
 
+    /// The schema of a block, out of the files in `folder`; `None` when its file is gone or damaged: a wrong name is worse
+    /// than none.
+    pub fn load(folder: &Path, id: u32) -> Option<Schema> {
+        let path = path_of(folder, id);
+        let size = fs::metadata(&path).ok()?.len();
+        if size > FILE_BYTES_MAX {
+            return None;
+        }
+        let text = fs::read_to_string(&path).ok().filter(|text| is_of(id, text.as_bytes()))?;
+        Schema::parse(text.into())
+    }
+
     fn parse(text: Box<str>) -> Option<Schema> {
         u32::try_from(text.len()).ok()?;
         let body = text.strip_prefix(HEAD)?;
@@ -164,6 +176,11 @@ impl Schemas {
         Err(io::Error::other(format!("no free name for this configuration's schema in {}", folder.display())))
     }
 
+    /// Where the schemas lie in a buffer's folder.
+    pub fn folder_in(buffer: &Path) -> PathBuf {
+        buffer.join("schemas")
+    }
+
     /// The number that new blocks bear.
     pub fn current(&self) -> u32 {
         self.current
@@ -174,13 +191,7 @@ impl Schemas {
         if let Some(schema) = self.known.get(&id) {
             return Some(schema.clone());
         }
-        let path = path_of(&self.folder, id);
-        let size = fs::metadata(&path).ok()?.len();
-        if size > FILE_BYTES_MAX {
-            return None;
-        }
-        let text = fs::read_to_string(&path).ok().filter(|text| is_of(id, text.as_bytes()))?;
-        let schema = Arc::new(Schema::parse(text.into())?);
+        let schema = Arc::new(Schema::load(&self.folder, id)?);
         self.known.insert(id, schema.clone());
         Some(schema)
     }
@@ -191,7 +202,8 @@ fn is_of(id: u32, text: &[u8]) -> bool {
     id.wrapping_sub(crc32c::crc32c(text)) < ID_TRIES_MAX
 }
 
-fn path_of(folder: &Path, id: u32) -> PathBuf {
+/// The file of a schema.
+pub fn path_of(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id:08x}.schema"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::frame::{ENVELOPE_BYTES, LEDGER_CLASS, MAGIC};
+use super::super::frame::{ENVELOPE_BYTES, LEDGER_CLASS, MAGIC, parse_envelope};
 use super::super::identity;
 use super::super::ledger;
 use super::super::segment::{HEADER_BYTES, Header};
@@ -89,6 +89,9 @@ fn ledger(file: &dyn DiskFile, salt: u32) -> std::io::Result<Vec<(u64, u64)>> {
 /// Whether these bytes can be the beginning of a frame, or of nothing at all: what a file holds that grew before its
 /// content came.
 pub(super) fn is_begun(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(MAGIC.len())];
-    MAGIC.starts_with(start) || bytes.iter().all(|byte| *byte == 0)
+    let is_frame = match bytes.first_chunk() {
+        Some(head) => parse_envelope(head).is_some(),
+        None => MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]),
+    };
+    is_frame || bytes.iter().all(|byte| *byte == 0)
 }

@@ -56,7 +56,7 @@ impl Walk<'_> {
     fn head(&mut self) -> io::Result<ControlFlow<()>> {
         let mut head = [0; HEADER_BYTES];
         let got = self.file.read_at(0, &mut head)?;
-        if Header::decode(&head[..got]).is_some() || is_begun(&head[..got]) {
+        if got == 0 || Header::decode(&head[..got]).is_some() {
             return Ok(ControlFlow::Continue(()));
         }
         Ok(self.damage(0, got as u64, 0, DamagedPart::Head))

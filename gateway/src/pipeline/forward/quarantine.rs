@@ -7,16 +7,25 @@
 //! A payload that is no UTF-8 stands as `"payload_hex"`. The file is bounded: when it is full, what is refused stays in
 //! the log and is offered again and again, so that a mistake in the broker's rights costs no data.
 
+mod kept;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use buffer::Lock;
 use serde_json::json;
+
+pub use self::kept::{Kept, KeptMessages};
 
 use crate::uplink::Message;
 
 /// The most that one uplink's quarantine takes on disk, bytes.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
+
+const FOLDER: &str = "quarantine";
+const EXTENSION: &str = "jsonl";
 
 /// The quarantine of one uplink.
 #[derive(Debug, Clone)]
@@ -41,7 +50,70 @@ impl Quarantine {
     pub fn beside(buffer: &Path, uplink: &str) -> Quarantine {
         let name: String =
             uplink.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect();
-        Quarantine { path: buffer.join("quarantine").join(name).with_extension("jsonl"), bytes_max: FILE_BYTES_MAX }
+        Quarantine { path: buffer.join(FOLDER).join(name).with_extension(EXTENSION), bytes_max: FILE_BYTES_MAX }
+    }
+
+    /// All that lie in the buffer's folder, by name.
+    ///
+    /// # Errors
+    /// The disk refuses; that there is none is no error.
+    pub fn all(buffer: &Path) -> io::Result<Vec<Quarantine>> {
+        let entries = match fs::read_dir(buffer.join(FOLDER)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
+        paths.sort();
+        Ok(paths.into_iter().map(|path| Quarantine { path, bytes_max: FILE_BYTES_MAX }).collect())
+    }
+
+    /// The uplink's name, as the file bears it.
+    pub fn name(&self) -> String {
+        self.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was kept, from the first on; nothing where there is no file.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn messages(&self) -> io::Result<KeptMessages> {
+        match File::open(&self.path) {
+            Ok(file) => Ok(KeptMessages::of(BufReader::new(Box::new(file)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(KeptMessages::of(BufReader::new(Box::new(io::empty()))))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes messages by their numbers; the file is replaced as a whole, or not at all. `_held` is the buffer's lock: a
+    /// gateway that runs may be adding to the file. Returns how many were removed.
+    ///
+    /// # Errors
+    /// The disk refuses; nothing is removed.
+    pub fn remove(&self, numbers: &BTreeSet<u64>, _held: &Lock) -> io::Result<u64> {
+        let half = self.path.with_extension("half");
+        let mut out = BufWriter::new(private(OpenOptions::new().create(true).write(true).truncate(true)).open(&half)?);
+        let mut removed = 0;
+        for kept in self.messages()? {
+            let kept = kept?;
+            if numbers.contains(&kept.number) {
+                removed += 1;
+            } else {
+                out.write_all(&kept.line)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&half, &self.path)?;
+        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(removed)
     }
 
     /// Keeps a message durably. Waits for the disk.
@@ -121,6 +193,31 @@ mod tests {
         assert_eq!(lines[0]["payload"], "{\"a\":1}");
         assert_eq!((&lines[0]["reason"], &lines[0]["last"]), (&"too \"large\"".into(), &9.into()));
         assert_eq!(lines[1]["payload_hex"], "ff00");
+    }
+
+    fn numbers(quarantine: &Quarantine) -> Vec<(u64, Option<String>)> {
+        let kept = quarantine.messages().expect("readable");
+        kept.map(|kept| kept.expect("readable")).map(|kept| (kept.number, kept.reason())).collect()
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_the_rest_stays_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let quarantine = Quarantine::beside(folder.path(), "cloud");
+        assert_eq!(numbers(&quarantine), []);
+        for reason in ["a", "b", "c", "d"] {
+            quarantine.keep(&message(b"\xff"), reason).expect("kept");
+        }
+        let lock = Lock::take(folder.path()).expect("no gateway runs");
+        assert_eq!(quarantine.remove(&[2, 4, 9].into(), &lock).expect("removed"), 2);
+        assert_eq!(numbers(&quarantine), [(1, Some("a".into())), (2, Some("c".into()))]);
+        assert_eq!(
+            Quarantine::all(folder.path()).expect("a folder").iter().map(Quarantine::name).collect::<Vec<_>>(),
+            ["cloud"]
+        );
+        quarantine.keep(&message(b"e"), "e").expect("it goes on");
+        assert_eq!(numbers(&quarantine).len(), 3);
+        assert_eq!(fs::read_dir(folder.path().join(FOLDER)).expect("a folder").count(), 1);
     }
 
     #[test]

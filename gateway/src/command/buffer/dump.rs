@@ -1,0 +1,299 @@
+//! `forebay buffer dump`: the readings in the log, decoded, in the order of their seqs.
+
+mod bound;
+mod csv;
+mod glob;
+mod once;
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use buffer::{Block, Inspector, SegmentFile, Seq, Sight};
+use driver_core::{Reading, TagId};
+
+use self::bound::Bound;
+use self::once::Once;
+use super::place::{Place, counted, refused};
+use crate::command::Exit;
+use crate::command::stdout::stream;
+use crate::pipeline::encode::Decoder;
+use crate::pipeline::redate::Redate;
+use crate::pipeline::schema::{Schema, Schemas};
+use crate::uplink::format::json::Json;
+use crate::uplink::format::{Format as _, Records};
+use crate::uplink::topic::{Rules, Template};
+
+/// What stands for the device of a tag whose name is lost, as in the messages.
+const DEVICE_UNKNOWN: &str = "unknown";
+
+/// Print the readings of the buffer, decoded, oldest seq first.
+#[derive(clap::Args)]
+#[command(after_help = "\
+TIME is such as 2026-11-23, 2026-11-23T02:28:33Z or 2026-11-23T03:28:33+01:00; without a zone it is UTC.
+json-lines prints each reading as the uplinks get it. A pattern for tags is such as 'press.*' or '*.temperature'.
+Readings that were stamped before the clock was set are printed with the right time, if it is known by now.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Readings from this seq or time on
+    #[arg(long, value_name = "TIME|SEQ", value_parser = bound::parse)]
+    from: Option<Bound>,
+    /// Readings up to this seq or time, itself included
+    #[arg(long, value_name = "TIME|SEQ", value_parser = bound::parse)]
+    to: Option<Bound>,
+    /// Only tags whose device.tag is such; may be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    tag: Vec<String>,
+    /// How to print them
+    #[arg(long, value_enum, default_value = "json-lines")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One JSON object a line
+    JsonLines,
+    /// Comma-separated values with a heading
+    Csv,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
+    let (folder, inspector) = args.place.open()?;
+    let mut dump = Dump::new(args, &folder, &inspector).map_err(|cause| {
+        eprintln!("cannot decode: {cause}. Free memory");
+        Exit::Failure
+    })?;
+    let mut failed = None;
+    stream(|out| {
+        dump.head(out)?;
+        dump.all(&inspector, out).unwrap_or_else(|cause| {
+            failed = Some(cause);
+            Ok(())
+        })
+    })?;
+    dump.remark(&folder);
+    failed.map_or(Ok(Exit::Success), |cause| Err(refused(&cause)))
+}
+
+/// What is wanted, both ends included.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    seqs: (Seq, Seq),
+    times: (i64, i64),
+}
+
+impl Wanted {
+    fn between(from: Option<Bound>, to: Option<Bound>) -> Wanted {
+        let mut wanted = Wanted { seqs: (0, Seq::MAX), times: (i64::MIN, i64::MAX) };
+        match from {
+            Some(Bound::Seq(seq)) => wanted.seqs.0 = seq,
+            Some(Bound::Time(time)) => wanted.times.0 = time,
+            None => {}
+        }
+        match to {
+            Some(Bound::Seq(seq)) => wanted.seqs.1 = seq,
+            Some(Bound::Time(time)) => wanted.times.1 = time,
+            None => {}
+        }
+        wanted
+    }
+
+    fn has(&self, seq: Seq, time: i64) -> bool {
+        (self.seqs.0..=self.seqs.1).contains(&seq) && (self.times.0..=self.times.1).contains(&time)
+    }
+
+    fn meets_seqs(&self, first: Seq, last: Seq) -> bool {
+        first <= self.seqs.1 && self.seqs.0 <= last
+    }
+
+    fn meets_times(&self, first: i64, last: i64) -> bool {
+        first <= self.times.1 && self.times.0 <= last
+    }
+}
+
+/// A dump under way.
+pub(super) struct Dump<'a> {
+    wanted: Wanted,
+    format: Format,
+    names: Names<'a>,
+    decoder: Decoder,
+    redate: Redate,
+    json: Json,
+    once: Once,
+    readings: Vec<Reading>,
+    damaged: u64,
+    undecodable: u64,
+}
+
+impl<'a> Dump<'a> {
+    pub(super) fn new(args: &'a Args, folder: &Path, inspector: &Inspector) -> io::Result<Dump<'a>> {
+        let topic = Template::parse("{device}/{tag}", "", Rules::Mqtt).expect("a template with known names");
+        Ok(Dump {
+            wanted: Wanted::between(args.from, args.to),
+            format: args.format,
+            names: Names { folder: Schemas::folder_in(folder), patterns: &args.tag, known: None },
+            decoder: Decoder::new()?,
+            redate: Redate::within(folder),
+            json: Json::new("", topic, Rules::Mqtt),
+            once: Once::starting_at(inspector.overview().first_seq),
+            readings: Vec::new(),
+            damaged: 0,
+            undecodable: 0,
+        })
+    }
+
+    pub(super) fn head(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.format {
+            Format::JsonLines => Ok(()),
+            Format::Csv => out.write_all(csv::HEADING.as_bytes()),
+        }
+    }
+
+    /// The outer error is the log's, the inner one that of standard output.
+    pub(super) fn all(&mut self, inspector: &Inspector, out: &mut dyn Write) -> buffer::Result<io::Result<()>> {
+        for segment in &inspector.overview().segments {
+            if !self.may_hold(segment) {
+                continue;
+            }
+            let mut written = Ok(());
+            inspector.walk(segment, &mut |sight| {
+                match sight {
+                    Sight::Block(block, _) => written = self.block(&block, out),
+                    Sight::Damage(_) => self.damaged += 1,
+                }
+                if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            if written.is_err() {
+                return Ok(written);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn may_hold(&self, segment: &SegmentFile) -> bool {
+        let seqs = segment.seqs.is_none_or(|seqs| self.wanted.meets_seqs(seqs.first, seqs.last));
+        let times = segment.time_ns.is_none_or(|(from, to)| self.may_have_times(from, to));
+        seqs && times
+    }
+
+    /// What is re-dated may lie anywhere.
+    fn may_have_times(&self, from_ns: i64, to_ns: i64) -> bool {
+        !self.redate.is_empty() || self.wanted.meets_times(from_ns, to_ns)
+    }
+
+    fn block(&mut self, block: &Block, out: &mut dyn Write) -> io::Result<()> {
+        let wanted = self.wanted.meets_seqs(block.seqs.first, block.seqs.last)
+            && self.may_have_times(block.meta.t_min_ns, block.meta.t_max_ns);
+        if !wanted || !self.once.is_new(block.seqs) {
+            return Ok(());
+        }
+        self.readings.clear();
+        let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut self.readings);
+        if decoded.is_err() || self.readings.len() as u64 != block.seqs.count() {
+            self.undecodable += 1;
+            return Ok(());
+        }
+        self.redate.apply(block.epoch, &mut self.readings);
+        self.names.load(block.meta.schema);
+        let chosen: Vec<bool> =
+            (block.seqs.first..).zip(&self.readings).map(|(seq, reading)| self.chosen(seq, reading)).collect();
+        if !chosen.contains(&true) {
+            return Ok(());
+        }
+        match self.format {
+            Format::JsonLines => self.write_json(block, &chosen, out),
+            Format::Csv => self.write_csv(block, &chosen, out),
+        }
+    }
+
+    fn chosen(&self, seq: Seq, reading: &Reading) -> bool {
+        self.wanted.has(seq, reading.timestamp.0) && self.names.choose(reading.tag)
+    }
+
+    /// The messages of a block come device by device; they are put in the order of their seqs.
+    fn write_json(&mut self, block: &Block, chosen: &[bool], out: &mut dyn Write) -> io::Result<()> {
+        let first = block.seqs.first;
+        let (readings, schema) = (std::mem::take(&mut self.readings), self.names.schema().cloned());
+        self.json.begin(Records { epoch: block.epoch, first, readings, schema });
+        let mut lines = Vec::new();
+        while let Some(message) = self.json.next() {
+            let place = usize::try_from(message.seqs.first - first).unwrap_or(usize::MAX);
+            if chosen.get(place) == Some(&true) {
+                lines.push((place, message.payload));
+            }
+        }
+        lines.sort_unstable_by_key(|(place, _)| *place);
+        lines.iter().try_for_each(|(_, line)| out.write_all(line).and_then(|()| out.write_all(b"\n")))
+    }
+
+    fn write_csv(&self, block: &Block, chosen: &[bool], out: &mut dyn Write) -> io::Result<()> {
+        for ((reading, seq), _) in
+            self.readings.iter().zip(block.seqs.first..).zip(chosen).filter(|(_, chosen)| **chosen)
+        {
+            let lost = format!("tag-{}", reading.tag.0);
+            let names = self.names.schema().and_then(|schema| schema.tag(reading.tag));
+            let (device, tag, unit) =
+                names.map_or((DEVICE_UNKNOWN, lost.as_str(), ""), |names| (names.device, names.tag, names.unit));
+            csv::write_row(out, reading, &csv::Row { device, tag, unit, epoch: block.epoch, seq })?;
+        }
+        Ok(())
+    }
+
+    /// Says what is missing in what was printed.
+    fn remark(&self, folder: &Path) {
+        if self.damaged + self.undecodable > 0 {
+            let (stretches, blocks) =
+                (counted(self.damaged, "damaged place"), counted(self.undecodable, "undecodable block"));
+            eprintln!(
+                "left out: {stretches}, {blocks}; `forebay buffer verify --path {}` says where",
+                folder.display()
+            );
+        }
+    }
+}
+
+/// The names of the tags of one block after the other. Only the schema used last is held.
+struct Names<'a> {
+    folder: PathBuf,
+    patterns: &'a [String],
+    known: Option<Known>,
+}
+
+struct Known {
+    id: u32,
+    schema: Option<Arc<Schema>>,
+    /// By tag; empty where no pattern is given.
+    chosen: Vec<bool>,
+}
+
+impl Names<'_> {
+    fn load(&mut self, id: u32) {
+        if self.known.as_ref().is_some_and(|known| known.id == id) {
+            return;
+        }
+        let schema = Schema::load(&self.folder, id).map(Arc::new);
+        let tags = schema.as_ref().filter(|_| !self.patterns.is_empty()).map_or(0, |schema| schema.tags());
+        let name = |index: u32| schema.as_ref().and_then(|schema| schema.tag(TagId(index)));
+        let chosen =
+            (0..tags as u32).map(|index| name(index).is_some_and(|names| self.matches(names.device, names.tag)));
+        let chosen = chosen.collect();
+        self.known = Some(Known { id, schema, chosen });
+    }
+
+    fn schema(&self) -> Option<&Arc<Schema>> {
+        self.known.as_ref()?.schema.as_ref()
+    }
+
+    fn choose(&self, tag: TagId) -> bool {
+        let known = self.known.as_ref().and_then(|known| known.chosen.get(tag.index()));
+        self.patterns.is_empty()
+            || known.copied().unwrap_or_else(|| self.matches(DEVICE_UNKNOWN, &format!("tag-{}", tag.0)))
+    }
+
+    fn matches(&self, device: &str, tag: &str) -> bool {
+        let name = format!("{device}.{tag}");
+        self.patterns.iter().any(|pattern| glob::matches(pattern, &name))
+    }
+}
