@@ -255,8 +255,8 @@ impl Builder<'_, '_> {
                 self.faults.hide(Span { start: line.start + (found + word.len()) as u32, end: line.end });
             }
         }
-        let help = "check the indentation here and in the lines above, that there are no tabs, and that quotes, braces and brackets are closed; a text \
-                    with `: `, ` #`, `{`, `[` or `,` in it needs quotes";
+        let help = "check the indentation here and in the lines above, that there are no tabs, and that quotes, braces \
+                    and brackets are closed; a text with `: `, ` #`, `{`, `[` or `,` in it needs quotes";
         self.faults.error(Span { start: at, end: at }, format!("this is not YAML: {}", error.info()), help);
     }
 }
