@@ -45,15 +45,20 @@ impl From<Refused> for Failure {
     }
 }
 
-/// Connects in the known version, or in 5 and then in 3.1.1. `connect` writes the CONNECT for a version with the password.
-/// The caller sets the deadline; dropping the future gives the attempt up.
+/// Connects in the configured version. Where none is, in the one that was spoken last, or 5, and then in the other: another
+/// broker may have taken the place of the last one. `connect` writes the CONNECT for a version with the password. The
+/// caller sets the deadline; dropping the future gives the attempt up.
 pub(super) async fn dial(
     config: &Config,
-    known: Option<Version>,
+    last: Option<Version>,
     connect: impl Fn(&Config, Version, Option<&[u8]>, &mut Vec<u8>),
 ) -> Result<Welcome, Failure> {
-    match dial_in(config, known.unwrap_or(Version::V5), &connect).await {
-        Err(Refused::Version(_)) if known.is_none() => Ok(dial_in(config, Version::V311, &connect).await?),
+    let first = config.version.or(last).unwrap_or(Version::V5);
+    match dial_in(config, first, &connect).await {
+        Err(Refused::Version(_)) if config.version.is_none() => {
+            let other = if first == Version::V5 { Version::V311 } else { Version::V5 };
+            Ok(dial_in(config, other, &connect).await?)
+        }
         outcome => Ok(outcome?),
     }
 }

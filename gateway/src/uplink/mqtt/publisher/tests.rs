@@ -278,6 +278,14 @@ async fn a_broker_that_knows_only_3_1_1_is_spoken_to_in_it() {
     let (outcome, ()) = tokio::join!(publisher.open(), script);
     outcome.expect("connected");
     assert_eq!(publisher.version, Some(Version::V311));
+    let another = async {
+        let (_, connect) = broker.accept(&[0x20, 2, 0, 1]).await;
+        assert_eq!(connect.body[6], 4);
+        let (_, connect) = broker.accept(&[0x20, 3, 0, 0, 0]).await;
+        assert_eq!(connect.body[6], 5);
+    };
+    let (outcome, ()) = tokio::join!(publisher.open(), another);
+    outcome.expect("connected to a broker that knows only 5");
 }
 
 #[tokio::test]
