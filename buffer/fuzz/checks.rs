@@ -1,4 +1,5 @@
-//! What must hold for any bytes in the files of a log: it opens, reads without holes, and can be written to. Run by the
+//! What must hold for any bytes in the files of a log: it can be looked into, opens, reads without holes, and can be
+//! written to. Run by the
 //! fuzz targets, and by the tests over the corpus.
 //!
 //! Input: one byte that says what is done with the rest, then the rest, which harms one file of a real log.
@@ -10,11 +11,14 @@
 //! bits 3-4  which segment
 //! ```
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::tested::disk::{Disk, FaultDisk};
-use super::tested::{Block, Class, Identity, Item, Log, Meta, NewBlock, Options, Seq, SeqRange, Store};
+use super::tested::{
+    Block, Class, Identity, Inspector, Item, Log, Meta, NewBlock, Options, Seq, SeqRange, Sight, Store,
+};
 
 const DIR: &str = "/log";
 const UPLINK: &str = "a";
@@ -128,9 +132,11 @@ fn survives(harm: &Harm, path: &Path, rest: &[u8]) -> (Identity, Vec<Block>) {
             put(&disk, name, content);
         }
     }
+    let seen = seen_from_outside(&disk);
     let mut log = open(&disk);
     let (identity, next) = (log.identity(), log.stats().next_seq);
     let found = read_all(&mut log);
+    assert!(found.iter().all(|block| seen.contains(block)), "what is read was seen from outside");
     assert_eq!(read_all(&mut log), found, "read again, it is the same");
     for t_ns in [i64::MIN, NOW_NS, i64::MAX] {
         assert!(log.seek(t_ns).expect("memory reads") <= next);
@@ -141,6 +147,30 @@ fn survives(harm: &Harm, path: &Path, rest: &[u8]) -> (Identity, Vec<Block>) {
         is_settled(&disk, next + RECORDS);
     }
     (identity, found)
+}
+
+/// The blocks that an inspector sees; none where it finds no log.
+fn seen_from_outside(disk: &FaultDisk) -> Vec<Block> {
+    let inspector = match Inspector::open_on(Arc::new(disk.clone()), Path::new(DIR)) {
+        Ok(inspector) => inspector,
+        Err(error) => {
+            assert!(error.is_not_found(), "damage is no error: {error}");
+            return Vec::new();
+        }
+    };
+    inspector.damaged_books().expect("memory reads");
+    inspector.time_of(1).expect("memory reads");
+    let mut seen = Vec::new();
+    for segment in &inspector.overview().segments {
+        let mut visit = |sight| {
+            if let Sight::Block(block, _) = sight {
+                seen.push(block);
+            }
+            ControlFlow::Continue(())
+        };
+        inspector.walk(segment, &mut visit).expect("damage is no error");
+    }
+    seen
 }
 
 /// Opened again, what was written is there; acknowledged, nothing is left to read.

@@ -3,30 +3,30 @@
 mod bound;
 mod csv;
 mod glob;
+mod names;
 mod once;
+mod wanted;
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use buffer::{Block, Inspector, SegmentFile, Seq, Sight};
-use driver_core::{Reading, TagId};
+use driver_core::Reading;
 
 use self::bound::Bound;
+use self::names::{DEVICE_UNKNOWN, Names};
 use self::once::Once;
+use self::wanted::Wanted;
 use super::place::{Place, counted, refused};
 use crate::command::Exit;
 use crate::command::stdout::stream;
 use crate::pipeline::encode::Decoder;
 use crate::pipeline::redate::Redate;
-use crate::pipeline::schema::{Schema, Schemas};
+use crate::pipeline::schema::Schemas;
 use crate::uplink::format::json::Json;
 use crate::uplink::format::{Format as _, Records};
 use crate::uplink::topic::{Rules, Template};
-
-/// What stands for the device of a tag whose name is lost, as in the messages.
-const DEVICE_UNKNOWN: &str = "unknown";
 
 /// Print the readings of the buffer, decoded, oldest seq first.
 #[derive(clap::Args)]
@@ -77,42 +77,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
     failed.map_or(Ok(Exit::Success), |cause| Err(refused(&cause)))
 }
 
-/// What is wanted, both ends included.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    seqs: (Seq, Seq),
-    times: (i64, i64),
-}
-
-impl Wanted {
-    fn between(from: Option<Bound>, to: Option<Bound>) -> Wanted {
-        let mut wanted = Wanted { seqs: (0, Seq::MAX), times: (i64::MIN, i64::MAX) };
-        match from {
-            Some(Bound::Seq(seq)) => wanted.seqs.0 = seq,
-            Some(Bound::Time(time)) => wanted.times.0 = time,
-            None => {}
-        }
-        match to {
-            Some(Bound::Seq(seq)) => wanted.seqs.1 = seq,
-            Some(Bound::Time(time)) => wanted.times.1 = time,
-            None => {}
-        }
-        wanted
-    }
-
-    fn has(&self, seq: Seq, time: i64) -> bool {
-        (self.seqs.0..=self.seqs.1).contains(&seq) && (self.times.0..=self.times.1).contains(&time)
-    }
-
-    fn meets_seqs(&self, first: Seq, last: Seq) -> bool {
-        first <= self.seqs.1 && self.seqs.0 <= last
-    }
-
-    fn meets_times(&self, first: i64, last: i64) -> bool {
-        first <= self.times.1 && self.times.0 <= last
-    }
-}
-
 /// A dump under way.
 pub(super) struct Dump<'a> {
     wanted: Wanted,
@@ -133,7 +97,7 @@ impl<'a> Dump<'a> {
         Ok(Dump {
             wanted: Wanted::between(args.from, args.to),
             format: args.format,
-            names: Names { folder: Schemas::folder_in(folder), patterns: &args.tag, known: None },
+            names: Names::new(Schemas::folder_in(folder), &args.tag),
             decoder: Decoder::new()?,
             redate: Redate::within(folder),
             json: Json::new("", topic, Rules::Mqtt),
@@ -144,6 +108,7 @@ impl<'a> Dump<'a> {
         })
     }
 
+    /// What stands before the first reading.
     pub(super) fn head(&self, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
             Format::JsonLines => Ok(()),
@@ -151,7 +116,7 @@ impl<'a> Dump<'a> {
         }
     }
 
-    /// The outer error is the log's, the inner one that of standard output.
+    /// Writes what is wanted. The outer error is the log's, the inner one that of standard output.
     pub(super) fn all(&mut self, inspector: &Inspector, out: &mut dyn Write) -> buffer::Result<io::Result<()>> {
         for segment in &inspector.overview().segments {
             if !self.may_hold(segment) {
@@ -251,49 +216,5 @@ impl<'a> Dump<'a> {
                 folder.display()
             );
         }
-    }
-}
-
-/// The names of the tags of one block after the other. Only the schema used last is held.
-struct Names<'a> {
-    folder: PathBuf,
-    patterns: &'a [String],
-    known: Option<Known>,
-}
-
-struct Known {
-    id: u32,
-    schema: Option<Arc<Schema>>,
-    /// By tag; empty where no pattern is given.
-    chosen: Vec<bool>,
-}
-
-impl Names<'_> {
-    fn load(&mut self, id: u32) {
-        if self.known.as_ref().is_some_and(|known| known.id == id) {
-            return;
-        }
-        let schema = Schema::load(&self.folder, id).map(Arc::new);
-        let tags = schema.as_ref().filter(|_| !self.patterns.is_empty()).map_or(0, |schema| schema.tags());
-        let name = |index: u32| schema.as_ref().and_then(|schema| schema.tag(TagId(index)));
-        let chosen =
-            (0..tags as u32).map(|index| name(index).is_some_and(|names| self.matches(names.device, names.tag)));
-        let chosen = chosen.collect();
-        self.known = Some(Known { id, schema, chosen });
-    }
-
-    fn schema(&self) -> Option<&Arc<Schema>> {
-        self.known.as_ref()?.schema.as_ref()
-    }
-
-    fn choose(&self, tag: TagId) -> bool {
-        let known = self.known.as_ref().and_then(|known| known.chosen.get(tag.index()));
-        self.patterns.is_empty()
-            || known.copied().unwrap_or_else(|| self.matches(DEVICE_UNKNOWN, &format!("tag-{}", tag.0)))
-    }
-
-    fn matches(&self, device: &str, tag: &str) -> bool {
-        let name = format!("{device}.{tag}");
-        self.patterns.iter().any(|pattern| glob::matches(pattern, &name))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use buffer::{Gap, Inspector, Overview, Seq};
+use buffer::{Damage, Gap, Inspector, Overview, Seq};
 use driver_core::{Clock, SystemClock};
 use serde_json::json;
 
@@ -19,6 +19,9 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// Print what the buffer holds, where each uplink stands, and what was lost.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Damage is told as far as it shows without reading all blocks; `forebay buffer verify` reads them."
+)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
@@ -30,9 +33,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
     let (folder, inspector) = args.place.open()?;
     let uplinks = uplinks(&inspector).map_err(|cause| refused(&cause))?;
+    let damages = inspector.damaged_books().map_err(|cause| refused(&cause))?;
     let overview = inspector.overview();
     let path = path_text(&folder);
-    print(&if args.json { json_text(&path, overview, &uplinks) } else { text(&path, overview, &uplinks) });
+    let json = || json_text(&path, overview, &uplinks, &damages);
+    print(&if args.json { json() } else { text(&path, overview, &uplinks, &damages) });
     Ok(Exit::Success)
 }
 
@@ -72,7 +77,7 @@ fn times(overview: &Overview) -> Option<(i64, i64)> {
     times.reduce(|(from, to), (first, last)| (from.min(first), to.max(last)))
 }
 
-pub(super) fn text(path: &str, overview: &Overview, uplinks: &[Standing]) -> String {
+pub(super) fn text(path: &str, overview: &Overview, uplinks: &[Standing], damages: &[Damage]) -> String {
     let mut out = head(path, overview);
     let rows = uplinks.iter().map(|uplink| {
         let oldest = uplink.oldest().unwrap_or_else(|| if uplink.pending > 0 { "unknown" } else { "-" }.into());
@@ -86,6 +91,13 @@ pub(super) fn text(path: &str, overview: &Overview, uplinks: &[Standing]) -> Str
     }
     out.push_str(&losses("lost, and not yet told to every uplink", &overview.gaps));
     out.push_str(&losses("missing, which the next start of the gateway will declare", &overview.missing));
+    for damage in damages {
+        let (file, part) = (damage.path.display(), damage.part);
+        write_line(
+            &mut out,
+            &format!("{file}: at byte {}: {part} damaged; the gateway mends it by itself", damage.offset),
+        );
+    }
     overview.remarks.iter().for_each(|remark| write_line(&mut out, &plain(remark)));
     out
 }
@@ -138,7 +150,7 @@ fn write_line(out: &mut String, line: &str) {
     writeln!(out, "{line}").expect("a String takes everything");
 }
 
-pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing]) -> String {
+pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing], damages: &[Damage]) -> String {
     let uplink = |uplink: &Standing| {
         json!({
             "uplink": uplink.name,
@@ -148,6 +160,7 @@ pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing]) -
             "oldest_age_s": uplink.age_s(),
         })
     };
+    let damage = |damage: &Damage| json!({ "file": path_text(&damage.path), "offset": damage.offset, "part": damage.part.name() });
     let (from, to) = times(overview).unzip();
     let stats = json!({
         "path": path,
@@ -162,6 +175,7 @@ pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing]) -
         "uplinks": uplinks.iter().map(uplink).collect::<Vec<_>>(),
         "gaps": overview.gaps.iter().map(gap_json).collect::<Vec<_>>(),
         "missing": overview.missing.iter().map(gap_json).collect::<Vec<_>>(),
+        "damage": damages.iter().map(damage).collect::<Vec<_>>(),
         "remarks": overview.remarks,
     });
     format!("{stats:#}\n")
