@@ -80,18 +80,18 @@ fn ledger(file: &dyn DiskFile, salt: u32) -> std::io::Result<Vec<(u64, u64)>> {
     let at = walker.at();
     let mut tail = [0; ENVELOPE_BYTES];
     let got = file.read_at(at, &mut tail)?.min(usize::try_from(end.saturating_sub(at)).unwrap_or(ENVELOPE_BYTES));
-    if got > 0 && (walker.unchecked()?.is_some() || !is_begun(&tail[..got])) {
+    if got > 0 && !is_begun(&tail[..got], end - at) {
         stretches.push((at, end - at));
     }
     Ok(stretches)
 }
 
-/// Whether these bytes can be the beginning of a frame, or of nothing at all: what a file holds that grew before its
-/// content came.
-pub(super) fn is_begun(bytes: &[u8]) -> bool {
-    let is_frame = match bytes.first_chunk() {
-        Some(head) => parse_envelope(head).is_some(),
+/// Whether these bytes, the first of `tail_bytes` at the end of a file, can be a frame of which the rest is not there, or
+/// nothing at all: what a file holds that grew before its content came.
+pub(super) fn is_begun(bytes: &[u8], tail_bytes: u64) -> bool {
+    let is_cut = match bytes.first_chunk() {
+        Some(head) => parse_envelope(head).is_some_and(|(_, payload)| (ENVELOPE_BYTES + payload) as u64 > tail_bytes),
         None => MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]),
     };
-    is_frame || bytes.iter().all(|byte| *byte == 0)
+    is_cut || bytes.iter().all(|byte| *byte == 0)
 }

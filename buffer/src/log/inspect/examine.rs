@@ -146,7 +146,7 @@ impl Walk<'_> {
             (None, Some(torn)) => self.lost(torn.seqs()),
             _ => 0,
         };
-        let is_whole = tail_bytes == 0 || torn.is_none() && is_begun(&tail[..got]);
+        let is_whole = tail_bytes == 0 || is_begun(&tail[..got], tail_bytes);
         if is_whole && lost == 0 {
             return Ok(ControlFlow::Continue(()));
         }
