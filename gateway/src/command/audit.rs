@@ -1,7 +1,7 @@
 //! `forebay audit URL`: reads what a broker received, and proves that nothing is missing.
 //!
 //! A gateway numbers its readings without holes; so whoever reads its topics can tell a loss without asking the gateway.
-//! Messages go from [`feed`] through [`content`] into the [`ledger`], whose accounts are pure; [`report`] prints them.
+//! Messages go from [`mod@feed`] through [`content`] into the [`ledger`], whose accounts are pure; [`report`] prints them.
 
 mod feed;
 mod content;

@@ -1,7 +1,7 @@
 //! When which group of a line is due.
 //!
-//! Each group has a fixed grid of points in time, shifted by a phase that its device's name decides, so that a thousand
-//! devices do not fire at once and the same device always fires at the same phase. A group that was late is polled once
+//! Each group has a fixed grid of points in time, shifted by a phase that its line's name decides, so that a thousand
+//! lines do not fire at once and the same line always fires at the same phase. A group that was late is polled once
 //! and goes on with its next point: points that were missed coalesce, and nothing drifts. Times are monotonic and passed in.
 
 use std::cmp::Reverse;
@@ -65,7 +65,7 @@ enum Served {
 }
 
 impl Schedule {
-    /// A schedule that starts at `start`. `key` is the device's phase key (see [`phase_key`]).
+    /// A schedule that starts at `start`. `key` is the line's phase key (see [`phase_key`]).
     pub fn new(start: Instant, slots: impl IntoIterator<Item = (Slot, Duration, u64)>) -> Schedule {
         let entries: Vec<Entry> = slots
             .into_iter()
@@ -162,7 +162,7 @@ impl Entry {
     }
 }
 
-/// A device's phase, as a fraction of 2^64 of any interval: the same for the same name, spread evenly over names.
+/// A line's phase, as a fraction of 2^64 of any interval: the same for the same name, spread evenly over names.
 pub fn phase_key(name: &str) -> u64 {
     let fnv = name
         .bytes()

@@ -291,7 +291,7 @@ async fn one_line_that_panics_or_hangs_does_not_delay_another() {
         let well = Bench::start(&tasks, 100 * MS, Act::Answers(MS), &[Act::Answers(MS)]);
         (tasks, async move {
             tokio::time::sleep(10 * SECOND).await;
-            assert!((99..=101).contains(&well.times(Done::Poll(0)).len()));
+            assert!((97..=101).contains(&well.times(Done::Poll(0)).len()));
             assert_eq!(hung.times(Done::Poll(0)).len(), 1);
             assert!(mad.world().made > 1);
         })

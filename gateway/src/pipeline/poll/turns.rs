@@ -65,8 +65,9 @@ enum Pace {
 impl<'a> Turns<'a> {
     pub(super) fn new(setup: &'a LineSetup, shared: &'a Shared, now: Instant, after: Duration) -> Turns<'a> {
         let (mut slots, mut due) = (Vec::new(), Vec::new());
+        // One phase for all devices of a line: they are polled back to back, in one waking of the thread.
+        let key = phase_key(&setup.name);
         for (device, spec) in setup.devices.iter().enumerate() {
-            let key = phase_key(&spec.name);
             for (group, (interval, tags)) in spec.groups.iter().enumerate().filter(|(_, (_, tags))| !tags.is_empty()) {
                 let group = driver_core::GroupId(u16::try_from(group).expect("a group's number is a GroupId"));
                 slots.push((Slot { device, group }, *interval, key));

@@ -20,7 +20,7 @@ use crate::pipeline::encode::Encoder;
 use crate::pipeline::schema::Schemas;
 
 /// The log is written to at most this often: it bounds wake-ups and adds at most this much to a reading's way.
-const FLUSH_PACE: Duration = Duration::from_millis(20);
+const FLUSH_PACE: Duration = Duration::from_millis(100);
 
 /// How many readings are appended in one go.
 const FLUSH_READINGS_MAX: usize = 32_768;
