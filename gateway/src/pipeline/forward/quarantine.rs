@@ -11,7 +11,7 @@ mod kept;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use buffer::Lock;
@@ -130,11 +130,25 @@ impl Quarantine {
     fn append(&self, line: &[u8]) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let mut file = private(OpenOptions::new().create(true).append(true)).open(&self.path)?;
+        let mut file = private(OpenOptions::new().create(true).read(true).append(true)).open(&self.path)?;
+        if !ends_a_line(&mut file)? {
+            file.write_all(b"\n")?;
+        }
         file.write_all(line)?;
         file.sync_all()?;
         File::open(folder)?.sync_all()
     }
+}
+
+/// A line that a kill cut short must not take the next one with it.
+fn ends_a_line(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 /// Readings are nobody's but the gateway's.
@@ -193,6 +207,20 @@ mod tests {
         assert_eq!(lines[0]["payload"], "{\"a\":1}");
         assert_eq!((&lines[0]["reason"], &lines[0]["last"]), (&"too \"large\"".into(), &9.into()));
         assert_eq!(lines[1]["payload_hex"], "ff00");
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_spoils_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let quarantine = Quarantine::beside(folder.path(), "cloud");
+        quarantine.keep(&message(b"1"), "first").expect("kept");
+        let path = folder.path().join("quarantine/cloud.jsonl");
+        let mut file = OpenOptions::new().append(true).open(&path).expect("a file");
+        file.write_all(b"{\"reason\":\"cut sh").expect("written");
+        quarantine.keep(&message(b"2"), "last").expect("kept");
+        let text = fs::read_to_string(path).expect("a file");
+        let last = text.lines().last().map(serde_json::from_str::<serde_json::Value>);
+        assert_eq!(last.expect("a line").expect("JSON")["reason"], "last");
     }
 
     fn numbers(quarantine: &Quarantine) -> Vec<(u64, Option<String>)> {
