@@ -149,9 +149,43 @@ pub struct Traffic {
     pub received_bytes: u64,
 }
 
-/// A message by its place: the same after a reconnect and after a restart.
+/// The way that a message takes to the far side. The order is that of precedence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Readings as they are stored.
+    #[default]
+    Live,
+    /// Readings that were stored while the far side could not be reached, behind those that are new.
+    History,
+    /// Readings that are sent once more, on behalf of the replay job of this number.
+    Replay(u32),
+}
+
+impl Lane {
+    /// Its name in payloads and properties.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lane::Live => "live",
+            Lane::History => "history",
+            Lane::Replay(_) => "replay",
+        }
+    }
+
+    /// The replay's job.
+    pub fn job(self) -> Option<u32> {
+        match self {
+            Lane::Live | Lane::History => None,
+            Lane::Replay(job) => Some(job),
+        }
+    }
+}
+
+/// A message by its place: the same after a reconnect. After a restart the place is the same, and what was live may be
+/// history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
+    /// The lane in which it goes; the same seq may be on its way in a replay, too.
+    pub lane: Lane,
     /// The first seq of the block or gap that the message was made from.
     pub seq: Seq,
     /// Which of the messages made from it, counted from 0.
@@ -176,6 +210,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// The lane in which it goes.
+    pub fn lane(&self) -> Lane {
+        self.token.lane
+    }
+
     /// What the message takes of memory and of a window, bytes.
     pub fn size_bytes(&self) -> usize {
         self.topic.len() + self.payload.len()

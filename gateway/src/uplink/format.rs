@@ -7,7 +7,7 @@ use std::sync::Arc;
 use buffer::{Gap, Seq};
 use driver_core::Reading;
 
-use super::Message;
+use super::{Lane, Message};
 use crate::pipeline::schema::Schema;
 
 /// Makes messages of blocks. One format serves one uplink, and the same block always gives the same messages.
@@ -25,6 +25,8 @@ pub trait Format: Send {
 /// What a block holds, with what its tag ids mean.
 #[derive(Debug, Clone)]
 pub struct Records {
+    /// The lane in which they go; payloads say so when it is not the live one.
+    pub lane: Lane,
     /// The epoch in which they were stored.
     pub epoch: u32,
     /// The seq of the first; the others follow without holes.
@@ -38,6 +40,8 @@ pub struct Records {
 /// Records that will never come, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
+    /// The lane in which the notice goes.
+    pub lane: Lane,
     /// What is known of them.
     pub gap: Gap,
     /// The word for the reason; the gap's own, or `undecodable`.

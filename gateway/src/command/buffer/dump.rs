@@ -24,6 +24,7 @@ use crate::command::stdout::stream;
 use crate::pipeline::encode::Decoder;
 use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::Schemas;
+use crate::uplink::Lane;
 use crate::uplink::format::json::Json;
 use crate::uplink::format::{Format as _, Records};
 use crate::uplink::topic::{Rules, Template};
@@ -181,7 +182,7 @@ impl<'a> Dump<'a> {
     fn write_json(&mut self, block: &Block, chosen: &[bool], out: &mut dyn Write) -> io::Result<()> {
         let first = block.seqs.first;
         let (readings, schema) = (std::mem::take(&mut self.readings), self.names.schema().cloned());
-        self.json.begin(Records { epoch: block.epoch, first, readings, schema });
+        self.json.begin(Records { lane: Lane::Live, epoch: block.epoch, first, readings, schema });
         let mut lines = Vec::new();
         while let Some(message) = self.json.next() {
             let place = usize::try_from(message.seqs.first - first).unwrap_or(usize::MAX);

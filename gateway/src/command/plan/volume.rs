@@ -10,6 +10,7 @@ use super::{LinePlan, cycles_a_day};
 use crate::config::Config;
 use crate::pipeline::deliver::way;
 use crate::pipeline::encode::Encoder;
+use crate::uplink::Lane;
 use crate::uplink::format::Records;
 
 /// A day in figures, before deadbands and report on change take their part.
@@ -34,7 +35,13 @@ impl Volume {
             let (mut messages, mut bytes) = (0.0, 0.0);
             for cycle in &cycles {
                 let schema = Some(config.tags.schema().clone());
-                way.format.begin(Records { epoch: 1, first: 1_000_000, readings: cycle.readings.clone(), schema });
+                way.format.begin(Records {
+                    lane: Lane::Live,
+                    epoch: 1,
+                    first: 1_000_000,
+                    readings: cycle.readings.clone(),
+                    schema,
+                });
                 while let Some(message) = way.format.next() {
                     messages += cycle.a_day;
                     bytes += message.size_bytes() as f64 * cycle.a_day;

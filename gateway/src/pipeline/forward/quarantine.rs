@@ -182,11 +182,11 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::uplink::Token;
+    use crate::uplink::{Lane, Token};
 
     fn message(payload: &'static [u8]) -> Message {
         Message {
-            token: Token { seq: 5, part: 0 },
+            token: Token { lane: Lane::Live, seq: 5, part: 0 },
             topic: "plant/press".into(),
             payload: Bytes::from_static(payload),
             content_type: "application/json",

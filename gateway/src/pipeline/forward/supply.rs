@@ -11,8 +11,8 @@ use super::backlog::Chapter;
 use crate::pipeline::encode::Decoder;
 use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::Schema;
-use crate::uplink::Message;
 use crate::uplink::format::{Format, Missing, Records};
+use crate::uplink::{Lane, Message};
 
 /// The word for the loss of a block that this version cannot decode.
 const UNDECODABLE: &str = "undecodable";
@@ -77,7 +77,7 @@ impl Supply {
         match item {
             Item::Gap(gap) => {
                 warn!(readings = gap.count, reason = gap.reason.name(), "readings will never come: {}", gap.seqs);
-                Some(self.format.gap(&Missing { reason: gap.reason.name(), gap, epoch: 0 }))
+                Some(self.format.gap(&Missing { lane: Lane::Live, reason: gap.reason.name(), gap, epoch: 0 }))
             }
             Item::Block(block) => self.open_block(&block, schema),
         }
@@ -93,7 +93,13 @@ impl Supply {
                     error!(schema = block.meta.schema, "the names of the tags in {} are lost", block.seqs);
                 }
                 self.redate.apply(block.epoch, &mut readings);
-                self.format.begin(Records { epoch: block.epoch, first: block.seqs.first, readings, schema });
+                self.format.begin(Records {
+                    lane: Lane::Live,
+                    epoch: block.epoch,
+                    first: block.seqs.first,
+                    readings,
+                    schema,
+                });
                 self.block_begun = true;
                 None
             }
@@ -116,5 +122,5 @@ fn undecodable(block: &Block) -> Missing {
         time_ns: Some((block.meta.t_min_ns, block.meta.t_max_ns)),
         reason: GapReason::Damaged,
     };
-    Missing { gap, reason: UNDECODABLE, epoch: block.epoch }
+    Missing { lane: Lane::Live, gap, reason: UNDECODABLE, epoch: block.epoch }
 }

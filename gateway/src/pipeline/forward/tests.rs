@@ -11,7 +11,7 @@ use super::super::store::Page;
 use super::*;
 use crate::uplink::format::json::Json;
 use crate::uplink::topic::{Rules, Template};
-use crate::uplink::{Lasting, Message, Traffic};
+use crate::uplink::{Lane, Lasting, Message, Traffic};
 
 const READINGS_PER_BLOCK: u64 = 10;
 
@@ -249,7 +249,7 @@ impl Publisher for FakePublisher {
         }
         self.outstanding -= 1;
         if far.babbles {
-            self.events.push(Event::Acknowledged(Token { seq: u64::MAX, part: 9 }));
+            self.events.push(Event::Acknowledged(Token { lane: Lane::Live, seq: u64::MAX, part: 9 }));
             self.events.push(Event::Acknowledged(message.token));
         }
     }
@@ -527,7 +527,7 @@ async fn a_block_that_cannot_be_decoded_is_reported_as_lost_and_the_rest_flows()
     let bench = Bench::start(log, always(Answer::Acknowledge));
     bench.drained().await;
     let far = bench.far.lock().expect("no panic");
-    let (gap, _) = &far.received[&Token { seq: 11, part: 0 }];
+    let (gap, _) = &far.received[&Token { lane: Lane::Live, seq: 11, part: 0 }];
     assert!(std::str::from_utf8(&gap.payload).expect("UTF-8").contains("\"reason\":\"undecodable\""));
     assert_eq!(far.received.len(), 3);
 }

@@ -19,6 +19,9 @@
 //! | arrays | array of the above |
 //! | no value | `null`; `quality` is then `bad` and `reason` says why |
 //!
+//! A payload that is not live says so: `"lane":"history"` beside the epoch for what was stored while the far side could not
+//! be reached, `"lane":"replay","job":3` for what is sent once more.
+//!
 //! `reason`, `unit`, `clock` (`"unsynchronized"`) and `status` (the protocol's own code, when it is not 0) stand only
 //! where they say something. Times have six decimals, or nine where the last three are not zero.
 
@@ -35,7 +38,7 @@ use driver_core::{Reading, TagId};
 
 use self::keys::{Keys, Pieces};
 use self::value::{write_escaped, write_integer};
-use self::writer::Writer;
+use self::writer::{Writer, write_lane};
 use super::{Format, Missing, Records};
 use crate::uplink::topic::{Rules, Template, own};
 use crate::uplink::{Message, Token};
@@ -73,7 +76,7 @@ struct Block {
 
 impl Block {
     fn message(&mut self, topic: Arc<str>, seqs: SeqRange, payload: &[u8]) -> Message {
-        let token = Token { seq: self.records.first, part: self.parts };
+        let token = Token { lane: self.records.lane, seq: self.records.first, part: self.parts };
         self.parts += 1;
         let payload = Bytes::copy_from_slice(payload);
         Message { token, topic, payload, content_type: CONTENT_TYPE, epoch: self.records.epoch, seqs }
@@ -101,7 +104,7 @@ impl Json {
         let seq = block.records.first + Seq::from(index);
         let topic = self.topic_of(reading.tag);
         self.writer.out.clear();
-        self.writer.single(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), block.records.epoch, seq);
+        self.writer.single(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), &block.records, seq);
         block.done += 1;
         Some(block.message(topic, SeqRange { first: seq, last: seq }, &self.writer.out))
     }
@@ -113,7 +116,7 @@ impl Json {
             Some((known, topic)) if *known == device => topic.clone(),
             _ => self.topic_of(first),
         };
-        self.begin_batch(first, block.records.epoch);
+        self.begin_batch(first, &block.records);
         let start = block.done;
         while let Some((_, index)) = block.order.get(block.done).filter(|(of, _)| *of == device) {
             if block.done > start {
@@ -134,7 +137,7 @@ impl Json {
         Some(block.message(topic, seqs, &self.writer.out))
     }
 
-    fn begin_batch(&mut self, first: TagId, epoch: u32) {
+    fn begin_batch(&mut self, first: TagId, records: &Records) {
         let names = Names::of(self.keys.as_ref(), first);
         let out = &mut self.writer.out;
         out.clear();
@@ -142,7 +145,8 @@ impl Json {
         out.extend_from_slice(&self.gateway);
         out.extend_from_slice(names.pieces().device_name);
         out.extend_from_slice(b"\",\"epoch\":");
-        write_integer(epoch, out);
+        write_integer(records.epoch, out);
+        write_lane(records.lane, out);
         out.extend_from_slice(b",\"readings\":[");
     }
 
@@ -176,7 +180,7 @@ impl Format for Json {
         let gap = &missing.gap;
         self.writer.gap(&self.gateway, missing);
         Message {
-            token: Token { seq: gap.seqs.first, part: 0 },
+            token: Token { lane: missing.lane, seq: gap.seqs.first, part: 0 },
             topic: self.gap_topic.clone(),
             payload: Bytes::copy_from_slice(&self.writer.out),
             content_type: CONTENT_TYPE,

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::packet::{Delivery, Limits, Publish, Qos, Retain, Version, publish_size, write_publish};
 use super::reason;
-use crate::uplink::{Event, Lasting, Message, Refusal, Token};
+use crate::uplink::{Event, Lane, Lasting, Message, Refusal, Token};
 
 /// How many messages of earlier connections are remembered; they are those of one window.
 const EARLIER_MAX: usize = 2 * crate::pipeline::forward::window::MESSAGES_MAX;
@@ -101,13 +101,19 @@ impl Session {
         } else {
             format!("{}-{}", message.seqs.first, message.seqs.last)
         };
+        let job = message.lane().job().map(|job| job.to_string());
+        let mut properties = vec![("gateway", &*self.identity), ("epoch", &epoch), ("seq", &seqs)];
+        if message.lane() != Lane::Live {
+            properties.push(("lane", message.lane().name()));
+        }
+        properties.extend(job.as_deref().map(|job| ("job", job)));
         let publish = Publish {
             topic: &message.topic,
             payload: &message.payload,
             retain: Retain::Pass,
             delivery,
             content_type: message.content_type,
-            user_properties: &[("gateway", &self.identity), ("epoch", &epoch), ("seq", &seqs)],
+            user_properties: &properties,
         };
         let size = publish_size(self.version, &publish);
         if let Some(refusal) = self.impossible(&message.topic, size) {

@@ -2,10 +2,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::uplink::Lane;
 
 fn message(seq: Seq, part: u32) -> Message {
     Message {
-        token: Token { seq, part },
+        token: Token { lane: Lane::Live, seq, part },
         topic: "t".into(),
         payload: Bytes::from(vec![b'x'; 99]),
         content_type: "application/json",
@@ -15,7 +16,7 @@ fn message(seq: Seq, part: u32) -> Message {
 }
 
 fn token(seq: Seq) -> Token {
-    Token { seq, part: 0 }
+    Token { lane: Lane::Live, seq, part: 0 }
 }
 
 /// A window with items of one seq and one message each.
@@ -44,8 +45,8 @@ fn items_are_told_once_all_their_messages_are_acknowledged() {
     window.add(message(10, 0));
     window.add(message(10, 1));
     assert_eq!(send_all(&mut window), [10, 10]);
-    window.acknowledged(Token { seq: 10, part: 0 });
-    window.acknowledged(Token { seq: 10, part: 1 });
+    window.acknowledged(Token { lane: Lane::Live, seq: 10, part: 0 });
+    window.acknowledged(Token { lane: Lane::Live, seq: 10, part: 1 });
     assert_eq!(ranges(&mut window), []);
     window.end();
     assert_eq!(ranges(&mut window), [(10, 19)]);

@@ -8,6 +8,7 @@ use driver_core::ClockState;
 use super::value::write_value;
 use super::*;
 use crate::pipeline::schema::{Schema, SchemaBuilder};
+use crate::uplink::Lane;
 
 const NOON: i64 = 1_795_400_913_123_456_000;
 
@@ -33,9 +34,13 @@ fn reading(tag: u32, value: Value) -> Reading {
 }
 
 fn messages(topic: &str, readings: Vec<Reading>) -> Vec<Message> {
+    messages_in(Lane::Live, topic, readings)
+}
+
+fn messages_in(lane: Lane, topic: &str, readings: Vec<Reading>) -> Vec<Message> {
     let topic = Template::parse(topic, "acme/line7", Rules::Mqtt).expect("a template");
     let mut json = Json::new("acme/line7", topic, Rules::Mqtt);
-    json.begin(Records { epoch: 7, first: 1234, readings, schema: Some(schema()) });
+    json.begin(Records { lane, epoch: 7, first: 1234, readings, schema: Some(schema()) });
     std::iter::from_fn(|| json.next()).collect()
 }
 
@@ -48,7 +53,7 @@ fn a_reading_is_written_as_documented() {
     let made = messages("{gateway}/{device}/{tag}", vec![reading(0, Value::Real(21.5))]);
     assert_eq!(made.len(), 1);
     assert_eq!(&*made[0].topic, "acme/line7/press/temperature");
-    assert_eq!(made[0].token, Token { seq: 1234, part: 0 });
+    assert_eq!(made[0].token, Token { lane: Lane::Live, seq: 1234, part: 0 });
     assert_eq!(
         text(&made[0]),
         r#"{"time":"2026-11-23T02:28:33.123456Z","device":"press","tag":"temperature","value":21.5,"quality":"good","unit":"°C","epoch":7,"seq":1234}"#
@@ -66,7 +71,20 @@ fn a_batch_holds_one_device_and_each_reading_its_seq() {
         r#"{"gateway":"acme/line7","device":"press","epoch":7,"readings":[{"time":"2026-11-23T02:28:33.123456Z","tag":"temperature","value":1,"quality":"good","unit":"°C","seq":1234},{"time":"2026-11-23T02:28:33.123456Z","tag":"temperature","value":3,"quality":"good","unit":"°C","seq":1236}]}"#
     );
     assert_eq!(made[0].seqs, SeqRange { first: 1234, last: 1236 });
-    assert_eq!((made[1].token, made[1].seqs), (Token { seq: 1234, part: 1 }, SeqRange { first: 1235, last: 1235 }));
+    assert_eq!(
+        (made[1].token, made[1].seqs),
+        (Token { lane: Lane::Live, seq: 1234, part: 1 }, SeqRange { first: 1235, last: 1235 })
+    );
+}
+
+#[test]
+fn what_is_not_live_says_so_beside_the_epoch() {
+    let single = messages_in(Lane::Replay(3), "{tag}", vec![reading(0, Value::Int(1))]);
+    assert!(text(&single[0]).ends_with(r#","epoch":7,"lane":"replay","job":3,"seq":1234}"#), "{}", text(&single[0]));
+    assert_eq!(single[0].lane(), Lane::Replay(3));
+    let batch = messages_in(Lane::History, "{device}", vec![reading(0, Value::Int(1))]);
+    let head = r#"{"gateway":"acme/line7","device":"press","epoch":7,"lane":"history","readings":["#;
+    assert!(text(&batch[0]).starts_with(head), "{}", text(&batch[0]));
 }
 
 #[test]
@@ -139,7 +157,7 @@ fn a_gap_names_its_range_its_count_and_its_reason() {
         time_ns: Some((0, NOON)),
         reason: GapReason::DroppedOldest,
     };
-    let missing = Missing { reason: gap.reason.name(), gap, epoch: 0 };
+    let missing = Missing { lane: Lane::Live, reason: gap.reason.name(), gap, epoch: 0 };
     let message = Json::new("acme/line7", topic, Rules::Mqtt).gap(&missing);
     assert_eq!(&*message.topic, "acme/line7/$gap");
     let expected = json!({"gateway": "acme/line7", "gap": {"first": 10, "last": 19, "count": 10,

@@ -6,7 +6,8 @@ use driver_core::{ClockState, Quality, Reading};
 use super::keys::Pieces;
 use super::time::TimeText;
 use super::value::{write_integer, write_string, write_value};
-use crate::uplink::format::Missing;
+use crate::uplink::Lane;
+use crate::uplink::format::{Missing, Records};
 
 /// Writes objects one after another; keeps its memory from message to message.
 #[derive(Default)]
@@ -17,12 +18,13 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A reading by itself.
-    pub(super) fn single(&mut self, reading: &Reading, pieces: &Pieces<'_>, epoch: u32, seq: Seq) {
+    pub(super) fn single(&mut self, reading: &Reading, pieces: &Pieces<'_>, records: &Records, seq: Seq) {
         self.begin(reading);
         self.out.extend_from_slice(pieces.device_name);
         self.middle(reading, pieces);
         self.out.extend_from_slice(b",\"epoch\":");
-        write_integer(epoch, &mut self.out);
+        write_integer(records.epoch, &mut self.out);
+        write_lane(records.lane, &mut self.out);
         self.end(seq);
     }
 
@@ -39,7 +41,9 @@ impl Writer {
         out.clear();
         out.extend_from_slice(b"{\"gateway\":\"");
         out.extend_from_slice(gateway);
-        out.extend_from_slice(b"\",\"gap\":{\"first\":");
+        out.push(b'"');
+        write_lane(missing.lane, out);
+        out.extend_from_slice(b",\"gap\":{\"first\":");
         write_integer(gap.seqs.first, out);
         out.extend_from_slice(b",\"last\":");
         write_integer(gap.seqs.last, out);
@@ -77,6 +81,20 @@ impl Writer {
         self.out.extend_from_slice(b",\"seq\":");
         write_integer(seq, &mut self.out);
         self.out.push(b'}');
+    }
+}
+
+/// `,"lane":"history"`, or `,"lane":"replay","job":3`; nothing for what is live.
+pub(super) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
+    if lane == Lane::Live {
+        return;
+    }
+    out.extend_from_slice(b",\"lane\":\"");
+    out.extend_from_slice(lane.name().as_bytes());
+    out.push(b'"');
+    if let Some(job) = lane.job() {
+        out.extend_from_slice(b",\"job\":");
+        write_integer(job, out);
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::uplink::mqtt::config;
-use crate::uplink::{TlsFiles, Token, UplinkSpec};
+use crate::uplink::{Lane, TlsFiles, Token, UplinkSpec};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
@@ -129,7 +129,7 @@ fn certificates(folder: &Path) {
 
 fn message(topic: &str, seq: u64) -> Message {
     Message {
-        token: Token { seq, part: 0 },
+        token: Token { lane: Lane::Live, seq, part: 0 },
         topic: topic.into(),
         payload: Bytes::from(format!("{{\"seq\":{seq}}}")),
         content_type: "application/json",
@@ -246,7 +246,7 @@ async fn a_login_is_checked_and_a_topic_without_rights_is_refused() {
     let events = send(&mut publisher, &user_rights).await;
     let refused: Vec<&Event> = events.iter().filter(|event| matches!(event, Event::Refused(..))).collect();
     assert!(
-        matches!(refused[..], [Event::Refused(Token { seq: 2, .. }, refusal)] if refusal.reason.contains("plant/forbidden")),
+        matches!(refused[..], [Event::Refused(Token { lane: Lane::Live, seq: 2, .. }, refusal)] if refusal.reason.contains("plant/forbidden")),
         "{events:?}"
     );
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::uplink::mqtt::config;
-use crate::uplink::{Lasting, TlsFiles, Token, UplinkSpec};
+use crate::uplink::{Lane, Lasting, TlsFiles, Token, UplinkSpec};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
@@ -108,7 +108,7 @@ fn publisher(url: &str) -> MqttPublisher {
 
 fn message(seq: u64) -> Message {
     Message {
-        token: Token { seq, part: 0 },
+        token: Token { lane: Lane::Live, seq, part: 0 },
         topic: "plant/press".into(),
         payload: Bytes::from(format!("{{\"seq\":{seq}}}")),
         content_type: "application/json",
@@ -190,7 +190,7 @@ async fn a_message_counts_as_delivered_when_it_is_acknowledged_and_not_before() 
     .await;
     assert_eq!(before, []);
     peer.acknowledge(id).await;
-    assert_eq!(events(&mut publisher, 1).await, [Event::Acknowledged(Token { seq: 5, part: 0 })]);
+    assert_eq!(events(&mut publisher, 1).await, [Event::Acknowledged(Token { lane: Lane::Live, seq: 5, part: 0 })]);
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn acknowledgements_out_of_order_and_of_unknown_identifiers_do_no_harm() {
     for id in [60_000, ids[2], ids[2], ids[0], ids[1]] {
         peer.acknowledge(id).await;
     }
-    let tokens = [3, 1, 2].map(|seq| Event::Acknowledged(Token { seq, part: 0 }));
+    let tokens = [3, 1, 2].map(|seq| Event::Acknowledged(Token { lane: Lane::Live, seq, part: 0 }));
     assert_eq!(events(&mut publisher, 3).await, tokens);
 }
 
@@ -247,7 +247,9 @@ async fn a_refused_message_says_why() {
     beside(&mut publisher, async { id = peer.read_message().await.id().to_be_bytes() }).await;
     peer.write(&[0x40, 4, id[0], id[1], 0x87, 0]).await;
     let refused = events(&mut publisher, 1).await;
-    let [Event::Refused(Token { seq: 1, part: 0 }, refusal)] = &refused[..] else { panic!("{refused:?}") };
+    let [Event::Refused(Token { lane: Lane::Live, seq: 1, part: 0 }, refusal)] = &refused[..] else {
+        panic!("{refused:?}")
+    };
     assert_eq!(refusal.lasting, Lasting::ForThisMessage);
     assert!(refusal.reason.contains("access list") && refusal.reason.contains("plant/press"), "{}", refusal.reason);
 }
@@ -375,6 +377,6 @@ async fn dropping_the_wait_for_events_loses_nothing() {
         }
     };
     timeout(DEADLINE, serve).await.expect("in time");
-    assert_eq!(events[0], Event::Acknowledged(Token { seq: 1, part: 0 }));
+    assert_eq!(events[0], Event::Acknowledged(Token { lane: Lane::Live, seq: 1, part: 0 }));
     assert!(reader.await.expect("read") > 4 << 20);
 }

@@ -5,7 +5,7 @@ use super::*;
 
 fn message(seq: u64) -> Message {
     Message {
-        token: Token { seq, part: 0 },
+        token: Token { lane: Lane::Live, seq, part: 0 },
         topic: "a/b".into(),
         payload: Bytes::from_static(b"{}"),
         content_type: "application/json",
@@ -39,7 +39,7 @@ fn a_message_is_acknowledged_by_its_identifier_in_any_order() {
     let ids: Vec<u16> = (1..=3).map(|seq| sent(&mut session, seq).1).collect();
     assert_eq!(session.acknowledged(ids[2], 0, ""), Acknowledgement::Message);
     assert_eq!(session.acknowledged(ids[0], 0x10, ""), Acknowledgement::Message);
-    let tokens = [3, 1].map(|seq| Event::Acknowledged(Token { seq, part: 0 }));
+    let tokens = [3, 1].map(|seq| Event::Acknowledged(Token { lane: Lane::Live, seq, part: 0 }));
     assert_eq!(events(&mut session), tokens);
 }
 
@@ -144,7 +144,7 @@ fn without_acknowledgements_a_message_counts_as_delivered_when_it_is_out() {
     session.left(first - 1);
     assert!(!session.has_events());
     session.left(first);
-    assert_eq!(events(&mut session), [Event::Acknowledged(Token { seq: 1, part: 0 })]);
+    assert_eq!(events(&mut session), [Event::Acknowledged(Token { lane: Lane::Live, seq: 1, part: 0 })]);
     session.left(out.len() as u64);
-    assert_eq!(events(&mut session), [Event::Acknowledged(Token { seq: 2, part: 0 })]);
+    assert_eq!(events(&mut session), [Event::Acknowledged(Token { lane: Lane::Live, seq: 2, part: 0 })]);
 }
