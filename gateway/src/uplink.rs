@@ -68,6 +68,8 @@ pub struct UplinkSpec {
     pub url: EndpointUrl,
     /// The topic's template; `None` takes the default.
     pub topic: Option<Box<str>>,
+    /// The name of the format; `None` takes [`format::FORMAT_DEFAULT`].
+    pub format: Option<Box<str>>,
     /// Who logs in; `None` logs in without a name.
     pub user: Option<Box<str>>,
     /// The password, fetched at each connect so that a renewed one is used.
@@ -76,6 +78,23 @@ pub struct UplinkSpec {
     pub tls: TlsFiles,
     /// Whose log the messages come from, for the messages' properties: the gateway's UUID.
     pub identity: Box<str>,
+}
+
+impl UplinkSpec {
+    /// An uplink of which nothing but its place is configured.
+    pub fn new(gateway: &str, name: &str, url: EndpointUrl) -> UplinkSpec {
+        UplinkSpec {
+            gateway: gateway.into(),
+            name: name.into(),
+            url,
+            topic: None,
+            format: None,
+            user: None,
+            password: None,
+            tls: TlsFiles::default(),
+            identity: "".into(),
+        }
+    }
 }
 
 /// The files of a TLS connection, all in PEM.

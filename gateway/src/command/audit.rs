@@ -119,14 +119,10 @@ fn feed(args: &Args) -> Result<Feed, Vec<UplinkError>> {
         return Err(vec![UplinkError { key: "url", message }]);
     }
     let spec = UplinkSpec {
-        gateway: args.gateway.as_deref().unwrap_or("forebay").into(),
-        name: "audit".into(),
-        url,
-        topic: None,
         user: args.user.as_deref().map(Into::into),
         password: password(args),
         tls: TlsFiles { ca: args.ca.clone(), cert: args.cert.clone(), key: args.key.clone() },
-        identity: "".into(),
+        ..UplinkSpec::new(args.gateway.as_deref().unwrap_or("forebay"), "audit", url)
     };
     if spec.password.is_some() && !["mqtts", "wss"].contains(&spec.url.scheme()) {
         eprintln!("the password travels in the clear; use mqtts:// or wss://");

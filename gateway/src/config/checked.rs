@@ -51,6 +51,8 @@ pub struct UplinkConfig {
     pub url: EndpointUrl,
     /// The topic's template; `None` takes the uplink's default.
     pub topic: Option<Box<str>>,
+    /// The name of the format; `None` takes the default.
+    pub format: Option<Box<str>>,
     /// Who logs in; `None` logs in without a name.
     pub user: Option<Box<str>>,
     /// The password.
@@ -65,14 +67,13 @@ impl UplinkConfig {
         let password =
             self.password.clone().map(|secret| -> crate::uplink::Password { Arc::new(move || secret.fetch()) });
         UplinkSpec {
-            gateway: gateway.into(),
-            name: self.name.clone(),
-            url: self.url.clone(),
             topic: self.topic.clone(),
+            format: self.format.clone(),
             user: self.user.clone(),
             password,
             tls: self.tls.clone(),
             identity: identity.into(),
+            ..UplinkSpec::new(gateway, &self.name, self.url.clone())
         }
     }
 }

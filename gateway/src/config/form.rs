@@ -16,7 +16,7 @@ use super::schema::Definitions;
 use super::source::Span;
 use super::tree::{Content, Node, Texts};
 
-pub(super) use choice::{Either, OneOf, Or};
+pub(super) use choice::{Either, Known, OneOf, Or};
 pub(super) use number::{Allowed, Integer, Number, Percent};
 pub(super) use quantity::{Interval, Size};
 pub(super) use secret::SecretForm;

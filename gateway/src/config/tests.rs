@@ -14,8 +14,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pipeline::process::{Deadband, Report as Reporting};
+use crate::uplink::format::json::JsonKind;
 
-const KINDS: Kinds = Kinds { drivers: &[&plc::Plc], uplinks: &[&broker::Broker] };
+const KINDS: Kinds = Kinds { drivers: &[&plc::Plc], uplinks: &[&broker::Broker], formats: &[&JsonKind] };
 
 fn checked(text: &str) -> Result<Checked, Report> {
     check(Source::new("gateway.yaml", text), KINDS)

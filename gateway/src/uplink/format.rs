@@ -1,4 +1,7 @@
-//! From stored blocks to messages: the formats.
+//! From stored blocks to messages: the list of formats in this build, and what a format has to be able to do.
+//!
+//! A [`FormatKind`] is one static value that checks what was configured, without I/O; a [`Format`] is the live one of one
+//! uplink. The operator chooses it with the key `format`; [`choose`] is how an uplink comes by it.
 
 pub mod json;
 
@@ -7,8 +10,50 @@ use std::sync::Arc;
 use buffer::{Gap, Seq};
 use driver_core::Reading;
 
-use super::{Lane, Message};
+use super::topic::{Rules, Template};
+use super::{Lane, Message, UplinkError, UplinkInfo, UplinkSpec};
 use crate::pipeline::schema::Schema;
+
+/// All formats of this build. A new one is a folder and a line here.
+pub const FORMATS: &[&dyn FormatKind] = &[&json::JsonKind];
+
+/// The format of an uplink that names none.
+pub const FORMAT_DEFAULT: &str = "json";
+
+/// A way to write readings: one static value that checks, and does no I/O.
+pub trait FormatKind: Send + Sync + 'static {
+    /// What it is called and where it may be used.
+    fn info(&self) -> &'static FormatInfo;
+
+    /// The format for one uplink, with its topics made from `topic`; every wrong part of what was configured is reported.
+    fn open(&self, spec: &UplinkSpec, topic: Template, rules: Rules) -> Result<Box<dyn Format>, Vec<UplinkError>>;
+}
+
+/// What a format is called and where it may be used.
+#[derive(Debug)]
+pub struct FormatInfo {
+    /// The word behind `format`, such as `json`.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub help: &'static str,
+    /// The names of the uplinks that can carry it.
+    pub uplinks: &'static [&'static str],
+}
+
+/// The kind of format that `spec` asks for, where the uplink `by` can carry it.
+///
+/// # Errors
+/// There is none of that name for this uplink.
+pub fn choose(by: &UplinkInfo, spec: &UplinkSpec) -> Result<&'static dyn FormatKind, UplinkError> {
+    let name = spec.format.as_deref().unwrap_or(FORMAT_DEFAULT);
+    let carried = |kind: &&dyn FormatKind| kind.info().uplinks.contains(&by.name);
+    let found = FORMATS.iter().copied().filter(carried).find(|kind| kind.info().name == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = FORMATS.iter().copied().filter(carried).map(|kind| kind.info().name).collect();
+        let message = format!("`{name}` cannot be sent by an uplink of {}; write one of {}", by.name, names.join(", "));
+        UplinkError { key: "format", message }
+    })
+}
 
 /// Makes messages of blocks. One format serves one uplink, and the same block always gives the same messages.
 pub trait Format: Send {
@@ -48,4 +93,34 @@ pub struct Missing {
     pub reason: &'static str,
     /// The epoch of the block, or 0 when the gap spans more than can be told.
     pub epoch: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uplink::UPLINKS;
+    use crate::uplink::mqtt::Mqtt;
+
+    #[test]
+    fn every_format_is_carried_by_an_uplink_of_this_build_and_names_are_unique() {
+        for (index, kind) in FORMATS.iter().enumerate() {
+            let info = kind.info();
+            assert!(!info.help.is_empty() && !info.uplinks.is_empty(), "{}", info.name);
+            assert!(FORMATS[..index].iter().all(|other| other.info().name != info.name), "{} stands twice", info.name);
+            for uplink in info.uplinks {
+                assert!(UPLINKS.iter().any(|known| known.info().name == *uplink), "{}: {uplink}", info.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_uplink_that_names_no_format_takes_json_and_an_unknown_one_is_told_with_those_that_there_are() {
+        use crate::uplink::Uplink;
+        let mut spec = UplinkSpec::new("acme/line7", "cloud", "mqtt://h".parse().expect("a URL"));
+        assert_eq!(choose(Mqtt.info(), &spec).map(|kind| kind.info().name).ok(), Some("json"));
+        spec.format = Some("xml".into());
+        let error = choose(Mqtt.info(), &spec).err().expect("an error");
+        assert_eq!(error.key, "format");
+        assert!(error.message.starts_with("`xml` cannot be sent by an uplink of mqtt; write one of json"), "{error}");
+    }
 }

@@ -16,9 +16,8 @@ mod tls;
 mod transport;
 mod websocket;
 
-use super::format::json::Json;
 use super::topic::Rules;
-use super::{Uplink, UplinkError, UplinkInfo, UplinkSpec, Way};
+use super::{Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, format};
 
 /// MQTT brokers.
 #[derive(Debug)]
@@ -37,8 +36,15 @@ impl Uplink for Mqtt {
     }
 
     fn open(&self, spec: &UplinkSpec) -> Result<Way, Vec<UplinkError>> {
-        let (config, topic) = config::check(spec)?;
-        let format = Box::new(Json::new(&spec.gateway, topic, Rules::Mqtt));
+        let chosen = format::choose(&INFO, spec);
+        let (kind, (config, topic)) = match (chosen, config::check(spec)) {
+            (Ok(kind), Ok(checked)) => (kind, checked),
+            (kind, checked) => {
+                let wrong = checked.err().unwrap_or_default();
+                return Err(kind.err().into_iter().chain(wrong).collect());
+            }
+        };
+        let format = kind.open(spec, topic, Rules::Mqtt)?;
         Ok(Way { format, publisher: Box::new(publisher::MqttPublisher::new(config)) })
     }
 }

@@ -1,4 +1,4 @@
-//! One of a few words, and one of two forms.
+//! One of a few words, one of the words that a build knows, and one of two forms.
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,9 @@ use crate::config::near::nearest;
 
 /// One of these words, each with what it stands for and one line of help.
 pub(in crate::config) struct OneOf<T: 'static>(pub(in crate::config) &'static [(&'static str, T, &'static str)]);
+
+/// One of the words that this build knows, each with one line of help.
+pub(in crate::config) struct Known(pub(in crate::config) Vec<(&'static str, &'static str)>);
 
 /// The first form that understands the text.
 pub(in crate::config) struct Or<A, B>(pub(in crate::config) A, pub(in crate::config) B);
@@ -23,30 +26,63 @@ impl<'t, T: Copy> Scalar<'t> for OneOf<T> {
     type Value = T;
 
     fn parse(&self, word: Word<'t>) -> Result<T, Complaint> {
-        if let Some((_, value, _)) = self.0.iter().find(|(name, ..)| *name == word.text) {
-            return Ok(*value);
-        }
-        let help = match nearest(word.text, self.0.iter().map(|(name, ..)| *name)) {
-            Some(name) => format!("did you mean `{name}`? Known here: {}", self.names()),
-            None => format!("write one of {}", self.names()),
-        };
-        Err(Complaint::new(format!("`{}` is not known here", word.text), help))
+        let known = self.0.iter().find(|(name, ..)| *name == word.text).map(|(_, value, _)| *value);
+        known.ok_or_else(|| unknown(word.text, &self.names()))
     }
 
     fn expected(&self) -> String {
-        if self.0.len() == 1 { self.names() } else { format!("one of {}", self.names()) }
+        one_of(&self.names())
     }
 
     fn schema(&self) -> Value {
-        let choices = self.0.iter().map(|(name, _, help)| json!({ "const": name, "description": help }));
-        json!({ "oneOf": choices.collect::<Value>() })
+        choices(self.0.iter().map(|(name, _, help)| (*name, *help)))
     }
 }
 
 impl<T> OneOf<T> {
-    fn names(&self) -> String {
-        self.0.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")
+    fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|(name, ..)| *name).collect()
     }
+}
+
+impl<'t> Scalar<'t> for Known {
+    type Value = &'t str;
+
+    fn parse(&self, word: Word<'t>) -> Result<&'t str, Complaint> {
+        let known = self.0.iter().any(|(name, _)| *name == word.text);
+        if known { Ok(word.text) } else { Err(unknown(word.text, &self.names())) }
+    }
+
+    fn expected(&self) -> String {
+        one_of(&self.names())
+    }
+
+    fn schema(&self) -> Value {
+        choices(self.0.iter().copied())
+    }
+}
+
+impl Known {
+    fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|(name, _)| *name).collect()
+    }
+}
+
+fn unknown(word: &str, names: &[&str]) -> Complaint {
+    let all = names.join(", ");
+    let help = match nearest(word, names.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`? Known here: {all}"),
+        None => format!("write one of {all}"),
+    };
+    Complaint::new(format!("`{word}` is not known here"), help)
+}
+
+fn one_of(names: &[&str]) -> String {
+    if names.len() == 1 { names.join(", ") } else { format!("one of {}", names.join(", ")) }
+}
+
+fn choices(words: impl Iterator<Item = (&'static str, &'static str)>) -> Value {
+    json!({ "oneOf": words.map(|(name, help)| json!({ "const": name, "description": help })).collect::<Value>() })
 }
 
 impl<'t, A: Scalar<'t>, B: Scalar<'t>> Scalar<'t> for Or<A, B> {

@@ -2,7 +2,7 @@
 
 use crate::config::Secret;
 use crate::config::fields::Fields;
-use crate::config::form::{OneOf, SecretForm, Text};
+use crate::config::form::{Known, SecretForm, Text};
 use crate::config::source::Spanned;
 
 /// What stands under an uplink's name.
@@ -10,6 +10,7 @@ use crate::config::source::Spanned;
 pub(in crate::config) struct RawUplink<'t> {
     pub(in crate::config) url: Option<Spanned<&'t str>>,
     pub(in crate::config) topic: Option<Spanned<&'t str>>,
+    pub(in crate::config) format: Option<Spanned<&'t str>>,
     pub(in crate::config) user: Option<Spanned<&'t str>>,
     pub(in crate::config) password: Option<Spanned<Secret>>,
     pub(in crate::config) tls: RawTls<'t>,
@@ -30,12 +31,17 @@ pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
     let kinds = fields.kinds();
     let schemes: Vec<&str> = kinds.uplink_schemes().collect();
     let url_help = format!("Where it leads. Uplinks here: {}.", schemes.join(", "));
-    let uplink = RawUplink {
+    RawUplink {
         url: fields.required("url", &url_help, &Text { example: "mqtts://broker.example:8883" }),
         topic: fields.optional(
             "topic",
             "With {tag} in it one message a reading, without it one a batch and device.",
             &Text { example: "{gateway}/{device}/{tag}" },
+        ),
+        format: fields.optional(
+            "format",
+            "How readings are written; json where nothing stands.",
+            &Known(kinds.format_names()),
         ),
         user: fields.optional("user", "Who logs in.", &Text { example: "forebay" }),
         password: fields.optional("password", "The password, by reference.", &SecretForm),
@@ -48,12 +54,8 @@ pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
                 Some((name, option))
             })
             .collect(),
-    };
-    fields.default("format", "How readings are written.", &FORMAT, "json");
-    uplink
+    }
 }
-
-const FORMAT: OneOf<()> = OneOf(&[("json", (), "JSON, one object a reading or a batch")]);
 
 fn tls<'t>(fields: &mut Fields<'_, 't>) -> RawTls<'t> {
     RawTls {

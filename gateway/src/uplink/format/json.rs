@@ -39,9 +39,9 @@ use driver_core::{Reading, TagId};
 use self::keys::{Keys, Pieces};
 use self::value::{write_escaped, write_integer};
 use self::writer::{Writer, write_lane};
-use super::{Format, Missing, Records};
+use super::{Format, FormatInfo, FormatKind, Missing, Records};
 use crate::uplink::topic::{Rules, Template, own};
-use crate::uplink::{Message, Token};
+use crate::uplink::{Message, Token, UplinkError, UplinkSpec};
 
 /// A batch is closed when it has grown beyond this, bytes; one reading alone may be longer.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024;
@@ -50,6 +50,23 @@ const CONTENT_TYPE: &str = "application/json";
 
 /// What stands for the names of a device whose schema is lost.
 const DEVICE_UNKNOWN: &str = "unknown";
+
+/// `format: json`.
+#[derive(Debug)]
+pub struct JsonKind;
+
+static INFO: FormatInfo =
+    FormatInfo { name: "json", help: "JSON, one object a reading or a batch", uplinks: &["mqtt"] };
+
+impl FormatKind for JsonKind {
+    fn info(&self) -> &'static FormatInfo {
+        &INFO
+    }
+
+    fn open(&self, spec: &UplinkSpec, topic: Template, rules: Rules) -> Result<Box<dyn Format>, Vec<UplinkError>> {
+        Ok(Box::new(Json::new(&spec.gateway, topic, rules)))
+    }
+}
 
 /// The JSON format of one uplink.
 pub struct Json {

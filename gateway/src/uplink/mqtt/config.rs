@@ -196,16 +196,7 @@ mod tests {
     use super::*;
 
     fn spec(url: &str) -> UplinkSpec {
-        UplinkSpec {
-            gateway: "acme/line7".into(),
-            name: "cloud".into(),
-            url: url.parse().expect(url),
-            topic: None,
-            user: None,
-            password: None,
-            tls: TlsFiles::default(),
-            identity: "uuid".into(),
-        }
+        UplinkSpec::new("acme/line7", "cloud", url.parse().expect(url))
     }
 
     #[test]

@@ -77,15 +77,13 @@ impl Broker {
     }
 
     fn publisher(&self, scheme: &str, options: &str, tls: TlsFiles) -> MqttPublisher {
+        let url = format!("{scheme}://localhost:{}{options}", self.port);
         let spec = UplinkSpec {
-            gateway: "acme/line7".into(),
-            name: "cloud".into(),
-            url: format!("{scheme}://localhost:{}{options}", self.port).parse().expect("a URL"),
-            topic: None,
             user: Some("me".into()),
             password: Some(Arc::new(|| Ok(b"geheim".to_vec()))),
             tls,
             identity: "uuid".into(),
+            ..UplinkSpec::new("acme/line7", "cloud", url.parse().expect("a URL"))
         };
         MqttPublisher::new(config::check(&spec).expect("a configuration").0)
     }

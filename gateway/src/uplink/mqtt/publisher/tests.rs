@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::uplink::mqtt::config;
-use crate::uplink::{Lane, Lasting, TlsFiles, Token, UplinkSpec};
+use crate::uplink::{Lane, Lasting, Token, UplinkSpec};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const ACCEPTED: &[u8] = &[0x20, 2, 0, 0];
@@ -94,14 +94,10 @@ impl Broker {
 
 fn publisher(url: &str) -> MqttPublisher {
     let spec = UplinkSpec {
-        gateway: "acme/line7".into(),
-        name: "cloud".into(),
-        url: url.parse().expect("a URL"),
-        topic: None,
         user: Some("me".into()),
         password: Some(Arc::new(|| Ok(b"geheim".to_vec()))),
-        tls: TlsFiles::default(),
         identity: "uuid".into(),
+        ..UplinkSpec::new("acme/line7", "cloud", url.parse().expect("a URL"))
     };
     MqttPublisher::new(config::check(&spec).expect("a configuration").0)
 }
