@@ -67,19 +67,30 @@ pub trait Format: Send {
     fn gap(&mut self, gap: &Missing) -> Message;
 }
 
-/// What a block holds, with what its tag ids mean.
-#[derive(Debug, Clone)]
+/// What a block holds, or a part of it, with what its tag ids mean.
+#[derive(Debug, Clone, Default)]
 pub struct Records {
     /// The lane in which they go; payloads say so when it is not the live one.
     pub lane: Lane,
     /// The epoch in which they were stored.
     pub epoch: u32,
-    /// The seq of the first; the others follow without holes.
+    /// The first seq of the block, from which its messages have their tokens.
     pub first: Seq,
     /// The readings, in the order of their seqs.
     pub readings: Vec<Reading>,
+    /// How far each reading's seq lies above `first`, where some of the block's are not here; `None`: they follow without
+    /// holes.
+    pub offsets: Option<Box<[u32]>>,
     /// The names of the tags; `None` when they are lost, and the readings are published with numbers for names.
     pub schema: Option<Arc<Schema>>,
+}
+
+impl Records {
+    /// The seq of the reading at `index`.
+    pub fn seq(&self, index: usize) -> Seq {
+        let offset = self.offsets.as_ref().and_then(|offsets| offsets.get(index).copied());
+        self.first + offset.map_or(index as Seq, Seq::from)
+    }
 }
 
 /// Records that will never come, and why.

@@ -182,7 +182,7 @@ impl<'a> Dump<'a> {
     fn write_json(&mut self, block: &Block, chosen: &[bool], out: &mut dyn Write) -> io::Result<()> {
         let first = block.seqs.first;
         let (readings, schema) = (std::mem::take(&mut self.readings), self.names.schema().cloned());
-        self.json.begin(Records { lane: Lane::Live, epoch: block.epoch, first, readings, schema });
+        self.json.begin(Records { lane: Lane::Live, epoch: block.epoch, first, readings, offsets: None, schema });
         let mut lines = Vec::new();
         while let Some(message) = self.json.next() {
             let place = usize::try_from(message.seqs.first - first).unwrap_or(usize::MAX);

@@ -40,6 +40,7 @@ impl Volume {
                     epoch: 1,
                     first: 1_000_000,
                     readings: cycle.readings.clone(),
+                    offsets: None,
                     schema,
                 });
                 while let Some(message) = way.format.next() {

@@ -98,6 +98,7 @@ impl Supply {
                     epoch: block.epoch,
                     first: block.seqs.first,
                     readings,
+                    offsets: None,
                     schema,
                 });
                 self.block_begun = true;

@@ -32,7 +32,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use buffer::{Seq, SeqRange};
+use buffer::SeqRange;
 use bytes::Bytes;
 use driver_core::{Reading, TagId};
 
@@ -118,7 +118,7 @@ impl Json {
     fn single(&mut self, block: &mut Block) -> Option<Message> {
         let (_, index) = *block.order.get(block.done)?;
         let reading = &block.records.readings[index as usize];
-        let seq = block.records.first + Seq::from(index);
+        let seq = block.records.seq(index as usize);
         let topic = self.topic_of(reading.tag);
         self.writer.out.clear();
         self.writer.single(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), &block.records, seq);
@@ -143,12 +143,12 @@ impl Json {
                 self.writer.out.push(b',');
             }
             let reading = &block.records.readings[*index as usize];
-            let seq = block.records.first + Seq::from(*index);
+            let seq = block.records.seq(*index as usize);
             self.writer.in_batch(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), seq);
             block.done += 1;
         }
         self.writer.out.extend_from_slice(b"]}");
-        let seq_of = |place: usize| block.records.first + Seq::from(block.order[place].1);
+        let seq_of = |place: usize| block.records.seq(block.order[place].1 as usize);
         let seqs = SeqRange { first: seq_of(start), last: seq_of(block.done - 1) };
         block.device_topic = Some((device, topic.clone()));
         Some(block.message(topic, seqs, &self.writer.out))

@@ -40,7 +40,7 @@ fn messages(topic: &str, readings: Vec<Reading>) -> Vec<Message> {
 fn messages_in(lane: Lane, topic: &str, readings: Vec<Reading>) -> Vec<Message> {
     let topic = Template::parse(topic, "acme/line7", Rules::Mqtt).expect("a template");
     let mut json = Json::new("acme/line7", topic, Rules::Mqtt);
-    json.begin(Records { lane, epoch: 7, first: 1234, readings, schema: Some(schema()) });
+    json.begin(Records { lane, epoch: 7, first: 1234, readings, offsets: None, schema: Some(schema()) });
     std::iter::from_fn(|| json.next()).collect()
 }
 
@@ -85,6 +85,19 @@ fn what_is_not_live_says_so_beside_the_epoch() {
     let batch = messages_in(Lane::History, "{device}", vec![reading(0, Value::Int(1))]);
     let head = r#"{"gateway":"acme/line7","device":"press","epoch":7,"lane":"history","readings":["#;
     assert!(text(&batch[0]).starts_with(head), "{}", text(&batch[0]));
+}
+
+#[test]
+fn readings_of_a_block_that_is_not_whole_keep_their_seqs() {
+    let readings = vec![reading(0, Value::Int(1)), reading(2, Value::Int(2)), reading(0, Value::Int(3))];
+    let topic = Template::parse("{device}", "acme/line7", Rules::Mqtt).expect("a template");
+    let mut json = Json::new("acme/line7", topic, Rules::Mqtt);
+    let offsets = Some([4, 5, 9].into());
+    json.begin(Records { epoch: 7, first: 1234, readings, offsets, schema: Some(schema()), ..Records::default() });
+    let made: Vec<Message> = std::iter::from_fn(|| json.next()).collect();
+    assert_eq!(made[0].seqs, SeqRange { first: 1238, last: 1243 });
+    assert!(text(&made[0]).ends_with(r#""seq":1243}]}"#), "{}", text(&made[0]));
+    assert_eq!((made[1].token.seq, made[1].seqs), (1234, SeqRange { first: 1239, last: 1239 }));
 }
 
 #[test]
