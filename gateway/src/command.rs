@@ -18,6 +18,7 @@ mod demo;
 #[cfg(feature = "sim")]
 mod sim;
 
+mod advice;
 #[cfg(feature = "sim")]
 mod folder;
 mod json;
@@ -39,7 +40,8 @@ pub enum Exit {
     Success,
     /// The configuration, or an address or value on the command line, is wrong; nothing was started.
     Configuration,
-    /// The audit found readings missing, or could not prove that none is; or the buffer is damaged.
+    /// The audit found readings missing, or could not prove that none is; or the buffer is damaged; or something that the
+    /// file names cannot be used.
     Incomplete,
     /// The command line itself is wrong.
     Usage,
@@ -61,7 +63,8 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the configuration, an address or a value is wrong; nothing was started; or a loss or damage was found
+  1  the configuration, an address or a value is wrong; nothing was started; or a loss or damage was found,
+     or a device or uplink that was tried cannot be used
   2  the command line is wrong
   3  started and failed: a device, a port or a disk refuses";
 

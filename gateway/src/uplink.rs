@@ -34,7 +34,13 @@ pub trait Uplink: Send + Sync + 'static {
 
     /// The way to one destination, not yet connected; every wrong part of what was configured is reported.
     fn open(&self, spec: &UplinkSpec) -> Result<Way, Vec<UplinkError>>;
+
+    /// Looks whether the way could be opened, beside a gateway that may have it open: changes nothing at the far side.
+    fn trial(&self, spec: &UplinkSpec) -> Result<Trial, Vec<UplinkError>>;
 }
+
+/// What a look at the far side found, in a few words. Bounded in time.
+pub type Trial = BoxFuture<'static, Result<String, ConnectError>>;
 
 /// What it takes to bring readings to one destination.
 pub struct Way {

@@ -185,6 +185,39 @@ fn reads_and_writes_a_device_by_its_url() {
 }
 
 #[test]
+fn check_connect_tries_every_device_and_uplink_and_says_what_to_do() {
+    let field = Field::new();
+    let plant = Plant::new();
+    plant.write_holding(1, 0, &[215, 7]);
+    let (_server, address) = field.tcp(&plant);
+    let (_broker, broker, _recorder) = embedded(&field);
+    let good = file(&counting_device(PLC, &tcp(address)), &broker);
+    let site = Site::new(&good);
+    let check = site.forebay(&["check", "gateway.yaml", "--connect"]);
+    exits(&check, DONE);
+    assert!(out(&check).contains("1 device and 1 uplink tried: all of them can be used"), "{}", both(&check));
+
+    let nobody = format!("127.0.0.1:{}", tests::field::free_port());
+    let devices = counting_device(PLC, &tcp(address))
+        + "      beyond: \"hr:65535:INT\"\n"
+        + &counting_device("gone", &format!("modbus-tcp://{nobody}"));
+    site.write(&file(&devices, &format!("mqtt://{nobody}")));
+    let check = site.forebay(&["check", "gateway.yaml", "--connect"]);
+    exits(&check, CONFIGURATION);
+    for part in ["gone: FAILED", "cloud: FAILED", "nothing listens on this port", "2 cannot be used"] {
+        assert!(out(&check).contains(part), "{part} is missing: {}", both(&check));
+    }
+    let check = site.forebay(&["check", "gateway.yaml", "--connect", "--json"]);
+    exits(&check, CONFIGURATION);
+    let tried = json(&check)["connect"].clone();
+    assert_eq!(tried[0]["tags_good"], 2, "{tried}");
+    assert_eq!(
+        (&tried[0]["good"], &tried[1]["device"], &tried[2]["uplink"]),
+        (&true.into(), &"gone".into(), &"cloud".into())
+    );
+}
+
+#[test]
 fn a_reader_that_closes_the_pipe_is_no_error() {
     let site = Site::new(&readme_file());
     for arguments in [["schema"].as_slice(), &["sample"], &["plan", "gateway.yaml"]] {

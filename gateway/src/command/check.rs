@@ -1,4 +1,8 @@
-//! `forebay check FILE`: all that is wrong with a configuration; or, where nothing is, what will be polled.
+//! `forebay check FILE`: all that is wrong with a configuration; or, where nothing is, what will be polled, or with
+//! `--connect` whether it can be.
+
+mod connect;
+mod tried;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,16 +12,26 @@ use driver_core::{DeviceSpec, Line, TagSpec};
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::one_shot::block_on;
 use super::stdout::print;
 use super::table::table;
 use crate::config::{self, Checked, Config, Severity, Unusable};
 
 /// Check a configuration: all errors at once, or what will be polled.
 #[derive(clap::Args)]
+#[command(after_help = "\
+--connect reads every tag of every device once and logs in to every uplink, under another name than the gateway's and
+without sending anything there. It may be used while the gateway runs; a serial port that it holds, and a PLC that takes
+one connection only, are then refused.
+Exit codes: 0 no errors, and with --connect all could be used; 1 errors, or something could not be used; 2 the command
+line is wrong.")]
 pub(super) struct Args {
     /// The configuration
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Try every device and every uplink of the file
+    #[arg(long)]
+    connect: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -25,6 +39,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Exit {
     match config::read(&args.file) {
+        Ok(checked) if args.connect => match try_all(args, checked) {
+            Ok(exit) | Err(exit) => exit,
+        },
         Ok(checked) => {
             if args.json {
                 print(&format!("{:#}\n", described(&args.file, &checked)));
@@ -43,6 +60,24 @@ pub(super) fn run(args: &Args) -> Exit {
             Exit::Configuration
         }
     }
+}
+
+fn try_all(args: &Args, checked: Checked) -> Result<Exit, Exit> {
+    let mut json = args.json.then(|| described(&args.file, &checked));
+    if json.is_none() {
+        eprint!("{}", checked.warnings);
+        print(&format!("{}\n", headline(&args.file, &checked)));
+    }
+    let tried = block_on(connect::connect(checked))?;
+    match &mut json {
+        Some(json) => {
+            json["connect"] = tried::json(&tried);
+            print(&format!("{json:#}\n"));
+        }
+        None => print(&tried::text(&tried)),
+    }
+    let all_good = tried.iter().all(connect::Tried::is_good);
+    Ok(if all_good { Exit::Success } else { Exit::Incomplete })
 }
 
 fn counted(unusable: &Unusable) -> String {
@@ -64,18 +99,8 @@ fn refused(file: &Path, unusable: &Unusable) -> Value {
 
 /// What will be done, for people.
 fn told(file: &Path, checked: &Checked) -> String {
-    let Checked { config, lines, warnings } = checked;
-    let devices: usize = config.lines.iter().map(|line| line.spec.devices.len()).sum();
-    let mut text = format!(
-        "{}: {}. {} polls {} on {} over {}, for {}.\n",
-        file.display(),
-        if warnings.is_empty() { "no errors".into() } else { number(warnings.count(Severity::Warning), "warning") },
-        config.gateway,
-        number(config.tags.len(), "tag"),
-        number(devices, "device"),
-        number(lines.len(), "line"),
-        number(config.uplinks.len(), "uplink"),
-    );
+    let Checked { config, lines, .. } = checked;
+    let mut text = headline(file, checked);
     for (line, planned) in config.lines.iter().zip(lines) {
         for (index, device) in line.spec.devices.iter().enumerate() {
             write_device(&mut text, line.spec.url.as_str(), device, index, config, planned.as_ref());
@@ -85,6 +110,21 @@ fn told(file: &Path, checked: &Checked) -> String {
         push(&mut text, format_args!("\n{}: to {}\n", uplink.name, uplink.url));
     }
     text
+}
+
+fn headline(file: &Path, checked: &Checked) -> String {
+    let Checked { config, lines, warnings } = checked;
+    let devices: usize = config.lines.iter().map(|line| line.spec.devices.len()).sum();
+    format!(
+        "{}: {}. {} polls {} on {} over {}, for {}.\n",
+        file.display(),
+        if warnings.is_empty() { "no errors".into() } else { number(warnings.count(Severity::Warning), "warning") },
+        config.gateway,
+        number(config.tags.len(), "tag"),
+        number(devices, "device"),
+        number(lines.len(), "line"),
+        number(config.uplinks.len(), "uplink"),
+    )
 }
 
 fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize, config: &Config, line: &dyn Line) {

@@ -14,10 +14,11 @@ mod session;
 pub mod subscriber;
 mod tls;
 mod transport;
+mod trial;
 mod websocket;
 
 use super::topic::Rules;
-use super::{Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, format};
+use super::{Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, format};
 
 /// MQTT brokers.
 #[derive(Debug)]
@@ -46,5 +47,9 @@ impl Uplink for Mqtt {
         };
         let format = kind.open(spec, topic, Rules::Mqtt)?;
         Ok(Way { format, publisher: Box::new(publisher::MqttPublisher::new(config)) })
+    }
+
+    fn trial(&self, spec: &UplinkSpec) -> Result<Trial, Vec<UplinkError>> {
+        trial::trial(spec)
     }
 }

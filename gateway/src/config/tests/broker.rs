@@ -3,7 +3,8 @@
 use crate::uplink::format::{Format, Missing, Records};
 use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{
-    BoxFuture, ConnectError, Event, Message, Publisher, Traffic, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way,
+    BoxFuture, ConnectError, Event, Message, Publisher, Traffic, Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec,
+    Way,
 };
 
 pub(super) struct Broker;
@@ -30,6 +31,10 @@ impl Uplink for Broker {
         } else {
             Err(errors)
         }
+    }
+
+    fn trial(&self, _: &UplinkSpec) -> Result<Trial, Vec<UplinkError>> {
+        unreachable!("the configuration touches no network")
     }
 }
 
