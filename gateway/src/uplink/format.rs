@@ -65,6 +65,10 @@ pub trait Format: Send {
 
     /// The message that tells of records that will never come.
     fn gap(&mut self, gap: &Missing) -> Message;
+
+    /// Another one for the same uplink with no block begun, for another lane; what an uplink numbers or announces once is
+    /// shared between them.
+    fn another(&self) -> Box<dyn Format>;
 }
 
 /// What a block holds, or a part of it, with what its tag ids mean.

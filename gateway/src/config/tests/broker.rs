@@ -53,6 +53,10 @@ impl Format for Nowhere {
     fn gap(&mut self, _: &Missing) -> Message {
         unreachable!("nothing is forwarded")
     }
+
+    fn another(&self) -> Box<dyn Format> {
+        Box::new(Nowhere)
+    }
 }
 
 impl Publisher for Nowhere {

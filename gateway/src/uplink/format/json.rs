@@ -193,6 +193,17 @@ impl Format for Json {
         Some(message)
     }
 
+    fn another(&self) -> Box<dyn Format> {
+        Box::new(Json {
+            topic: self.topic.clone(),
+            gap_topic: self.gap_topic.clone(),
+            gateway: self.gateway.clone(),
+            writer: Writer::default(),
+            keys: None,
+            block: None,
+        })
+    }
+
     fn gap(&mut self, missing: &Missing) -> Message {
         let gap = &missing.gap;
         self.writer.gap(&self.gateway, missing);
