@@ -5,12 +5,16 @@
 //! its first synchronization is stored as it was stamped, marked [`ClockState::Unsynchronized`]; when the clock locks,
 //! what still waits in the log is re-dated on its way out: see [`crate::pipeline::redate`].
 
+mod text;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use driver_core::{Clock, ClockState, Timestamp};
+
+pub use text::parse_time;
 
 /// 2024-01-01: a clock that stands before it has not been set since the box was switched on.
 const EARLIEST: Timestamp = Timestamp(1_704_067_200_000_000_000);

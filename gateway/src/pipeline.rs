@@ -2,7 +2,7 @@
 //!
 //! schedule -> link -> poll -> process run on the acquisition thread, one task a line; batch -> encode -> store on the
 //! store thread; forward on the uplink thread, one task an uplink. Between them stand two bounded queues: readings into
-//! the store, and the log itself.
+//! the store, and the log itself. Commands go the other way: from an uplink or another door through [`command`] to poll.
 
 pub mod assemble;
 pub mod gateway;
@@ -32,3 +32,5 @@ pub mod redate;
 
 pub mod deliver;
 pub mod forward;
+
+pub mod command;

@@ -19,6 +19,8 @@ use buffer::{Seq, SeqRange};
 use bytes::Bytes;
 use driver_core::{EndpointUrl, SpecError};
 
+use crate::pipeline::command::{Answer, Inbound, ReplyTo};
+
 /// All uplinks of this build. A new one is a folder and a line here.
 pub const UPLINKS: &[&dyn Uplink] = &[&mqtt::Mqtt];
 
@@ -161,6 +163,10 @@ pub trait Publisher: Send {
     /// Takes leave, so that the far side knows that this is no failure. Bounded in time.
     fn close(&mut self) -> BoxFuture<'_, ()>;
 
+    /// Sends the answer to a command that came with [`Event::Command`]; it leaves with the next [`Publisher::events`], or
+    /// after the next connect. Publishers that bring no commands are given no answers.
+    fn answer(&mut self, _to: ReplyTo, _answer: &Answer) {}
+
     /// Bytes that went out and came in since the start, as the protocol counts them: without TLS and TCP.
     fn traffic(&self) -> Traffic;
 }
@@ -247,7 +253,7 @@ impl Message {
 }
 
 /// What happened at the far side.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Event {
     /// It has the message.
     Acknowledged(Token),
@@ -255,6 +261,8 @@ pub enum Event {
     Refused(Token, Refusal),
     /// The connection is over; it may be made again.
     Lost(Loss),
+    /// A command came.
+    Command(Inbound),
 }
 
 /// How a connection ended.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tracing::error;
 
+use super::command::desk::Desk;
 use super::crew::Crew;
 use super::forward::backlog::Stored;
 use super::forward::counters::Counters;
@@ -34,6 +35,8 @@ pub struct UplinkSetup {
     pub redate: Arc<Redate>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Where commands go that it brings.
+    pub desk: Desk,
 }
 
 /// The running thread.
@@ -127,6 +130,7 @@ async fn once(setup: &UplinkSetup, stop: oneshot::Receiver<()>) -> Result<(), St
         quarantine: setup.quarantine.clone(),
         redate: setup.redate.clone(),
         counters: setup.counters.clone(),
+        desk: setup.desk.clone(),
     };
     forward::run(forward, setup.log.clone(), stop).await;
     Ok(())

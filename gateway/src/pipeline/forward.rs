@@ -11,6 +11,7 @@
 //! again. What is held in memory is bounded by the window, one chapter of the log and one decoded block.
 
 pub mod backlog;
+mod commands;
 pub mod counters;
 pub mod quarantine;
 mod supply;
@@ -28,10 +29,12 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
 use self::backlog::{Backlog, Chapter, read_chapter};
+use self::commands::Commands;
 use self::counters::{Counters, count, state};
 use self::quarantine::Quarantine;
 use self::supply::{Step, Supply};
 use self::window::{Returned, Window};
+use super::command::desk::Desk;
 use super::link::{Backoff, Jitter, Link, LinkAction, LinkEvent};
 use super::redate::Redate;
 use super::store::StoreClosed;
@@ -69,6 +72,8 @@ pub struct Setup {
     pub redate: Arc<Redate>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Where commands go that the far side sends.
+    pub desk: Desk,
 }
 
 /// Forwards until `stop` is sent or dropped, or the log is closed.
@@ -97,6 +102,7 @@ struct Forward<B> {
     supply: Supply,
     window: Window,
     quarantine: Quarantine,
+    commands: Commands,
     counters: Arc<Counters>,
     /// What the far side has, as far as it was told to the log.
     delivered: Cursor,
@@ -139,7 +145,7 @@ enum Over {
 
 impl<B: Backlog> Forward<B> {
     fn new(setup: Setup, log: B, cursor: Cursor) -> io::Result<Forward<B>> {
-        let Setup { name, way, quarantine, redate, counters } = setup;
+        let Setup { name, way, quarantine, redate, counters, desk } = setup;
         Ok(Forward {
             name,
             end: log.end(),
@@ -148,6 +154,7 @@ impl<B: Backlog> Forward<B> {
             supply: Supply::new(way.format, redate)?,
             window: Window::default(),
             quarantine,
+            commands: Commands::new(desk),
             counters,
             next: cursor.low(),
             delivered: cursor,
@@ -235,6 +242,7 @@ impl<B: Backlog> Forward<B> {
                     Err(StoreClosed) => return Over::Ended(Ended::StoreClosed),
                 },
                 () = self.publisher.events(&mut events) => {}
+                (to, answer) = self.commands.answered() => self.publisher.answer(to, &answer),
                 () = sleep_until(until) => {}
             }
             if let Some(loss) = self.take_in(&mut events).await {
@@ -309,6 +317,7 @@ impl<B: Backlog> Forward<B> {
                 }
                 Event::Refused(token, refusal) => self.refused(token, refusal).await,
                 Event::Lost(loss) => return Some(loss),
+                Event::Command(inbound) => self.commands.submit(inbound),
             }
         }
         None

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::acquire::Acquisition;
+use super::command::desk::Desk;
 use super::deliver::{Delivery, UplinkSetup, way};
 use super::forward::backlog::Stored;
 use super::forward::quarantine::Quarantine;
@@ -143,7 +144,7 @@ impl Gateway {
         let (store, intake, log) =
             StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
         let redate = Arc::new(Redate::within(&buffer.path));
-        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &log, &redate);
+        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &log, &redate, &Desk);
         let health = Arc::new(Health::new(lines.len(), begun));
         let shared = Shared {
             clock: clock.clone(),
@@ -248,6 +249,7 @@ fn uplink_setups(
     buffer: &Path,
     log: &StoreHandle,
     redate: &Arc<Redate>,
+    desk: &Desk,
 ) -> Result<Vec<UplinkSetup>, StartError> {
     let identity = log.identity().gateway_text();
     let setups = uplinks.into_iter().map(|uplink| {
@@ -257,7 +259,7 @@ fn uplink_setups(
         }
         let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
         let quarantine = Quarantine::beside(buffer, &uplink.name);
-        Ok(UplinkSetup { spec, log, quarantine, redate: redate.clone(), counters: Arc::default() })
+        Ok(UplinkSetup { spec, log, quarantine, redate: redate.clone(), counters: Arc::default(), desk: desk.clone() })
     });
     setups.collect()
 }

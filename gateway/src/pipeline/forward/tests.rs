@@ -5,6 +5,7 @@ use buffer::{Block, Class, Gap, GapReason, Item, Meta, SeqRange};
 use bytes::Bytes;
 use driver_core::{ClockState, Quality, Reading, TagId, Timestamp, Value};
 
+use super::super::command::{self, Asked, CommandDoor, Inbound, Origin, ReplyTo, Role};
 use super::super::encode::Encoder;
 use super::super::schema::{Schema, SchemaBuilder};
 use super::super::store::Page;
@@ -157,6 +158,9 @@ struct FarSide {
     received: BTreeMap<Token, (Message, u32)>,
     connects: Vec<Instant>,
     outstanding_max: usize,
+    /// Commands that it sends with the next connection, and the places of those that were answered.
+    asks: Vec<Inbound>,
+    answered: Vec<u64>,
 }
 
 impl FarSide {
@@ -171,6 +175,8 @@ impl FarSide {
             received: BTreeMap::new(),
             connects: Vec::new(),
             outstanding_max: 0,
+            asks: Vec::new(),
+            answered: Vec::new(),
         }))
     }
 
@@ -212,6 +218,7 @@ impl Publisher for FakePublisher {
         self.events.clear();
         self.held.clear();
         self.outstanding = 0;
+        self.events.extend(far.asks.drain(..).map(Event::Command));
         self.until = Some(Instant::now() + far.up_for.unwrap_or(Duration::from_secs(1 << 30)));
         let refused = far.refuses_connections.then(|| {
             self.until = None;
@@ -273,6 +280,11 @@ impl Publisher for FakePublisher {
         Box::pin(async {})
     }
 
+    fn answer(&mut self, to: ReplyTo, answer: &command::Answer) {
+        assert_eq!(answer.outcome.name(), "refused");
+        self.far.lock().expect("no panic").answered.push(to.place);
+    }
+
     fn traffic(&self) -> Traffic {
         Traffic::default()
     }
@@ -301,6 +313,7 @@ impl Bench {
             quarantine: Quarantine::beside(folder.path(), "cloud"),
             redate: Arc::default(),
             counters: counters.clone(),
+            desk: Desk,
         };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(setup, log.clone(), stopped));
@@ -540,4 +553,20 @@ async fn a_stop_tells_the_log_what_has_arrived() {
     bench.until(|| bench.far.lock().expect("no panic").received.len() == 5).await;
     bench.end().await;
     assert_eq!(log.low(), 51);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_are_answered_to_the_far_side_that_sent_them() {
+    let far = FarSide::new(|_| Answer::Acknowledge);
+    let origin = Origin { door: CommandDoor::Mqtt, from: "cloud".into(), who: "".into(), role: Role::Operator };
+    far.lock().expect("no panic").asks = (1..=3)
+        .map(|place| Inbound {
+            asked: Asked::Unreadable { origin: origin.clone(), key: None, why: "no JSON".into() },
+            to: ReplyTo { place, ..ReplyTo::default() },
+        })
+        .collect();
+    let bench = Bench::start(FakeLog::new(), far);
+    bench.until(|| bench.far.lock().expect("no panic").answered.len() == 3).await;
+    assert_eq!(bench.far.lock().expect("no panic").answered, [1, 2, 3]);
+    bench.end().await;
 }
