@@ -10,6 +10,7 @@ mod types;
 mod brokers;
 mod crashes;
 mod outages;
+mod kafka;
 mod misbehaving_brokers;
 mod dead_devices;
 mod lying_devices;

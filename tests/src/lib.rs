@@ -2,7 +2,7 @@
 //! comparison of what was answered with what arrived.
 //!
 //! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
-//! [`field`] the simulated PLCs, [`pymodbus`] and [`broker`] the real far sides, [`subscriber`] what records at the
+//! [`field`] the simulated PLCs, [`pymodbus`], [`broker`] and [`kafka`] the real far sides, [`subscriber`] what records at the
 //! broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
 
 pub mod need;
@@ -13,6 +13,7 @@ pub mod field;
 pub mod pymodbus;
 pub mod certificates;
 pub mod broker;
+pub mod kafka;
 pub mod subscriber;
 pub mod oracle;
 pub mod cases;

@@ -5,6 +5,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::kafka;
+
 /// A program by its name; `None` when it is not installed, which is said, and is a failure where `CI=true`.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
@@ -25,6 +27,15 @@ pub fn python() -> Option<PathBuf> {
     found
 }
 
+/// The jars of a version of Apache Kafka.
+pub fn kafka(version: &str) -> Option<PathBuf> {
+    let found = cache().and_then(|cache| kafka::libs(&cache, version));
+    if found.is_none() {
+        missing(&format!("Apache Kafka {version}"));
+    }
+    found
+}
+
 /// Whether the longer runs are asked for.
 pub fn long() -> bool {
     env::var("FOREBAY_TEST_LONG").is_ok_and(|value| !value.is_empty())
@@ -36,9 +47,12 @@ pub fn root() -> &'static Path {
 }
 
 fn venv() -> Option<PathBuf> {
+    Some(cache()?.join("forebay/venv/bin/python"))
+}
+
+fn cache() -> Option<PathBuf> {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
-    Some(cache.join("forebay/venv/bin/python"))
+    cache.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
 }
 
 fn missing(what: &str) {
