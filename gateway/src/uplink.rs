@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use buffer::{Seq, SeqRange};
 use bytes::Bytes;
-use driver_core::{EndpointUrl, SpecError};
+use driver_core::{EndpointUrl, SpecError, Timestamp};
 
 use crate::pipeline::command::{Answer, Inbound, ReplyTo};
 
@@ -230,8 +230,12 @@ pub struct Message {
     pub token: Token,
     /// Where it goes.
     pub topic: Arc<str>,
+    /// What destinations that keep an order by key go by; `None` where the format makes none.
+    pub key: Option<Bytes>,
     /// What it says, in the uplink's format.
     pub payload: Bytes,
+    /// The time of its newest reading; `None` where it tells of none.
+    pub time: Option<Timestamp>,
     /// What the payload is, as a media type.
     pub content_type: &'static str,
     /// The epoch of its records.
@@ -248,7 +252,7 @@ impl Message {
 
     /// What the message takes of memory and of a window, bytes.
     pub fn size_bytes(&self) -> usize {
-        self.topic.len() + self.payload.len()
+        self.topic.len() + self.key.as_ref().map_or(0, Bytes::len) + self.payload.len()
     }
 }
 

@@ -188,7 +188,9 @@ mod tests {
         Message {
             token: Token { lane: Lane::Live, seq: 5, part: 0 },
             topic: "plant/press".into(),
+            key: None,
             payload: Bytes::from_static(payload),
+            time: None,
             content_type: "application/json",
             epoch: 7,
             seqs: SeqRange { first: 5, last: 9 },

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use buffer::SeqRange;
 use bytes::Bytes;
-use driver_core::{Reading, TagId};
+use driver_core::{Reading, TagId, Timestamp};
 
 use self::keys::{Keys, Pieces};
 use self::value::{write_escaped, write_integer};
@@ -92,11 +92,12 @@ struct Block {
 }
 
 impl Block {
-    fn message(&mut self, topic: Arc<str>, seqs: SeqRange, payload: &[u8]) -> Message {
+    fn message(&mut self, topic: Arc<str>, seqs: SeqRange, time: Option<Timestamp>, payload: &[u8]) -> Message {
         let token = Token { lane: self.records.lane, seq: self.records.first, part: self.parts };
         self.parts += 1;
         let payload = Bytes::copy_from_slice(payload);
-        Message { token, topic, payload, content_type: CONTENT_TYPE, epoch: self.records.epoch, seqs }
+        let epoch = self.records.epoch;
+        Message { token, topic, key: None, payload, time, content_type: CONTENT_TYPE, epoch, seqs }
     }
 }
 
@@ -123,7 +124,8 @@ impl Json {
         self.writer.out.clear();
         self.writer.single(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), &block.records, seq);
         block.done += 1;
-        Some(block.message(topic, SeqRange { first: seq, last: seq }, &self.writer.out))
+        let time = Some(reading.timestamp);
+        Some(block.message(topic, SeqRange { first: seq, last: seq }, time, &self.writer.out))
     }
 
     fn batch(&mut self, block: &mut Block) -> Option<Message> {
@@ -134,7 +136,7 @@ impl Json {
             _ => self.topic_of(first),
         };
         self.begin_batch(first, &block.records);
-        let start = block.done;
+        let (start, mut time) = (block.done, None);
         while let Some((_, index)) = block.order.get(block.done).filter(|(of, _)| *of == device) {
             if block.done > start {
                 if self.writer.out.len() >= BATCH_BYTES_MAX {
@@ -145,13 +147,14 @@ impl Json {
             let reading = &block.records.readings[*index as usize];
             let seq = block.records.seq(*index as usize);
             self.writer.in_batch(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), seq);
+            time = time.max(Some(reading.timestamp));
             block.done += 1;
         }
         self.writer.out.extend_from_slice(b"]}");
         let seq_of = |place: usize| block.records.seq(block.order[place].1 as usize);
         let seqs = SeqRange { first: seq_of(start), last: seq_of(block.done - 1) };
         block.device_topic = Some((device, topic.clone()));
-        Some(block.message(topic, seqs, &self.writer.out))
+        Some(block.message(topic, seqs, time, &self.writer.out))
     }
 
     fn begin_batch(&mut self, first: TagId, records: &Records) {
@@ -210,7 +213,9 @@ impl Format for Json {
         Message {
             token: Token { lane: missing.lane, seq: gap.seqs.first, part: 0 },
             topic: self.gap_topic.clone(),
+            key: None,
             payload: Bytes::copy_from_slice(&self.writer.out),
+            time: gap.time_ns.map(|(_, newest)| Timestamp(newest)),
             content_type: CONTENT_TYPE,
             epoch: missing.epoch,
             seqs: gap.seqs,

@@ -8,7 +8,9 @@ fn message(seq: Seq, part: u32) -> Message {
     Message {
         token: Token { lane: Lane::Live, seq, part },
         topic: "t".into(),
+        key: None,
         payload: Bytes::from(vec![b'x'; 99]),
+        time: None,
         content_type: "application/json",
         epoch: 1,
         seqs: SeqRange { first: seq, last: seq },

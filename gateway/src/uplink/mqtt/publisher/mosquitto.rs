@@ -129,7 +129,9 @@ fn message(topic: &str, seq: u64) -> Message {
     Message {
         token: Token { lane: Lane::Live, seq, part: 0 },
         topic: topic.into(),
+        key: None,
         payload: Bytes::from(format!("{{\"seq\":{seq}}}")),
+        time: None,
         content_type: "application/json",
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },

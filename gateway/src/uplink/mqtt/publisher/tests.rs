@@ -106,7 +106,9 @@ fn message(seq: u64) -> Message {
     Message {
         token: Token { lane: Lane::Live, seq, part: 0 },
         topic: "plant/press".into(),
+        key: None,
         payload: Bytes::from(format!("{{\"seq\":{seq}}}")),
+        time: None,
         content_type: "application/json",
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq + 1 },

@@ -7,7 +7,9 @@ fn message(seq: u64) -> Message {
     Message {
         token: Token { lane: Lane::Live, seq, part: 0 },
         topic: "a/b".into(),
+        key: None,
         payload: Bytes::from_static(b"{}"),
+        time: None,
         content_type: "application/json",
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
