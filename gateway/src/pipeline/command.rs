@@ -12,7 +12,7 @@ pub mod desk;
 pub mod json;
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use driver_core::{Timestamp, Value};
 
@@ -30,6 +30,8 @@ pub struct Command {
     pub sent: Option<Timestamp>,
     /// When the sender no longer wants it executed.
     pub expires: Option<Timestamp>,
+    /// How much longer it may live from when it came, where the far side has counted that.
+    pub lives_for: Option<Duration>,
     /// When it came.
     pub received: Instant,
     /// Where it came from.

@@ -3,6 +3,7 @@
 //! The client is our own: [`publisher`] brings readings, [`subscriber`] serves the commands that look at what has arrived.
 //! [`packet`] and [`session`] are pure.
 
+mod commands;
 mod config;
 mod dial;
 mod keep_alive;

@@ -156,7 +156,7 @@ mod tests {
 
     fn message(topic: &str, uuid: Option<&str>, payload: serde_json::Value) -> Arrived {
         let payload = payload.to_string().into_bytes();
-        Arrived { topic: topic.into(), payload, gateway: uuid.map(str::to_owned), id: None }
+        Arrived { topic: topic.into(), payload, gateway: uuid.map(str::to_owned), ..Arrived::default() }
     }
 
     fn single(topic: &str, uuid: Option<&str>, seq: u64) -> Arrived {

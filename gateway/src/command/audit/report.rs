@@ -183,7 +183,7 @@ mod tests {
             let reading = json!({ "time": "2026-11-23T02:28:33.123456Z", "tag": "t", "value": value, "quality": "good", "seq": seq });
             let batch = json!({ "gateway": "a", "device": "d", "epoch": 7, "readings": [reading] });
             let payload = batch.to_string().into_bytes();
-            ledger.take(&Arrived { topic: "x".into(), payload, gateway: None, id: None }, 1_795_400_913_223_456_000);
+            ledger.take(&Arrived { topic: "x".into(), payload, ..Arrived::default() }, 1_795_400_913_223_456_000);
         }
         ledger
     }

@@ -58,6 +58,7 @@ fn command(object: &Map<String, Json>, origin: &Origin, received: Instant) -> Re
         key: key(object)?,
         sent: time(object, "time")?,
         expires: time(object, "expires")?,
+        lives_for: None,
         received,
         origin: Origin { who, ..origin.clone() },
     })

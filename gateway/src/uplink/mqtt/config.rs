@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use driver_core::EndpointUrl;
 
+use super::commands::Door;
 use super::packet::{Qos, Retain, Version};
+use crate::pipeline::command::Role;
 use crate::pipeline::forward::window::MESSAGES_MAX;
 use crate::uplink::topic::{Rules, Template, own};
 use crate::uplink::{Password, TlsFiles, UplinkError, UplinkSpec};
@@ -24,6 +26,8 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("client_id", "the name that the broker knows the gateway by (default: from its name and the uplink's)"),
     ("session_expiry", "how long the broker remembers the session, version 5 only (default 24h)"),
     ("window", "how many messages may wait for their acknowledgement, 1 to 1024 (default)"),
+    ("commands", "the topic on which commands are taken, such as {gateway}/commands (default: none are taken)"),
+    ("commands_role", "what the senders of commands may do: viewer, operator (default), engineer or admin"),
     ("state", "retained (default), passing or off: the message on GATEWAY/$state that tells online and offline"),
 ];
 
@@ -50,6 +54,8 @@ pub(super) struct Config {
     pub(super) user: Option<Box<str>>,
     pub(super) password: Option<Password>,
     pub(super) identity: Box<str>,
+    /// The topic for commands, where they are taken.
+    pub(super) commands: Option<Door>,
 }
 
 /// The configuration and the topic's template; every wrong part is reported.
@@ -107,6 +113,8 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
     let client_id = options.parse("client_id", "a name of at most 256 characters", |text| {
         (1..=256).contains(&text.len()).then(|| text.into())
     });
+    let commands = options.text("commands").map(str::to_owned);
+    let role = options.parse("commands_role", "viewer, operator, engineer or admin", Role::from_name);
     let state = options.parse("state", "retained, passing or off", |text| match text {
         "retained" => Some(Some(Retain::Keep)),
         "passing" => Some(Some(Retain::Pass)),
@@ -114,6 +122,8 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         _ => None,
     });
     options.finish(OPTIONS).map_err(|wrong| wrong.into_iter().map(UplinkError::from).collect::<Vec<_>>())?;
+    let role = role.unwrap_or(Role::Operator);
+    let commands = commands.map(|topic| door(spec, &topic, role)).transpose().map_err(|wrong| vec![wrong])?;
     let port = url.port().unwrap_or(scheme.port);
     let bracketed = if url.host().contains(':') { format!("[{}]", url.host()) } else { url.host().to_string() };
     let path = if url.path().is_empty() { "/mqtt" } else { url.path() };
@@ -137,7 +147,24 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         user: spec.user.clone(),
         password: spec.password.clone(),
         identity: spec.identity.clone(),
+        commands,
     })
+}
+
+/// The topic for commands with the gateway's name in it.
+fn door(spec: &UplinkSpec, topic: &str, role: Role) -> Result<Door, UplinkError> {
+    let wrong = |message: String| UplinkError { key: "url", message };
+    let template = Template::parse(topic, &spec.gateway, Rules::Mqtt)
+        .map_err(|cause| wrong(format!("`commands` is no topic: {}", cause.message)))?;
+    if template.has_tag() || template.render("a", "") != template.render("b", "") {
+        return Err(wrong(
+            "`commands` is one topic for all devices: of the names only {gateway} can stand in it".into(),
+        ));
+    }
+    let topic = template.render("", "");
+    let root = own(&spec.gateway, "", Rules::Mqtt).trim_end_matches("/$").into();
+    let uplink = spec.name.clone();
+    Ok(Door { answers: format!("{topic}/answers").into(), topic: topic.into(), root, role, uplink })
 }
 
 /// What each for itself is right and together makes no sense.
@@ -219,6 +246,24 @@ mod tests {
         assert_eq!((config.version, config.qos), (Some(Version::V311), Qos::AtMostOnce));
         assert_eq!((config.keep_alive_s, config.window, config.session_expiry_s), (120, 8, 3_600));
         assert_eq!((&*config.client_id, config.state), ("me", None));
+    }
+
+    #[test]
+    fn commands_are_taken_where_a_topic_is_named() {
+        let url = |option: &str| spec(&format!("mqtt://h?{option}"));
+        assert_eq!(check(&url("qos=1")).expect("a configuration").0.commands, None);
+        let (config, _) = check(&url("commands={gateway}/do&commands_role=engineer")).expect("a configuration");
+        let door = config.commands.expect("a door");
+        assert_eq!((&*door.topic, &*door.answers), ("acme/line7/do", "acme/line7/do/answers"));
+        assert_eq!((&*door.root, &*door.uplink, door.role), ("acme/line7", "cloud", Role::Engineer));
+        for (option, said) in [
+            ("commands=a/+", "commands"),
+            ("commands={device}/do", "only {gateway}"),
+            ("commands=x&commands_role=boss", "commands_role"),
+        ] {
+            let errors = check(&url(option)).err().expect(option);
+            assert!(errors[0].message.contains(said), "{option}: {errors:?}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod subscribe;
 pub use property::Limits;
 pub use read::{Incoming, Malformed, read};
 pub use subscribe::{Arrived, Delivered, MESSAGE_BYTES_MAX, read_delivered};
-pub(super) use subscribe::{write_puback, write_subscribe};
+pub(super) use subscribe::{Wants, write_puback, write_subscribe};
 
 /// The largest packet that a publishing client accepts, bytes; version 5 brokers are told so.
 pub const INCOMING_BYTES_MAX: usize = 64 * 1024;
@@ -86,6 +86,8 @@ pub(super) struct Publish<'a> {
     pub(super) delivery: Delivery,
     /// Version 5 only: the payload's media type.
     pub(super) content_type: &'a str,
+    /// Version 5 only: what the sender of a command recognises this answer by.
+    pub(super) correlation: Option<&'a [u8]>,
     /// Version 5 only: user properties.
     pub(super) user_properties: &'a [(&'a str, &'a str)],
 }
@@ -173,6 +175,10 @@ pub(super) fn write_publish(version: Version, publish: &Publish<'_>, out: &mut V
             out.push(property::CONTENT_TYPE);
             write_text(publish.content_type, out);
         }
+        if let Some(correlation) = publish.correlation {
+            out.push(property::CORRELATION_DATA);
+            write_binary(correlation, out);
+        }
         for (name, value) in publish.user_properties {
             out.push(property::USER_PROPERTY);
             write_text(name, out);
@@ -196,7 +202,11 @@ fn publish_remaining(version: Version, publish: &Publish<'_>) -> usize {
 
 fn properties_size(publish: &Publish<'_>) -> usize {
     let content_type = if publish.content_type.is_empty() { 0 } else { 3 + publish.content_type.len() };
-    publish.user_properties.iter().fold(content_type, |size, (name, value)| size + 5 + name.len() + value.len())
+    let correlation = publish.correlation.map_or(0, |correlation| 3 + correlation.len());
+    publish
+        .user_properties
+        .iter()
+        .fold(content_type + correlation, |size, (name, value)| size + 5 + name.len() + value.len())
 }
 
 pub(super) fn write_ping(out: &mut Vec<u8>) {

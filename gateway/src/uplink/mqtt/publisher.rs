@@ -1,17 +1,22 @@
 //! The way to one broker: connects, moves bytes both ways, keeps the connection alive.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{debug, warn};
 
+use super::commands::Replies;
 use super::config::Config;
 use super::dial::{NO_BROKER, Welcome, dial, unexpected};
 use super::link::Link;
-use super::packet::{self, Connect, INCOMING_BYTES_MAX, Incoming, Version, Will, write_connect, write_disconnect};
+use super::packet::{
+    self, Arrived, Connect, Delivered, INCOMING_BYTES_MAX, Incoming, Version, Wants, Will, read_delivered,
+    write_connect, write_disconnect, write_puback, write_subscribe,
+};
 use super::reason;
-use super::session::{Acknowledgement, Session};
+use super::session::{Acknowledgement, Own, Session};
 use super::transport::Failure;
+use crate::pipeline::command::{Answer, ReplyTo};
 use crate::uplink::{BoxFuture, CONNECT_WITHIN, ConnectError, EndedBy, Event, Loss, Message, Publisher, Traffic};
 
 /// How long taking leave may take.
@@ -28,6 +33,8 @@ pub(super) struct MqttPublisher {
     traffic: Traffic,
     /// Whether the broker refused the gateway's state; it is not offered again.
     state_refused: bool,
+    /// Answers to commands that wait to be sent.
+    replies: Replies,
     /// Whether it was said that a password travels in the clear.
     clear_password_told: bool,
 }
@@ -43,6 +50,7 @@ impl MqttPublisher {
             version,
             traffic: Traffic::default(),
             state_refused: false,
+            replies: Replies::default(),
             clear_password_told: false,
         }
     }
@@ -65,8 +73,17 @@ impl MqttPublisher {
         self.session.connected(version, limits);
         self.version = Some(version);
         self.announce("online", &mut link.out);
+        self.subscribe(version, &mut link.out);
         self.link = Some(link);
         Ok(())
+    }
+
+    /// Asks for what is taken from the broker: commands.
+    fn subscribe(&mut self, version: Version, out: &mut Vec<u8>) {
+        let topics: Vec<(&str, Wants)> = self.config.commands.iter().map(|door| (&*door.topic, Wants::Live)).collect();
+        if !topics.is_empty() {
+            write_subscribe(version, self.session.subscribe(), topics.into_iter(), out);
+        }
     }
 
     fn warn_of_a_clear_password(&mut self) {
@@ -79,6 +96,7 @@ impl MqttPublisher {
     /// Moves bytes until something has happened.
     async fn serve(&mut self, events: &mut Vec<Event>) {
         while !self.session.has_events() {
+            self.send_replies();
             let Some(link) = &mut self.link else { return };
             // Dropping this future between two moves loses nothing: all that moved is in the link.
             let outcome = match link.moved().await {
@@ -97,11 +115,24 @@ impl MqttPublisher {
     fn take_in(&mut self) -> Result<(), Loss> {
         let Some(link) = &mut self.link else { return Ok(()) };
         self.session.left(link.traffic.sent_bytes);
-        while let Some(packet) = link.next_packet()? {
+        while let Some(packet) = link.next_as(read_delivered)? {
+            let packet = match packet {
+                Delivered::Packet(packet) => packet,
+                Delivered::Suback { id, codes, text } => {
+                    self.session.subscribed(id);
+                    note_subscription(&self.config.name, &codes, &text);
+                    continue;
+                }
+                Delivered::Message(arrived) => {
+                    arrived.id.inspect(|id| write_puback(*id, &mut link.out));
+                    take_message(&self.config, &mut self.session, arrived);
+                    continue;
+                }
+            };
             match packet {
                 Incoming::Puback { id, code, text } => {
                     let acknowledgement = self.session.acknowledged(id, code, &text);
-                    self.state_refused |= matches!(acknowledgement, Acknowledgement::OwnRefused(_));
+                    self.state_refused |= matches!(acknowledgement, Acknowledgement::OwnRefused(Own::State, _));
                     note(&self.config.name, &acknowledgement);
                 }
                 Incoming::Pong | Incoming::Other => {}
@@ -113,6 +144,14 @@ impl MqttPublisher {
             }
         }
         Ok(())
+    }
+
+    fn send_replies(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        while self.session.room() > 0 {
+            let Some(reply) = self.replies.pop() else { break };
+            self.session.publish_answer(&reply, &mut link.out);
+        }
     }
 
     /// The broker learns that this is no failure: the state is set, and the will is not published.
@@ -170,6 +209,10 @@ impl Publisher for MqttPublisher {
         Box::pin(self.take_leave())
     }
 
+    fn answer(&mut self, to: ReplyTo, answer: &Answer) {
+        self.replies.push(to, answer, &self.config.name);
+    }
+
     fn traffic(&self) -> Traffic {
         self.link.as_ref().map_or(self.traffic, |link| sum(self.traffic, link.traffic))
     }
@@ -183,11 +226,16 @@ fn write_connect_of(config: &Config, version: Version, password: Option<&[u8]>, 
         qos: config.qos,
         retain: *retain,
     });
+    // Nothing waits at the broker for who takes commands: what was meant for an hour ago must not be done now.
+    let (session, session_expiry_s) = match config.commands {
+        Some(_) => (packet::Session::Anew, 0),
+        None => (packet::Session::GoesOn, config.session_expiry_s),
+    };
     let connect = Connect {
         client_id: &config.client_id,
         keep_alive_s: config.keep_alive_s,
-        session: packet::Session::GoesOn,
-        session_expiry_s: config.session_expiry_s,
+        session,
+        session_expiry_s,
         packet_bytes_max: INCOMING_BYTES_MAX as u32,
         user: config.user.as_deref(),
         password,
@@ -196,13 +244,36 @@ fn write_connect_of(config: &Config, version: Version, password: Option<&[u8]>, 
     write_connect(version, &connect, out);
 }
 
+fn take_message(config: &Config, session: &mut Session, arrived: Arrived) {
+    match config.commands.as_ref().filter(|door| door.is_for(&arrived.topic)) {
+        Some(door) => session.happened(Event::Command(door.inbound(arrived, Instant::now()))),
+        None => debug!(uplink = &*config.name, topic = arrived.topic, "a message came that was not asked for"),
+    }
+}
+
+fn note_subscription(uplink: &str, codes: &[u8], text: &str) {
+    if let Some(code) = codes.iter().find(|code| **code >= 0x80) {
+        warn!(
+            uplink,
+            "the broker lets no commands through: it refuses the subscription (code {code}) {text}. Give this user the right \
+             to read the topic in the broker's access list"
+        );
+    }
+}
+
 fn sum(one: Traffic, two: Traffic) -> Traffic {
     Traffic { sent_bytes: one.sent_bytes + two.sent_bytes, received_bytes: one.received_bytes + two.received_bytes }
 }
 
 fn note(uplink: &str, acknowledgement: &Acknowledgement) {
     match acknowledgement {
-        Acknowledgement::OwnRefused(said) => {
+        Acknowledgement::OwnRefused(Own::Answer, said) => {
+            warn!(
+                uplink,
+                "the answer to a command is not published: {said}. Permit the topic that its sender waits on"
+            );
+        }
+        Acknowledgement::OwnRefused(Own::State, said) => {
             warn!(
                 uplink,
                 "the gateway's state is not published: {said}. Permit the topic and restart, or set ?state=off"

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::commands::Reply;
 use super::packet::{Delivery, Limits, Publish, Qos, Retain, Version, publish_size, write_publish};
 use super::reason;
 use crate::uplink::{Event, Lane, Lasting, Message, Refusal, Token};
@@ -37,8 +38,19 @@ pub(super) struct Session {
 enum Sent {
     /// A message of the log's.
     Message { token: Token, topic: std::sync::Arc<str> },
-    /// One of the gateway's own, such as its birth.
-    Own,
+    /// One of the gateway's own.
+    Own(Own),
+    /// A subscription.
+    Subscription,
+}
+
+/// The gateway's own messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    /// That it is there, or is going.
+    State,
+    /// What became of a command.
+    Answer,
 }
 
 /// What an acknowledgement was about.
@@ -49,7 +61,7 @@ pub(super) enum Acknowledgement {
     /// The gateway's own message has arrived.
     Own,
     /// The gateway's own message is refused; in words.
-    OwnRefused(String),
+    OwnRefused(Own, String),
     /// Nobody waits for this identifier; how many of those there were on this connection.
     Unknown(u64),
 }
@@ -113,6 +125,7 @@ impl Session {
             retain: Retain::Pass,
             delivery,
             content_type: message.content_type,
+            correlation: None,
             user_properties: &properties,
         };
         let size = publish_size(self.version, &publish);
@@ -132,17 +145,49 @@ impl Session {
 
     /// Writes a message of the gateway's own, such as its birth.
     pub(super) fn publish_own(&mut self, topic: &str, payload: &[u8], retain: Retain, out: &mut Vec<u8>) {
-        let delivery = match self.qos {
+        let delivery = self.own_delivery();
+        let retain = if self.limits.retains { retain } else { Retain::Pass };
+        self.write_own(Own::State, &Publish { retain, ..own(topic, payload, delivery) }, out);
+    }
+
+    /// Writes the answer to a command.
+    pub(super) fn publish_answer(&mut self, reply: &Reply, out: &mut Vec<u8>) {
+        let delivery = self.own_delivery();
+        let publish = own(&reply.topic, &reply.payload, delivery);
+        self.write_own(Own::Answer, &Publish { correlation: reply.correlation.as_deref(), ..publish }, out);
+    }
+
+    fn write_own(&mut self, what: Own, publish: &Publish<'_>, out: &mut Vec<u8>) {
+        write_publish(self.version, publish, out);
+        if let Delivery::First(id) = publish.delivery {
+            self.in_flight.insert(id, Sent::Own(what));
+        }
+    }
+
+    fn own_delivery(&mut self) -> Delivery {
+        match self.qos {
             Qos::AtMostOnce => Delivery::AtMostOnce,
             Qos::AtLeastOnce => Delivery::First(self.free_id()),
-        };
-        let retain = if self.limits.retains { retain } else { Retain::Pass };
-        let publish =
-            Publish { topic, payload, retain, delivery, content_type: "application/json", user_properties: &[] };
-        write_publish(self.version, &publish, out);
-        if let Delivery::First(id) = delivery {
-            self.in_flight.insert(id, Sent::Own);
         }
+    }
+
+    /// An identifier for a subscription; it is free again when the subscription is answered.
+    pub(super) fn subscribe(&mut self) -> u16 {
+        let id = self.free_id();
+        self.in_flight.insert(id, Sent::Subscription);
+        id
+    }
+
+    /// A subscription was answered.
+    pub(super) fn subscribed(&mut self, id: u16) {
+        if matches!(self.in_flight.get(&id), Some(Sent::Subscription)) {
+            self.in_flight.remove(&id);
+        }
+    }
+
+    /// Something has come that is no acknowledgement.
+    pub(super) fn happened(&mut self, event: Event) {
+        self.events.push(event);
     }
 
     fn delivery(&mut self, token: Token) -> Delivery {
@@ -187,9 +232,9 @@ impl Session {
                 });
                 Acknowledgement::Message
             }
-            Some(Sent::Own) if code < 0x80 => Acknowledgement::Own,
-            Some(Sent::Own) => Acknowledgement::OwnRefused(reason::explain(Version::V5, code, text).0),
-            None => {
+            Some(Sent::Own(_)) if code < 0x80 => Acknowledgement::Own,
+            Some(Sent::Own(what)) => Acknowledgement::OwnRefused(what, reason::explain(Version::V5, code, text).0),
+            Some(Sent::Subscription) | None => {
                 self.unknown += 1;
                 Acknowledgement::Unknown(self.unknown)
             }
@@ -212,6 +257,19 @@ impl Session {
     /// Moves what has happened to `events`.
     pub(super) fn take_events(&mut self, events: &mut Vec<Event>) {
         events.append(&mut self.events);
+    }
+}
+
+/// A message of the gateway's own that the broker does not keep.
+fn own<'a>(topic: &'a str, payload: &'a [u8], delivery: Delivery) -> Publish<'a> {
+    Publish {
+        topic,
+        payload,
+        retain: Retain::Pass,
+        delivery,
+        content_type: "application/json",
+        correlation: None,
+        user_properties: &[],
     }
 }
 

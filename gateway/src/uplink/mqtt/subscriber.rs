@@ -9,8 +9,8 @@ use super::config::{self, Config};
 use super::dial::{NO_BROKER, Welcome, dial, unexpected};
 use super::link::Link;
 use super::packet::{
-    Connect, Delivered, Incoming, MESSAGE_BYTES_MAX, Session, Version, read_delivered, write_connect, write_disconnect,
-    write_puback, write_subscribe,
+    Connect, Delivered, Incoming, MESSAGE_BYTES_MAX, Session, Version, Wants, read_delivered, write_connect,
+    write_disconnect, write_puback, write_subscribe,
 };
 use super::reason;
 use super::transport::Failure;
@@ -96,7 +96,12 @@ impl Subscriber {
         let Welcome { mut link, version, session_present, .. } = dial(&self.config, self.version, connect).await?;
         self.version = Some(version);
         // Also where a session is remembered: it may have been made for other topics.
-        write_subscribe(version, SUBSCRIBE_ID, self.filters.iter().map(|filter| &**filter), &mut link.out);
+        write_subscribe(
+            version,
+            SUBSCRIBE_ID,
+            self.filters.iter().map(|filter| (&**filter, Wants::All)),
+            &mut link.out,
+        );
         self.early = granted(&mut link).await?;
         self.link = Some(link);
         Ok(if session_present { Found::Remembered } else { Found::Nothing })

@@ -4,6 +4,9 @@ use super::read::{Input, Malformed};
 
 pub(super) const CONTENT_TYPE: u8 = 0x03;
 pub(super) const SESSION_EXPIRY: u8 = 0x11;
+pub(super) const MESSAGE_EXPIRY: u8 = 0x02;
+pub(super) const RESPONSE_TOPIC: u8 = 0x08;
+pub(super) const CORRELATION_DATA: u8 = 0x09;
 pub(super) const USER_PROPERTY: u8 = 0x26;
 pub(super) const MAXIMUM_PACKET_SIZE: u8 = 0x27;
 const SERVER_KEEP_ALIVE: u8 = 0x13;
@@ -46,6 +49,12 @@ pub(super) struct Properties {
     pub(super) reason: String,
     /// The user property `gateway`: from whose log the message comes.
     pub(super) gateway: Option<String>,
+    /// Where the sender of a message waits for an answer.
+    pub(super) response_topic: Option<String>,
+    /// What it recognises the answer by.
+    pub(super) correlation: Option<Vec<u8>>,
+    /// How much longer a message lives, seconds.
+    pub(super) expires_after_s: Option<u32>,
 }
 
 /// Reads the length and then as many properties as it holds.
@@ -77,13 +86,16 @@ fn read_property(input: &mut Input<'_>, properties: &mut Properties) -> Result<(
                 properties.gateway = Some(String::from_utf8_lossy(value).into_owned());
             }
         }
+        MESSAGE_EXPIRY => properties.expires_after_s = Some(input.long()?),
+        RESPONSE_TOPIC => properties.response_topic = String::from_utf8(input.binary()?.to_vec()).ok(),
+        CORRELATION_DATA => properties.correlation = Some(input.binary()?.to_vec()),
         // Bytes: payload format, request flags, and what else brokers say of themselves.
         0x01 | 0x17 | 0x19 | 0x28 | 0x29 | 0x2a => drop(input.byte()?),
         0x22 | 0x23 => drop(input.short()?),
-        0x02 | SESSION_EXPIRY | 0x18 => drop(input.long()?),
+        SESSION_EXPIRY | 0x18 => drop(input.long()?),
         0x0b => drop(input.length()?),
-        // Texts and binary: content type, response topic, correlation, client id, authentication, server reference.
-        CONTENT_TYPE | 0x08 | 0x09 | 0x12 | 0x15 | 0x16 | 0x1a | 0x1c => drop(input.binary()?),
+        // Texts and binary: content type, client id, authentication, server reference.
+        CONTENT_TYPE | 0x12 | 0x15 | 0x16 | 0x1a | 0x1c => drop(input.binary()?),
         _ => return Err(Malformed("a property that MQTT 5 does not have")),
     }
     Ok(())

@@ -20,6 +20,10 @@ const SUBACK: u8 = 9;
 /// The option byte of a filter: deliver with at most QoS 1 (MQTT 5, 3.8.3.1).
 const AT_LEAST_ONCE: u8 = 1;
 
+/// Option bits of version 5: the mark of a message that is to be kept comes along; what is kept already does not come.
+const AS_PUBLISHED: u8 = 0x08;
+const NOT_THE_KEPT_ONES: u8 = 0x20;
+
 /// A packet for a subscriber.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Delivered {
@@ -39,7 +43,7 @@ pub enum Delivered {
 }
 
 /// A message as it arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arrived {
     /// Where it was published.
     pub topic: String,
@@ -49,6 +53,25 @@ pub struct Arrived {
     pub gateway: Option<String>,
     /// What to acknowledge it by; `None` where the sender chose QoS 0.
     pub id: Option<u16>,
+    /// Whether the broker had kept it, or is asked to.
+    pub retained: bool,
+    /// Whether it was sent before.
+    pub again: bool,
+    /// Version 5 only: where an answer is waited for.
+    pub response_topic: Option<String>,
+    /// Version 5 only: what the answer is recognised by.
+    pub correlation: Option<Vec<u8>>,
+    /// Version 5 only: how much longer it lives, seconds.
+    pub expires_after_s: Option<u32>,
+}
+
+/// Which messages of a topic are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Wants {
+    /// All, those first that the broker has kept.
+    All,
+    /// Those that are published from here on. Version 3.1.1 has no word for it: there the kept ones come too, marked.
+    Live,
 }
 
 /// The packet at the head of `bytes` and its size; `None` until it is whole.
@@ -76,8 +99,20 @@ fn message(version: Version, first: u8, mut input: Input<'_>) -> Result<Delivere
         1 => Some(input.short()?),
         _ => return Err(Malformed("a message of a QoS that was not asked for")),
     };
-    let gateway = properties(version, &mut input)?.gateway;
-    Ok(Delivered::Message(Arrived { topic, payload: input.rest().to_vec(), gateway, id }))
+    let Properties { gateway, response_topic, correlation, expires_after_s, .. } = properties(version, &mut input)?;
+    let (retained, again) = (first & 1 == 1, first & 8 == 8);
+    let payload = input.rest().to_vec();
+    Ok(Delivered::Message(Arrived {
+        topic,
+        payload,
+        gateway,
+        id,
+        retained,
+        again,
+        response_topic,
+        correlation,
+        expires_after_s,
+    }))
 }
 
 fn properties(version: Version, input: &mut Input<'_>) -> Result<Properties, Malformed> {
@@ -88,7 +123,7 @@ fn properties(version: Version, input: &mut Input<'_>) -> Result<Properties, Mal
 pub(in super::super) fn write_subscribe<'a>(
     version: Version,
     id: u16,
-    filters: impl Iterator<Item = &'a str>,
+    filters: impl Iterator<Item = (&'a str, Wants)>,
     out: &mut Vec<u8>,
 ) {
     let mut body = Vec::with_capacity(64);
@@ -96,9 +131,12 @@ pub(in super::super) fn write_subscribe<'a>(
     if version == Version::V5 {
         body.push(0);
     }
-    for filter in filters {
+    for (filter, wants) in filters {
         write_text(filter, &mut body);
-        body.push(AT_LEAST_ONCE);
+        body.push(match (version, wants) {
+            (Version::V5, Wants::Live) => AT_LEAST_ONCE | AS_PUBLISHED | NOT_THE_KEPT_ONES,
+            _ => AT_LEAST_ONCE,
+        });
     }
     out.push(0x82);
     write_length(body.len(), out);
@@ -134,11 +172,12 @@ mod tests {
         let delivery = id.map_or(Delivery::AtMostOnce, Delivery::First);
         let retain = Retain::Pass;
         let content_type = "application/json";
-        let publish = Publish { topic, payload, retain, delivery, content_type, user_properties: &user_properties };
+        let user_properties = &user_properties;
+        let publish = Publish { topic, payload, retain, delivery, content_type, correlation: None, user_properties };
         let mut bytes = Vec::new();
         write_publish(version, &publish, &mut bytes);
         let gateway = (version == Version::V5).then(|| gateway.to_owned());
-        let message = Arrived { topic: topic.into(), payload: payload.into(), gateway, id };
+        let message = Arrived { topic: topic.into(), payload: payload.into(), gateway, id, ..Arrived::default() };
         (bytes, Delivered::Message(message))
     }
 
@@ -146,11 +185,11 @@ mod tests {
     fn a_subscription_and_an_acknowledgement_are_written_as_the_standard_draws_them() {
         let cases: [(Version, &[u8]); 2] = [
             (Version::V311, b"\x82\x0c\x00\x01\x00\x03a/#\x01\x00\x01b\x01"),
-            (Version::V5, b"\x82\x0d\x00\x01\x00\x00\x03a/#\x01\x00\x01b\x01"),
+            (Version::V5, b"\x82\x0d\x00\x01\x00\x00\x03a/#\x01\x00\x01b\x29"),
         ];
         for (version, expected) in cases {
             let mut out = Vec::new();
-            write_subscribe(version, 1, ["a/#", "b"].into_iter(), &mut out);
+            write_subscribe(version, 1, [("a/#", Wants::All), ("b", Wants::Live)].into_iter(), &mut out);
             assert_eq!(out, expected);
         }
         let mut out = Vec::new();

@@ -11,7 +11,15 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn publish<'a>(payload: &'a [u8], delivery: Delivery, user_properties: &'a [(&'a str, &'a str)]) -> Publish<'a> {
-    Publish { topic: "a/b", payload, retain: Retain::Pass, delivery, content_type: "", user_properties }
+    Publish {
+        topic: "a/b",
+        payload,
+        retain: Retain::Pass,
+        delivery,
+        content_type: "",
+        correlation: None,
+        user_properties,
+    }
 }
 
 #[test]
@@ -37,7 +45,7 @@ fn a_connect_is_written_as_the_standard_draws_it() {
 
 #[test]
 fn a_publish_bears_its_qos_its_repeat_and_its_properties() {
-    let cases: [(Version, Publish<'_>, &[u8]); 4] = [
+    let cases: [(Version, Publish<'_>, &[u8]); 5] = [
         (Version::V311, publish(b"x", Delivery::AtMostOnce, &[]), b"\x30\x06\x00\x03a/bx"),
         (Version::V311, publish(b"x", Delivery::First(258), &[]), b"\x32\x08\x00\x03a/b\x01\x02x"),
         (Version::V5, publish(b"x", Delivery::Again(1), &[]), b"\x3a\x09\x00\x03a/b\x00\x01\x00x"),
@@ -45,6 +53,11 @@ fn a_publish_bears_its_qos_its_repeat_and_its_properties() {
             Version::V5,
             Publish { retain: Retain::Keep, content_type: "t", ..publish(b"x", Delivery::First(1), &[("k", "v")]) },
             b"\x33\x14\x00\x03a/b\x00\x01\x0b\x03\x00\x01t\x26\x00\x01k\x00\x01vx",
+        ),
+        (
+            Version::V5,
+            Publish { correlation: Some(b"\x00\xff"), ..publish(b"x", Delivery::First(1), &[]) },
+            b"\x32\x0e\x00\x03a/b\x00\x01\x05\x09\x00\x02\x00\xffx",
         ),
     ];
     for (version, publish, expected) in cases {

@@ -378,3 +378,36 @@ async fn dropping_the_wait_for_events_loses_nothing() {
     assert_eq!(events[0], Event::Acknowledged(Token { lane: Lane::Live, seq: 1, part: 0 }));
     assert!(reader.await.expect("read") > 4 << 20);
 }
+
+#[tokio::test]
+async fn a_command_is_taken_acknowledged_and_answered() {
+    let (broker, url) = Broker::listen().await;
+    let mut publisher = publisher(&format!("{url}?version=5&state=off&commands={{gateway}}/do"));
+    let (mut peer, connect) = connected(&broker, &mut publisher, &[0x20, 3, 0, 0, 0]).await;
+    assert_eq!(connect.body[7] & 2, 2, "clean start: nothing that was sent meanwhile is delivered");
+    beside(&mut publisher, async {
+        let subscribe = peer.read().await;
+        assert_eq!(subscribe.first, 0x82);
+        assert!(subscribe.text().contains("acme/line7/do"));
+        let (high, low) = (subscribe.body[0], subscribe.body[1]);
+        peer.write(&[0x90, 4, high, low, 0, 1]).await;
+    })
+    .await;
+    let command = br#"{"id":"a","tag":"press.setpoint","value":80}"#;
+    let mut packet = vec![0x32, (15 + 2 + 8 + command.len()) as u8];
+    packet.extend_from_slice(b"\x00\x0dacme/line7/do\x00\x09\x07\x08\x00\x01r\x09\x00\x00");
+    packet.extend_from_slice(command);
+    peer.write(&packet).await;
+    let came = events(&mut publisher, 1).await;
+    let [Event::Command(inbound)] = &came[..] else { panic!("{came:?}") };
+    assert_eq!(inbound.to.topic.as_deref(), Some("r"));
+    let answer = inbound.asked.refused(crate::pipeline::command::RefusedFor::ReadOnly, "", driver_core::Timestamp(0));
+    publisher.answer(inbound.to.clone(), &answer);
+    beside(&mut publisher, async {
+        let acknowledged = peer.read().await;
+        assert_eq!((acknowledged.first, &acknowledged.body[..]), (0x40, &[0, 9][..]));
+        let answered = peer.read().await;
+        assert!(answered.text().contains(r#""id":"a","device":"press""#), "{}", answered.text());
+    })
+    .await;
+}
