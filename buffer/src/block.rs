@@ -53,31 +53,46 @@ impl fmt::Display for SeqRange {
     }
 }
 
-/// How much a block is worth when space runs out. Each class has a folder of its own on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+/// How much a block is worth when space runs out. Each class has a folder of its own on disk; seqs are given out over all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
+    /// What is given up last.
+    Critical,
     /// What is not marked otherwise.
     Normal,
+    /// What gives way first.
+    Bulk,
 }
 
 impl Class {
+    /// All classes, the most valuable first.
+    pub const ALL: [Self; 3] = [Self::Critical, Self::Normal, Self::Bulk];
+
+    /// Its place in [`Class::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     /// The class as it stands in an envelope on disk.
     pub(crate) fn code(self) -> u8 {
         match self {
+            Self::Critical => 2,
             Self::Normal => 1,
+            Self::Bulk => 3,
         }
     }
 
     /// The class of an envelope, if this version knows it.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        (code == 1).then_some(Self::Normal)
+        Self::ALL.into_iter().find(|class| class.code() == code)
     }
 
     /// The folder's name, which is also the name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Critical => "critical",
             Self::Normal => "normal",
+            Self::Bulk => "bulk",
         }
     }
 }

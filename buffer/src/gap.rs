@@ -11,7 +11,8 @@ pub struct Gap {
     pub class: Class,
     /// The seqs that will never be data.
     pub seqs: SeqRange,
-    /// How many records were lost; equals the length of `seqs` as long as there is one class.
+    /// How many records were lost. Of a gap that is read it is the length of `seqs`; what was dropped in one go may be
+    /// told with records of other classes in between, and then it is less.
     pub count: u64,
     /// Oldest and newest time among the lost records, nanoseconds since 1970 UTC, if known. The bounds are those of
     /// what was dropped together, so they may be wider than the records of this gap.
@@ -38,11 +39,13 @@ pub enum GapReason {
     Vanished,
     /// Written, but not yet durable when the power failed.
     PowerCut,
+    /// The uplink was further behind than it may be, and all others had it.
+    LeftBehind,
 }
 
 impl GapReason {
     /// All reasons, in the order of their codes on disk.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DroppedOldest,
         Self::DroppedNewest,
         Self::TooOld,
@@ -50,6 +53,7 @@ impl GapReason {
         Self::Damaged,
         Self::Vanished,
         Self::PowerCut,
+        Self::LeftBehind,
     ];
 
     /// The reason as it stands on disk; also its place in [`GapReason::ALL`].
@@ -72,6 +76,7 @@ impl GapReason {
             Self::Damaged => "damaged",
             Self::Vanished => "vanished",
             Self::PowerCut => "power-cut",
+            Self::LeftBehind => "left-behind",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::block::Seq;
+use crate::block::{Class, Seq};
 use crate::gap::{Gap, GapReason};
 
 /// A store's state and what it has done since it was opened. Counters only grow.
@@ -12,6 +12,8 @@ pub struct Stats {
     pub first_seq: Seq,
     /// The seq that the next record will get.
     pub next_seq: Seq,
+    /// The lowest seq that some uplink still wants; what lies below is history, kept to be sent again. 0 without uplinks.
+    pub pinned_seq: Seq,
     /// All seqs below this one survive a power cut.
     pub synced_seq: Seq,
     /// Bytes of blocks that a power cut would take.
@@ -36,14 +38,36 @@ pub struct Stats {
     pub sync_failures_total: u64,
     /// Records in gaps found or made since open, in the order of [`GapReason::ALL`].
     pub lost_records_total: [u64; GapReason::ALL.len()],
+    /// How each class stands, in the order of [`Class::ALL`].
+    pub classes: [ClassStats; Class::ALL.len()],
     /// Where each uplink stands.
     pub uplinks: Vec<UplinkStats>,
+}
+
+/// How one class stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassStats {
+    /// Bytes of its files.
+    pub disk_bytes: u64,
+    /// Its segment files.
+    pub segments: u64,
+    /// The oldest seq that its files hold; 0 when there is none.
+    pub first_seq: Seq,
+    /// Records appended since open.
+    pub records_total: u64,
+    /// Records of it that were given up since open, as far as the class of what was lost is known.
+    pub lost_records_total: u64,
 }
 
 impl Stats {
     /// Records lost for one reason since open.
     pub fn lost_records(&self, reason: GapReason) -> u64 {
         self.lost_records_total[usize::from(reason.code())]
+    }
+
+    /// How one class stands.
+    pub fn class(&self, class: Class) -> &ClassStats {
+        &self.classes[class.index()]
     }
 }
 

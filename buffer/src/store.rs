@@ -4,6 +4,7 @@ use crate::block::{Class, Identity, Item, NewBlock, Seq, SeqRange};
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::gap::Gap;
+use crate::options::UplinkOptions;
 use crate::stats::Stats;
 use crate::sync::{SyncJob, Synced};
 
@@ -80,7 +81,8 @@ pub trait Store: Send {
     /// one, and returns the seq from which to read on. Nothing is pushed when `from` is the end.
     ///
     /// The first block may begin below `from`, because seqs are given to records and files hold blocks; a gap never
-    /// begins below. Payloads are slices of memory shared with the store: drop them when they are sent.
+    /// begins below. What every uplink has and is no longer kept is passed over in silence. Payloads are slices of memory
+    /// shared with the store: drop them when they are sent.
     ///
     /// # Errors
     /// Environment: the disk refuses; what was pushed before is good. Damage is no error but a gap.
@@ -98,7 +100,7 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// Environment: the change holds in this process, but could not be written yet; it is written when it can be.
-    fn declare(&mut self, uplinks: &[&str]) -> Result<()>;
+    fn declare(&mut self, uplinks: &[UplinkOptions]) -> Result<()>;
 
     /// Where an uplink stands; `None` if it was not declared.
     fn cursor(&self, uplink: &str) -> Option<&Cursor>;
@@ -111,8 +113,9 @@ pub trait Store: Send {
     /// Bug: the uplink was not declared, or a seq was never given out.
     fn acknowledge(&mut self, uplink: &str, seqs: &[SeqRange]) -> Result<Acknowledged>;
 
-    /// Removes what every uplink has durably acknowledged, and what is too old at `now_ns` (nanoseconds since 1970 UTC;
-    /// pass `None` while the clock cannot be trusted). Returns what was lost by age. To be called every few seconds.
+    /// Removes what every uplink has durably acknowledged and need not be kept, what pins more than an uplink may, and
+    /// what is too old at `now_ns` (nanoseconds since 1970 UTC; pass `None` while the clock cannot be trusted).
+    /// Returns what was lost. To be called every few seconds.
     ///
     /// # Errors
     /// Environment: a file could not be removed; the next call tries again.

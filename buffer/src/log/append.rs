@@ -13,7 +13,6 @@ use crate::block::{BLOCK_COUNT_MAX, BLOCK_PAYLOAD_BYTES_MAX, Class, NewBlock, Se
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::gap::{Gap, GapReason};
-use crate::options::WhenFull;
 use crate::store::Appended;
 
 /// Most bytes that one append may write.
@@ -35,7 +34,7 @@ pub(super) struct Active {
 
 impl Active {
     /// Makes the file for a segment whose head will be `header`.
-    pub(super) fn create(disk: &dyn Disk, dir: &Path, header: &Header) -> Result<Self> {
+    pub(super) fn create(disk: &dyn Disk, dir: &Path, class: Class, header: &Header) -> Result<Self> {
         let mut attempt = 0;
         loop {
             let path = segment::path(dir, header.number, attempt);
@@ -43,7 +42,7 @@ impl Active {
                 Ok(file) => {
                     let extent = Extent::starting_at(header.number);
                     let file_bytes = extent.data_end;
-                    let segment = Segment { path, attempt, salt: header.salt, extent, file_bytes, is_own: true };
+                    let segment = Segment { path, class, attempt, salt: header.salt, extent, file_bytes, is_own: true };
                     return Ok(Self::resume(segment, Index::default(), file));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS_MAX => attempt += 1,
@@ -107,8 +106,8 @@ impl Active {
 impl Log {
     pub(super) fn append_blocks(&mut self, class: Class, blocks: &[NewBlock<'_>]) -> Result<Appended> {
         let (bytes, count) = check(blocks)?;
-        let mut gaps = self.make_space(bytes as u64)?;
-        if self.is_over_size(bytes as u64) && self.limits.when_full == WhenFull::DropNewest {
+        let mut gaps = self.make_space(class, bytes as u64)?;
+        if self.must_refuse(class, bytes as u64) {
             let time_ns = blocks.iter().map(|block| (block.meta.t_min_ns, block.meta.t_max_ns));
             let time_ns = time_ns.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
             let gap = self.lose_next(class, count, time_ns, GapReason::DroppedNewest);
@@ -116,7 +115,7 @@ impl Log {
             return Ok(Appended { seqs: gap.seqs, gaps });
         }
         self.bound_unsynced(bytes as u64)?;
-        self.ensure_active(bytes as u64)?;
+        self.ensure_active(class, bytes as u64)?;
         let seqs = SeqRange::starting_at(self.book.next_seq, count);
         self.write_blocks(class, blocks, bytes)?;
         Ok(Appended { seqs, gaps })
@@ -145,29 +144,32 @@ impl Log {
         }
         match self.start_sync()? {
             Some(job) => self.finish_sync(job.run()),
-            None => {
-                let path = self.active.as_ref().map_or(&self.class_dir, |active| &active.segment.path);
-                Err(Error::environment("write more to", path, io::ErrorKind::WouldBlock.into()))
-            }
+            None => Err(Error::environment("write more to", &self.dir, io::ErrorKind::WouldBlock.into())),
         }
     }
 
     /// Makes sure that there is a segment with room for `bytes`.
-    fn ensure_active(&mut self, bytes: u64) -> Result<()> {
+    fn ensure_active(&mut self, class: Class, bytes: u64) -> Result<()> {
         self.write_again()?;
-        if self.active.as_ref().is_some_and(|active| active.has_room(bytes, self.limits.segment_bytes_max)) {
+        let bytes_max = self.limits.segment_bytes_max(class);
+        if self.actives.of(class).is_some_and(|active| active.has_room(bytes, bytes_max)) {
             return Ok(());
         }
-        let next = self.create_segment(self.book.next_seq)?;
+        let next = self.create_segment(class, self.book.next_seq)?;
         self.totals.written_bytes_total += HEADER_BYTES as u64;
-        if let Some(mut full) = self.active.replace(next) {
-            if let Ok(foot_bytes) = full.seal() {
-                self.totals.written_bytes_total += foot_bytes as u64;
-            }
-            self.commit.files.push((full.segment.path.clone(), full.file));
-            self.segments.insert(full.segment);
+        if let Some(full) = self.actives.set(next) {
+            self.put_away(full);
         }
         Ok(())
+    }
+
+    /// Seals a segment that is not written to any more.
+    pub(super) fn put_away(&mut self, mut full: Active) {
+        if let Ok(foot_bytes) = full.seal() {
+            self.totals.written_bytes_total += foot_bytes as u64;
+        }
+        self.commit.files.push((full.segment.path.clone(), full.file));
+        self.segments.insert(full.segment);
     }
 
     fn write_blocks(&mut self, class: Class, blocks: &[NewBlock<'_>], bytes: usize) -> Result<()> {
@@ -175,11 +177,11 @@ impl Log {
         let envelopes = with_seqs(self.book.next_seq, blocks)
             .map(|(seq, block)| (Envelope { class: class.code(), meta: block.meta, seq, epoch }, block.payload));
         let frames = self.tail.encode(envelopes.clone(), bytes, salt);
-        let active = self.active.as_mut().ok_or_else(|| Error::Bug("no segment to write to".into()))?;
+        let active = self.actives.of_mut(class).ok_or_else(|| Error::Bug("no segment to write to".into()))?;
         if let Err(error) = active.write_bytes(&frames) {
             let failed = Error::environment("write", &active.segment.path, error);
             if !failed.is_disk_full() {
-                self.abandon_active();
+                self.abandon_actives();
             }
             return Err(failed);
         }
@@ -191,6 +193,7 @@ impl Log {
             self.tail.push(envelope, frame);
             self.book.next_seq = envelope.seqs().last + 1;
             self.totals.records_total += u64::from(envelope.meta.count);
+            self.totals.classes[class.index()].records_total += u64::from(envelope.meta.count);
             self.totals.payload_bytes_total += payload.len() as u64;
         }
         self.totals.blocks_total += blocks.len() as u64;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use super::Log;
+use super::actives::Actives;
 use super::append::Active;
 use super::frame::Envelope;
 use super::record::Record;
 use super::segment::Header;
-use crate::block::{Block, Item, Seq};
+use crate::block::{Block, Class, Item, Seq};
 use crate::disk::DiskFile;
 use crate::error::{Error, Result};
 use crate::sync::{SyncJob, Synced};
@@ -74,6 +75,11 @@ impl Commit {
         if known { self.lows.values().copied().min().unwrap_or(0) } else { 0 }
     }
 
+    /// All seqs below are durably acknowledged by this uplink.
+    pub(super) fn durable_low(&self, uplink: &str) -> Seq {
+        self.lows.get(uplink).copied().unwrap_or(0)
+    }
+
     fn is_under_way(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| in_flight.ticket.strong_count() > 0)
     }
@@ -90,7 +96,7 @@ impl Log {
         self.write_again()?;
         self.ledger.catch_up(&self.book)?;
         let mut files = std::mem::take(&mut self.commit.files);
-        if let Some(active) = self.active.as_mut().filter(|active| active.dirty) {
+        for active in self.actives.iter_mut().filter(|active| active.dirty) {
             active.dirty = false;
             files.push((active.segment.path.clone(), Arc::clone(&active.file)));
         }
@@ -133,12 +139,12 @@ impl Log {
             lows: self.book.cursors.iter().map(|(uplink, cursor)| (uplink.clone(), cursor.low())).collect(),
             generation: self.ledger.generation(),
         });
-        let (disk, dirs) = (Arc::clone(&self.disk), [self.dir.clone(), self.class_dir.clone()]);
+        let (disk, dirs) = (Arc::clone(&self.disk), if names { self.folders() } else { Vec::new() });
         SyncJob::new(ticket, move || {
             for (path, file) in &files {
                 file.sync().map_err(|error| Error::environment("sync", path, error))?;
             }
-            for dir in dirs.iter().filter(|_| names) {
+            for dir in &dirs {
                 disk.sync_dir(dir).map_err(|error| Error::environment("sync", dir, error))?;
             }
             Ok(())
@@ -172,12 +178,12 @@ impl Log {
         self.commit.files.clear();
         self.commit.names = true;
         self.ledger.distrust();
-        self.abandon_active();
+        self.abandon_actives();
     }
 
-    /// Sets the active segment aside as suspect; its unsynced blocks are to be written again.
-    pub(super) fn abandon_active(&mut self) {
-        if let Some(active) = self.active.take() {
+    /// Sets the active segments aside as suspect; their unsynced blocks are to be written again.
+    pub(super) fn abandon_actives(&mut self) {
+        for active in Class::ALL.into_iter().filter_map(|class| self.actives.take(class)) {
             self.segments.insert(active.segment);
         }
         self.commit.rewrite = true;
@@ -190,11 +196,11 @@ impl Log {
         }
         let first = self.commit.synced_seq;
         if first < self.book.next_seq {
-            let mut active = self.create_segment(first)?;
-            if let Err(error) = self.copy_from(first, &mut active) {
-                return Err(self.discard_segment(&active, error));
+            let mut copies = Actives::default();
+            if let Err(error) = self.copy_from(first, &mut copies) {
+                return Err(copies.iter().fold(error, |error, copy| self.discard_segment(copy, error)));
             }
-            self.active = Some(active);
+            self.actives = copies;
             self.remove_superseded(first);
         }
         self.commit.rewrite = false;
@@ -203,7 +209,7 @@ impl Log {
 
     /// Copies the blocks from `pos` on: those of this process from memory, those of the one before, if it was killed
     /// shortly before a sync, from its files, where they are in the page cache.
-    fn copy_from(&mut self, mut pos: Seq, active: &mut Active) -> Result<()> {
+    fn copy_from(&mut self, mut pos: Seq, copies: &mut Actives) -> Result<()> {
         let mut items = Vec::new();
         while pos < self.book.next_seq {
             pos = self.read_items(pos, COPY_BYTES, &mut items)?;
@@ -211,6 +217,10 @@ impl Log {
                 let Item::Block(Block { seqs, epoch, class, meta, payload }) = item else { continue };
                 let envelope = Envelope { class: class.code(), meta, seq: seqs.first, epoch };
                 let frame = [&envelope.encode(&payload, self.slot.salt)[..], &payload].concat();
+                if copies.of(class).is_none() {
+                    copies.set(self.create_segment(class, seqs.first)?);
+                }
+                let Some(active) = copies.of_mut(class) else { continue };
                 let written = active.write(envelope, &frame);
                 written.map_err(|error| Error::environment("write", &active.segment.path, error))?;
                 self.totals.written_bytes_total += frame.len() as u64;
@@ -225,7 +235,7 @@ impl Log {
         let superseded = self.segments.iter().filter(|segment| segment.is_own && segment.extent.first >= from);
         let keys: Vec<_> = superseded.map(|segment| segment.key()).collect();
         for key in keys {
-            let path = super::segment::path(&self.class_dir, key.0, key.1);
+            let path = super::segment::path(&self.folder(key.1), key.0, key.2);
             match self.disk.remove(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {}
                 _ => self.segments.forget(key),
@@ -234,15 +244,20 @@ impl Log {
     }
 
     /// Makes a new segment file with its head.
-    pub(super) fn create_segment(&mut self, first: Seq) -> Result<Active> {
+    pub(super) fn create_segment(&mut self, class: Class, first: Seq) -> Result<Active> {
+        let dir = self.folder(class);
+        if !self.has_folder[class.index()] {
+            self.disk.create_dir(&dir).map_err(|error| Error::environment("create", &dir, error))?;
+            self.has_folder[class.index()] = true;
+        }
         let header = Header {
-            class: crate::block::Class::Normal.code(),
+            class: class.code(),
             salt: self.slot.salt,
             gateway: self.slot.identity.gateway,
             epoch: self.slot.identity.epoch,
             number: first,
         };
-        let mut active = Active::create(&*self.disk, &self.class_dir, &header)?;
+        let mut active = Active::create(&*self.disk, &dir, class, &header)?;
         self.commit.names = true;
         match active.write_head(&header) {
             Ok(()) => Ok(active),

@@ -1,6 +1,9 @@
 //! The gaps that the log knows of: sorted, apart, bounded in number. No I/O.
+//!
+//! A gap is *dense* when every seq of it is lost. What was dropped of one class while others lie in between is *sparse*:
+//! it is kept as its bounds and its count, and says why a seq is missing that no file has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::block::{Seq, SeqRange};
 use crate::gap::Gap;
@@ -8,36 +11,58 @@ use crate::gap::Gap;
 /// Most gaps that are remembered; beyond it the oldest is forgotten and found again, as damage, when it is read over.
 pub(super) const GAPS_MAX: usize = 1024;
 
-/// The known gaps by their first seq.
+/// Most sparse gaps: those of one class and reason are one, so there are never many.
+const SPARSE_MAX: usize = 64;
+
+/// The known gaps.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
+    /// The dense ones by their first seq.
     by_first: BTreeMap<Seq, Gap>,
+    /// The sparse ones in the order in which they were made.
+    sparse: VecDeque<Gap>,
 }
 
 impl Gaps {
-    /// The gaps in the order of seqs.
+    /// The dense gaps in the order of seqs, and then the sparse ones.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Gap> {
-        self.by_first.values()
+        self.by_first.values().chain(&self.sparse)
     }
 
-    /// The gap that holds `seq`, cut so that it begins there.
+    /// Why seqs from `first` on, before `next`, are missing that no file has: the part of a sparse gap that begins at
+    /// `first`. If there is none, up to where one begins.
+    pub(super) fn explain(&self, first: Seq, next: Seq) -> Result<Gap, Seq> {
+        match self.sparse.iter().find(|gap| gap.seqs.contains(first)) {
+            Some(gap) => Ok(cut(gap, SeqRange { first, last: gap.seqs.last.min(next - 1) })),
+            None => {
+                let begins = self.sparse.iter().map(|gap| gap.seqs.first).filter(|begins| *begins > first);
+                Err(begins.fold(next, Seq::min))
+            }
+        }
+    }
+
+    /// The dense gap that holds `seq`, cut so that it begins there.
     pub(super) fn at(&self, seq: Seq) -> Option<Gap> {
         let (_, gap) = self.by_first.range(..=seq).next_back()?;
         gap.seqs.contains(seq).then(|| cut(gap, SeqRange { first: seq, last: gap.seqs.last }))
     }
 
-    /// The first seq of the next gap above `seq`.
+    /// The first seq of the next dense gap above `seq`.
     pub(super) fn next_after(&self, seq: Seq) -> Option<Seq> {
         self.by_first.range(seq.saturating_add(1)..).next().map(|(first, _)| *first)
     }
 
     /// The highest seq in any gap.
     pub(super) fn last(&self) -> Option<Seq> {
-        self.by_first.last_key_value().map(|(_, gap)| gap.seqs.last)
+        let dense = self.by_first.last_key_value().map(|(_, gap)| gap.seqs.last);
+        dense.max(self.sparse.iter().map(|gap| gap.seqs.last).max())
     }
 
     /// Takes a loss into account. Returns the parts of it that were not known, each with its own count.
     pub(super) fn add(&mut self, gap: &Gap) -> Vec<Gap> {
+        if gap.count < gap.seqs.count() {
+            return self.add_sparse(gap);
+        }
         let fresh: Vec<Gap> = self.unknown(gap.seqs).into_iter().map(|seqs| cut(gap, seqs)).collect();
         for part in &fresh {
             self.insert(part.clone());
@@ -48,8 +73,35 @@ impl Gaps {
         fresh
     }
 
+    fn add_sparse(&mut self, gap: &Gap) -> Vec<Gap> {
+        let alike = self.sparse.iter_mut().filter(|known| (known.class, known.reason) == (gap.class, gap.reason));
+        for known in alike {
+            if known.seqs.first <= gap.seqs.first && gap.seqs.last <= known.seqs.last {
+                return Vec::new();
+            }
+            if gap.seqs.first <= known.seqs.first && known.seqs.last <= gap.seqs.last {
+                // A ledger that was begun later says it of more.
+                let more = gap.count.saturating_sub(known.count);
+                *known = gap.clone();
+                return if more > 0 { vec![Gap { count: more, ..gap.clone() }] } else { Vec::new() };
+            }
+            if known.seqs.last < gap.seqs.first {
+                known.seqs.last = gap.seqs.last;
+                known.count += gap.count;
+                known.time_ns = join(known.time_ns, gap.time_ns);
+                return vec![gap.clone()];
+            }
+        }
+        self.sparse.push_back(gap.clone());
+        if self.sparse.len() > SPARSE_MAX {
+            self.sparse.pop_front();
+        }
+        vec![gap.clone()]
+    }
+
     /// Forgets the gaps that lie wholly below `seq`.
     pub(super) fn forget_below(&mut self, seq: Seq) {
+        self.sparse.retain(|gap| gap.seqs.last >= seq);
         while let Some(entry) = self.by_first.first_entry() {
             if entry.get().seqs.last >= seq {
                 return;

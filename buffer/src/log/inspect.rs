@@ -131,15 +131,14 @@ impl Inspector {
 
 fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Inspector> {
     let ledgers = ledger::find(&**disk, dir)?;
-    let class_dir = dir.join(Class::Normal.name());
     let known = identity::read(&**disk, dir)?;
     // Without identity and ledger only the segments know the salt; then there is no ledger to be read before them.
     let salt = recover::slot_of(known, ledgers.headers.iter()).map_or(0, |slot| slot.salt);
     let before = ledger::load(&**disk, dir, &ledgers, salt)?;
     let mut recovery = Recovery::default();
-    let headers = match recover::find_segments(&**disk, &class_dir, &mut recovery) {
+    let headers = match recover::find_all_segments(&**disk, dir, &mut recovery) {
         Err(error) if error.is_not_found() && known.is_some() => Vec::new(),
-        found => found?,
+        found => found?.0,
     };
     let heads = ledgers.headers.iter().chain(headers.iter().flat_map(|found| &found.header));
     let Some(slot) = recover::slot_of(known, heads) else {
@@ -166,9 +165,11 @@ fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Inspector> {
 }
 
 fn segment_files(found: Vec<Found>) -> Vec<SegmentFile> {
-    let firsts: Vec<Seq> = found.iter().map(|found| found.segment.extent.first).collect();
+    let places: Vec<(Class, Seq)> =
+        found.iter().map(|found| (found.segment.class, found.segment.extent.first)).collect();
     let file = |(index, found): (usize, Found)| {
         let segment = found.segment;
+        let mut behind = places[index + 1..].iter().filter(|(class, _)| *class == segment.class);
         let extent = segment.extent;
         SegmentFile {
             seqs: (!extent.is_empty()).then_some(SeqRange { first: extent.first, last: extent.last }),
@@ -176,7 +177,7 @@ fn segment_files(found: Vec<Found>) -> Vec<SegmentFile> {
             time_ns: extent.time_ns(),
             salt: segment.salt,
             first: extent.first,
-            next: firsts.get(index + 1).copied(),
+            next: behind.next().map(|(_, first)| *first),
             is_sealed: found.scan.is_none(),
             path: segment.path,
         }

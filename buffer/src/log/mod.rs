@@ -6,7 +6,7 @@
 //! <dir>/lock                              held while the log is open
 //!       identity                          two slots: gateway (128 random bits), epoch, salt
 //!       ledger-<generation>               where each uplink stands, what was lost
-//!       normal/<first-seq>.seg            blocks of the class "normal"
+//!       normal/<first-seq>.seg            blocks of the class "normal"; beside it critical/ and bulk/, if there are any
 //!       normal/<first-seq>-<attempt>.seg  the same blocks once more, after a failed sync
 //!
 //! segment = head, frame, frame, ... and once sealed: index, trailer       ledger = head, frame, frame, ...
@@ -20,7 +20,8 @@
 //!   16  16  gateway                   8   2  bytes of the envelope             32   8  oldest time, ns
 //!   32   4  epoch                    12   4  schema                            40   8  newest time, ns
 //!   40   8  first seq, generation    16   4  bytes of the payload, <= 65536    48   4  highest epoch
-//!   60   4  CRC-32C of 0..60         20   4  records in it = seqs it takes     56   4  CRC-32C of the index
+//!   60   4  CRC-32C of 0..60         20   4  records in it = seqs it takes     52   4  records; 0: all between the seqs
+//!                                                                              56   4  CRC-32C of the index
 //!                                    24   8  seq of its first record           60   4  CRC-32C of 0..60
 //! index entry, 24 bytes              32   8  oldest time, ns since 1970
 //!    0   8  seq                      40   8  newest time, ns since 1970      one entry for each 64 KiB of frames;
@@ -53,6 +54,7 @@
 //!   A head, an index or a trailer that is damaged costs a walk through the file. A damaged ledger takes cursors back:
 //!   records are sent twice, not lost. A damaged identity is restored from the other slot, from ledgers or segments.
 
+mod actives;
 mod append;
 mod commit;
 mod frame;
@@ -61,6 +63,7 @@ mod identity;
 mod inspect;
 mod ledger;
 mod lock;
+mod merge;
 mod read;
 mod record;
 mod recover;
@@ -71,6 +74,7 @@ mod trim;
 mod uplinks;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,10 +84,12 @@ use crate::cursor::Cursor;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Result;
 use crate::gap::Gap;
-use crate::options::{Options, WhenFull};
-use crate::stats::{Recovery, Stats, UplinkStats};
+use crate::options::{ClassOptions, LagMax, Options, UplinkOptions, WhenFull};
+use crate::stats::{ClassStats, Recovery, Stats, UplinkStats};
 use crate::store::{Acknowledged, Appended, Store};
 use crate::sync::{SyncJob, Synced};
+
+use segments::Segment;
 
 pub use append::APPEND_BYTES_MAX;
 pub use inspect::Inspector;
@@ -94,14 +100,16 @@ pub use read::READ_BYTES_MAX;
 pub struct Log {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    class_dir: PathBuf,
+    /// Which classes have their folder.
+    has_folder: [bool; Class::ALL.len()],
     _lock: Lock,
     slot: identity::Slot,
     limits: Limits,
+    lags: BTreeMap<String, LagMax>,
     book: ledger::Book,
     ledger: ledger::Ledger,
     segments: segments::Segments,
-    active: Option<append::Active>,
+    actives: actives::Actives,
     tail: tail::Tail,
     commit: commit::Commit,
     totals: Stats,
@@ -112,9 +120,9 @@ pub struct Log {
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     size_bytes_max: u64,
-    segment_bytes_max: u64,
     age_max: Option<Duration>,
     when_full: WhenFull,
+    classes: [ClassOptions; Class::ALL.len()],
 }
 
 impl Log {
@@ -141,8 +149,32 @@ impl Log {
     }
 
     fn disk_bytes(&self) -> u64 {
-        let active = self.active.as_ref().map_or(0, |active| active.segment.file_bytes);
-        self.segments.bytes() + active + self.ledger.bytes()
+        self.segments.bytes() + self.actives.bytes() + self.ledger.bytes()
+    }
+
+    /// The segments of a class, the one that is written to last.
+    fn segments_of(&self, class: Class) -> impl Iterator<Item = &Segment> {
+        self.segments.of(class).chain(self.actives.of(class).map(|active| &active.segment))
+    }
+
+    fn class_stats(&self, class: Class) -> ClassStats {
+        let held = self.segments_of(class).find(|segment| !segment.extent.is_empty());
+        ClassStats {
+            disk_bytes: self.segments_of(class).map(|segment| segment.file_bytes).sum(),
+            segments: self.segments_of(class).count() as u64,
+            first_seq: held.map_or(0, |segment| segment.extent.first),
+            ..self.totals.classes[class.index()]
+        }
+    }
+
+    fn folder(&self, class: Class) -> PathBuf {
+        self.dir.join(class.name())
+    }
+
+    /// The buffer's folder and those of the classes, as far as they are there.
+    fn folders(&self) -> Vec<PathBuf> {
+        let of_classes = Class::ALL.into_iter().filter(|class| self.has_folder[class.index()]);
+        std::iter::once(self.dir.clone()).chain(of_classes.map(|class| self.folder(class))).collect()
     }
 }
 
@@ -179,7 +211,7 @@ impl Store for Log {
         self.seek_time(t_ns)
     }
 
-    fn declare(&mut self, uplinks: &[&str]) -> Result<()> {
+    fn declare(&mut self, uplinks: &[UplinkOptions]) -> Result<()> {
         self.declare_uplinks(uplinks)
     }
 
@@ -212,7 +244,9 @@ impl Store for Log {
             synced_seq: self.commit.synced_seq,
             unsynced_bytes: self.commit.unsynced_bytes(),
             disk_bytes: self.disk_bytes(),
-            segments: self.segments.len() as u64 + u64::from(self.active.is_some()),
+            segments: (self.segments.len() + self.actives.iter().count()) as u64,
+            pinned_seq: self.book.floor(),
+            classes: Class::ALL.map(|class| self.class_stats(class)),
             memory_bytes: self.tail.bytes() as u64,
             written_bytes_total: self.totals.written_bytes_total + self.ledger.written_bytes(),
             uplinks: uplinks.collect(),

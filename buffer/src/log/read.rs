@@ -1,9 +1,9 @@
 //! Reading: gaps from the ledger, the newest blocks from memory, the rest from the files, in the order of seqs.
 
 use super::Log;
-use super::frame::{ENVELOPE_BYTES, Envelope};
-use super::segments::{Hint, OpenSegment, Segment};
-use super::tail::block;
+use super::frame::ENVELOPE_BYTES;
+use super::merge::Merge;
+use super::segments::{OpenSegment, Segment};
 use super::walk::{WINDOW_BYTES_MAX, Walker};
 use crate::block::{Class, Item, Seq, SeqRange};
 use crate::error::{Error, Result};
@@ -13,19 +13,19 @@ use crate::gap::{Gap, GapReason};
 pub const READ_BYTES_MAX: usize = 1024 * 1024;
 
 /// A read under way: what it may still take, and what it got.
-struct Reading<'a> {
-    pos: Seq,
+pub(super) struct Reading<'a> {
+    pub(super) pos: Seq,
     items: &'a mut Vec<Item>,
-    bytes_left: usize,
+    pub(super) bytes_left: usize,
     is_first: bool,
 }
 
 impl Reading<'_> {
-    fn wants_more(&self) -> bool {
+    pub(super) fn wants_more(&self) -> bool {
         self.is_first || self.bytes_left > 0
     }
 
-    fn push(&mut self, item: Item) {
+    pub(super) fn push(&mut self, item: Item) {
         let bytes = ENVELOPE_BYTES + if let Item::Block(block) = &item { block.payload.len() } else { 0 };
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
         self.is_first = false;
@@ -68,33 +68,40 @@ impl Log {
         }
     }
 
-    /// Reads from the segments that hold the place, one after the other until one has the block; if none has, it is a hole.
+    /// Reads from the segments whose range holds the place, as long as one of them has the next block; if none has, it is a
+    /// hole.
     fn read_files(&mut self, reading: &mut Reading<'_>) -> Result<()> {
         let start = reading.pos;
-        let mut next = self.next_known_after(start);
-        let mut reason = GapReason::Vanished;
+        let mut open = Vec::new();
         for segment in self.holding(start) {
-            let Some(open) = self.open_segment(&segment)? else { continue };
-            let resumes = self.read_segment(&open, reading)?;
-            if reading.pos > start {
-                return Ok(());
-            }
-            next = next.min(resumes.unwrap_or(next));
-            reason = GapReason::Damaged;
+            open.extend(self.open_segment(&segment)?);
         }
-        self.pass_hole(reading, next, reason);
+        let begins =
+            [self.segments.next_after(start), self.actives.next_after(start), self.book.gaps.next_after(start)];
+        let stop = begins.into_iter().flatten().min().unwrap_or(Seq::MAX);
+        let mut merge = Merge::of(&open, &self.segments, reading);
+        let resumes = merge.read_on(reading, stop);
+        for hint in merge.hints(reading.pos) {
+            self.segments.remember(hint);
+        }
+        let resumes = resumes?;
+        if reading.pos == start {
+            let next = self.next_known_after(start).min(resumes.unwrap_or(Seq::MAX));
+            let reason = if open.is_empty() { GapReason::Vanished } else { GapReason::Damaged };
+            self.pass_hole(reading, next, reason);
+        }
         Ok(())
     }
 
     /// The segments whose range holds `seq`, the latest first.
     fn holding(&self, seq: Seq) -> Vec<Segment> {
-        let active = self.active.iter().map(|active| &active.segment).filter(|segment| segment.extent.contains(seq));
-        active.chain(self.segments.holding(seq)).cloned().collect()
+        let actives = self.actives.iter().map(|active| &active.segment).filter(|segment| segment.extent.contains(seq));
+        actives.chain(self.segments.holding(seq)).cloned().collect()
     }
 
     /// Opens a segment; `None` if its file is gone, and then it is off the list.
-    fn open_segment(&mut self, segment: &Segment) -> Result<Option<OpenSegment>> {
-        if let Some(active) = self.active.as_ref().filter(|active| active.segment.key() == segment.key()) {
+    pub(super) fn open_segment(&mut self, segment: &Segment) -> Result<Option<OpenSegment>> {
+        if let Some(active) = self.actives.find(segment.key()) {
             return Ok(Some(active.open()));
         }
         let open = self.segments.open(&*self.disk, segment)?;
@@ -106,62 +113,48 @@ impl Log {
 
     /// The first seq above `seq` that something is known of.
     fn next_known_after(&self, seq: Seq) -> Seq {
-        let active = self.active.as_ref().map(|active| active.segment.extent.first);
-        let candidates = [self.segments.next_after(seq), active, self.tail.first(), self.book.gaps.next_after(seq)];
-        candidates.into_iter().flatten().filter(|next| *next > seq).fold(self.book.next_seq, Seq::min)
+        let files = [self.segments.next_after(seq), self.actives.next_after(seq)];
+        let candidates = files.into_iter().chain([self.tail.first(), self.book.gaps.next_after(seq)]);
+        candidates.flatten().filter(|next| *next > seq).fold(self.book.next_seq, Seq::min)
     }
 
-    /// Goes on behind a hole. What every uplink has is passed over in silence, the rest is a loss.
+    /// Goes on behind a hole. What every uplink has is passed over in silence, what was dropped is told as that, and the
+    /// rest is a loss.
     fn pass_hole(&mut self, reading: &mut Reading<'_>, next: Seq, reason: GapReason) {
         let floor = self.book.floor();
         if reading.pos < floor {
             reading.pos = next.min(floor);
             return;
         }
-        let seqs = SeqRange { first: reading.pos, last: next - 1 };
-        let gap = Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns: None, reason };
-        self.lose(&gap);
+        let gap = match self.book.gaps.explain(reading.pos, next) {
+            Ok(known) => known,
+            Err(next) => {
+                let seqs = SeqRange { first: reading.pos, last: next - 1 };
+                let gap = Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns: None, reason };
+                self.lose(&gap);
+                gap
+            }
+        };
         reading.push(Item::Gap(gap));
     }
 
-    /// Reads blocks on from the place. Returns the seq of the block behind a hole at the place, if it found one.
-    fn read_segment(&mut self, open: &OpenSegment, reading: &mut Reading<'_>) -> Result<Option<Seq>> {
-        let (segment, stop) = (&open.segment, self.book.gaps.next_after(reading.pos).unwrap_or(Seq::MAX));
-        let failed = |error| Error::environment("read", &segment.path, error);
-        let (mut low, offset) = self.segments.place(open, reading.pos);
-        let window = (reading.bytes_left + ENVELOPE_BYTES).min(WINDOW_BYTES_MAX);
-        let mut walker = Walker::new(&*open.file, segment.salt, offset, segment.extent.data_end, window);
-        let enough = reading.bytes_left / 2;
-        while reading.pos < stop && reading.wants_more() && (reading.bytes_left > enough || walker.has_next_in_memory())
-        {
-            let fits = |envelope: &Envelope| {
-                envelope.is_block() && envelope.seq >= low && envelope.seqs().last <= segment.extent.last
-            };
-            let Some(found) = walker.next(fits).map_err(failed)? else { break };
-            low = found.envelope.seqs().last + 1;
-            if low <= reading.pos {
-                continue;
-            }
-            if found.envelope.seq > reading.pos {
-                return Ok(Some(found.envelope.seq));
-            }
-            reading.push(Item::Block(block(&found.envelope, found.payload)));
-        }
-        self.segments.remember(Hint { key: segment.key(), seq: reading.pos, offset: walker.at() });
-        Ok(None)
-    }
-
     pub(super) fn seek_time(&mut self, t_ns: i64) -> Result<Seq> {
-        let active = self.active.iter().map(|active| &active.segment);
-        let late = self.segments.iter().chain(active).filter(|segment| segment.extent.t_max_ns >= t_ns);
-        for segment in late.cloned().collect::<Vec<_>>() {
+        let actives = self.actives.iter().map(|active| &active.segment);
+        let late = self.segments.iter().chain(actives).filter(|segment| segment.extent.t_max_ns >= t_ns);
+        let mut late: Vec<Segment> = late.cloned().collect();
+        late.sort_by_key(Segment::key);
+        let mut found = self.book.next_seq;
+        for segment in late {
+            if segment.extent.first >= found {
+                break;
+            }
             if let Some(open) = self.open_segment(&segment)?
                 && let Some(seq) = find_time(&open, t_ns)?
             {
-                return Ok(seq);
+                found = found.min(seq);
             }
         }
-        Ok(self.book.next_seq)
+        Ok(found)
     }
 }
 
@@ -170,7 +163,7 @@ fn find_time(open: &OpenSegment, t_ns: i64) -> Result<Option<Seq>> {
     let Some(entry) = open.index.at_time(t_ns) else { return Ok(None) };
     let (segment, offset) = (&open.segment, u64::from(entry.offset));
     let mut walker = Walker::new(&*open.file, segment.salt, offset, segment.extent.data_end, WINDOW_BYTES_MAX);
-    let fits = |envelope: &Envelope| envelope.is_block() && segment.extent.contains(envelope.seq);
+    let fits = |envelope: &super::frame::Envelope| envelope.is_block() && segment.extent.contains(envelope.seq);
     while let Some(found) = walker.next(fits).map_err(|error| Error::environment("read", &segment.path, error))? {
         if found.envelope.meta.t_max_ns >= t_ns {
             return Ok(Some(found.envelope.seq));

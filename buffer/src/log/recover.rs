@@ -1,9 +1,11 @@
 //! Opening: what lies on disk becomes a log again, whatever happened to it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::actives::Actives;
 use super::append::Active;
 use super::commit::{Commit, UNSYNCED_BYTES_MAX};
 use super::identity::{self, Slot};
@@ -39,15 +41,14 @@ pub(super) struct Found {
 
 pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<Log> {
     let started = Instant::now();
-    let names: Vec<&str> = options.uplinks.iter().map(String::as_str).collect();
-    super::uplinks::check_names(&names)?;
+    super::uplinks::check_names(&options.uplinks)?;
     let class_dir = dir.join(Class::Normal.name());
     disk.create_dir(&class_dir).map_err(|error| Error::environment("create", &class_dir, error))?;
     let lock = Lock::take_on(&*disk, dir)?;
 
     let mut recovery = Recovery::default();
     let ledgers = ledger::find(&*disk, dir)?;
-    let headers = find_segments(&*disk, &class_dir, &mut recovery)?;
+    let (headers, has_folder) = find_all_segments(&*disk, dir, &mut recovery)?;
     let known = identity::read(&*disk, dir)?;
     let slot = slot_of(known, ledgers.headers.iter().chain(headers.iter().flat_map(|found| &found.header)));
     let slot = slot.unwrap_or_else(|| new_slot(&*disk));
@@ -58,25 +59,26 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
     let book = ledger::load(&*disk, dir, &ledgers, slot.salt)?;
     let slot = raise_epoch(&*disk, dir, slot, &found)?;
 
-    let header = header_of(&slot);
+    let header = header_of(&slot, Class::Normal);
     let mut log = Log {
         ledger: Ledger::new(Arc::clone(&disk), dir, header, ledgers),
         disk,
         dir: dir.to_owned(),
-        class_dir,
+        has_folder,
         _lock: lock,
         slot,
         limits: limits_of(options),
+        lags: BTreeMap::new(),
         commit: Commit::new(1),
         book,
         segments: Segments::default(),
-        active: None,
+        actives: Actives::default(),
         tail: Tail::default(),
         totals: Stats::default(),
         recovery,
     };
     log.take_over(found)?;
-    let changes = log.change_uplinks(&names)?;
+    let changes = log.change_uplinks(&options.uplinks)?;
     log.find_missing();
     let noted = if changes.is_empty() { log.ledger.catch_up(&log.book) } else { log.sync_ledger() };
     if let Err(error) = noted {
@@ -93,12 +95,41 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
 
 fn limits_of(options: &Options) -> Limits {
     let size_bytes_max = options.size_max_bytes.max(SIZE_MIN_BYTES);
-    let segment_bytes_max = (size_bytes_max / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
-    Limits { size_bytes_max, segment_bytes_max, age_max: options.age_max, when_full: options.when_full }
+    Limits { size_bytes_max, age_max: options.age_max, when_full: options.when_full, classes: options.classes }
 }
 
-/// The segments' names and heads, sorted.
-pub(super) fn find_segments(disk: &dyn Disk, dir: &Path, recovery: &mut Recovery) -> Result<Vec<Found>> {
+impl Limits {
+    /// How large a segment of a class may become.
+    pub(super) fn segment_bytes_max(&self, class: Class) -> u64 {
+        let of_class = self.classes[class.index()].size_max_bytes.unwrap_or(u64::MAX);
+        let size = self.size_bytes_max.min(of_class);
+        (size / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)
+    }
+}
+
+/// The segments' names and heads over all classes, sorted, and which classes have a folder.
+pub(super) fn find_all_segments(
+    disk: &dyn Disk,
+    dir: &Path,
+    recovery: &mut Recovery,
+) -> Result<(Vec<Found>, [bool; Class::ALL.len()])> {
+    let (mut found, mut has_folder) = (Vec::new(), [false; Class::ALL.len()]);
+    for class in Class::ALL {
+        match find_segments(disk, &dir.join(class.name()), class, recovery) {
+            Err(error) if error.is_not_found() && class != Class::Normal => {}
+            of_class => {
+                found.extend(of_class?);
+                has_folder[class.index()] = true;
+            }
+        }
+    }
+    found.sort_by_key(|found| found.segment.key());
+    recovery.segments = found.len() as u64;
+    Ok((found, has_folder))
+}
+
+/// The names and heads of the segments of one class.
+fn find_segments(disk: &dyn Disk, dir: &Path, class: Class, recovery: &mut Recovery) -> Result<Vec<Found>> {
     let names = disk.list(dir).map_err(|error| Error::environment("list", dir, error))?;
     let mut found = Vec::new();
     for name in names {
@@ -113,11 +144,10 @@ pub(super) fn find_segments(disk: &dyn Disk, dir: &Path, recovery: &mut Recovery
         let mut head = [0; HEADER_BYTES];
         let got = file.read_at(0, &mut head).map_err(|error| Error::environment("read", &path, error))?;
         let file_bytes = file.len().map_err(|error| Error::environment("read", &path, error))?;
-        let segment = Segment { path, attempt, salt: 0, extent: Extent::starting_at(first), file_bytes, is_own: false };
+        let extent = Extent::starting_at(first);
+        let segment = Segment { path, class, attempt, salt: 0, extent, file_bytes, is_own: false };
         found.push(Found { segment, header: Header::decode(&head[..got]), scan: None });
     }
-    found.sort_by_key(|found| found.segment.key());
-    recovery.segments = found.len() as u64;
     Ok(found)
 }
 
@@ -170,9 +200,9 @@ fn raise_epoch(disk: &dyn Disk, dir: &Path, slot: Slot, found: &[Found]) -> Resu
     Ok(slot)
 }
 
-fn header_of(slot: &Slot) -> Header {
+fn header_of(slot: &Slot, class: Class) -> Header {
     let Identity { gateway, epoch } = slot.identity;
-    Header { class: Class::Normal.code(), salt: slot.salt, gateway, epoch, number: 0 }
+    Header { class: class.code(), salt: slot.salt, gateway, epoch, number: 0 }
 }
 
 /// The seq that comes next, by all that is known.
@@ -184,17 +214,20 @@ pub(super) fn next_seq(book: &Book, found: &[Found]) -> Seq {
 }
 
 impl Log {
-    /// Puts the segments in their places; the last one is written on if it is whole.
-    fn take_over(&mut self, mut found: Vec<Found>) -> Result<()> {
+    /// Puts the segments in their places; the last one of each class is written on if it is whole.
+    fn take_over(&mut self, found: Vec<Found>) -> Result<()> {
         self.book.next_seq = next_seq(&self.book, &found);
-        let last = found.pop();
+        let mut lasts = [const { None }; Class::ALL.len()];
         for found in found {
-            self.segments.insert(found.segment);
+            if let Some(before) = lasts[found.segment.class.index()].replace(found) {
+                self.segments.insert(before.segment);
+            }
         }
-        match last {
-            Some(Found { segment, scan: Some(scan), .. }) => self.take_over_last(segment, scan)?,
-            Some(Found { segment, .. }) => self.segments.insert(segment),
-            None => {}
+        for last in lasts.into_iter().flatten() {
+            match last {
+                Found { segment, scan: Some(scan), .. } => self.take_over_last(segment, scan)?,
+                Found { segment, .. } => self.segments.insert(segment),
+            }
         }
         self.doubt_newest()
     }
@@ -207,11 +240,12 @@ impl Log {
             self.book.next_seq = seqs.last + 1;
             let time_ns = Some((meta.t_min_ns, meta.t_max_ns));
             let reason = GapReason::Damaged;
-            self.find_loss(&Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns, reason });
+            self.find_loss(&Gap { class: segment.class, seqs, count: seqs.count(), time_ns, reason });
         }
-        self.recovery.cut_tail_bytes = scan.tail_bytes;
-        let goes_on = segment.extent.last + 1 == self.book.next_seq && segment.salt == self.slot.salt;
-        let room = segment.extent.data_end + ROOM_BYTES_MIN <= self.limits.segment_bytes_max;
+        self.recovery.cut_tail_bytes += scan.tail_bytes;
+        // Seqs that are missing before the next one belong to other classes, or are found missing below.
+        let goes_on = segment.extent.last < self.book.next_seq && segment.salt == self.slot.salt;
+        let room = segment.extent.data_end + ROOM_BYTES_MIN <= self.limits.segment_bytes_max(segment.class);
         if torn.is_some() || scan.damaged_bytes > 0 || !goes_on || !room || self.book.doubt.is_some() {
             self.segments.insert(segment);
             return Ok(());
@@ -223,22 +257,22 @@ impl Log {
     fn write_on(&mut self, mut segment: Segment, index: Index) -> Result<()> {
         let opened = self.disk.open_for_write(&segment.path);
         let file = opened.map_err(|error| Error::environment("open", &segment.path, error))?;
-        let head = Header { number: segment.extent.first, ..header_of(&self.slot) }.encode();
+        let head = Header { number: segment.extent.first, ..header_of(&self.slot, segment.class) }.encode();
         let mended = file.set_len(segment.extent.data_end).and_then(|()| match segment.extent.is_empty() {
             true => file.write_at(0, &head),
             false => Ok(()),
         });
         mended.map_err(|error| Error::environment("write", &segment.path, error))?;
         segment.file_bytes = segment.extent.data_end;
-        self.active = Some(Active::resume(segment, index, file));
+        self.actives.set(Active::resume(segment, index, file));
         Ok(())
     }
 
     /// The newest segments may be in the page cache only: the first sync takes them along.
     fn doubt_newest(&mut self) -> Result<()> {
         let mut bytes = 0;
-        let active = self.active.as_ref().map(|active| active.segment.extent.first);
-        self.commit.synced_seq = active.unwrap_or(self.book.next_seq);
+        let actives = self.actives.iter().map(|active| active.segment.extent.first);
+        self.commit.synced_seq = actives.min().unwrap_or(self.book.next_seq);
         for segment in self.segments.iter().rev() {
             if bytes > UNSYNCED_BYTES_MAX {
                 break;
@@ -256,10 +290,11 @@ impl Log {
     fn find_missing(&mut self) {
         let floor = self.book.floor();
         self.book.gaps.forget_below(floor);
-        let active = self.active.as_ref().map(|active| &active.segment);
-        let held = self.segments.iter().chain(active).filter(|segment| !segment.extent.is_empty());
-        let held: Vec<SeqRange> =
+        let actives = self.actives.iter().map(|active| &active.segment);
+        let held = self.segments.iter().chain(actives).filter(|segment| !segment.extent.is_empty());
+        let mut held: Vec<SeqRange> =
             held.map(|segment| SeqRange { first: segment.extent.first, last: segment.extent.last }).collect();
+        held.sort_unstable();
         let mut wanted = if self.book.cursors.is_empty() { self.first_seq() } else { floor };
         for range in held {
             self.find_hole(wanted, range.first, GapReason::Vanished);
@@ -270,15 +305,21 @@ impl Log {
 
     fn find_hole(&mut self, first: Seq, next: Seq, reason: GapReason) {
         if first < next {
-            let seqs = SeqRange { first, last: next - 1 };
-            self.find_loss(&Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns: None, reason });
+            match self.book.gaps.explain(first, next) {
+                Ok(known) => self.find_hole(known.seqs.last + 1, next, reason),
+                Err(until) => {
+                    let seqs = SeqRange { first, last: until - 1 };
+                    self.find_loss(&Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns: None, reason });
+                    self.find_hole(until, next, reason);
+                }
+            }
         }
     }
 
     /// Notes a loss found at opening; the ledger gets it with its first generation.
     fn find_loss(&mut self, gap: &Gap) {
         for part in self.book.gaps.add(gap) {
-            self.totals.lost_records_total[usize::from(part.reason.code())] += part.count;
+            self.count_loss(&part);
             self.recovery.gaps.push(part);
         }
     }

@@ -69,6 +69,8 @@ pub(super) struct Extent {
     pub(super) t_max_ns: i64,
     /// The highest epoch among its blocks.
     pub(super) epoch: u32,
+    /// Records in its blocks; fewer than seqs from `first` to `last` when other classes lie in between.
+    pub(super) records: u64,
     /// Where its last frame ends in the file.
     pub(super) data_end: u64,
 }
@@ -77,7 +79,7 @@ impl Extent {
     /// Of a segment whose blocks start at `first`, without any block.
     pub(super) fn starting_at(first: Seq) -> Self {
         let data_end = HEADER_BYTES as u64;
-        Self { first, last: first - 1, t_min_ns: i64::MAX, t_max_ns: i64::MIN, epoch: 0, data_end }
+        Self { first, last: first - 1, t_min_ns: i64::MAX, t_max_ns: i64::MIN, epoch: 0, records: 0, data_end }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -88,9 +90,15 @@ impl Extent {
         (self.first..=self.last).contains(&seq)
     }
 
+    /// Whether it holds every seq from the first to the last.
+    pub(super) fn is_dense(&self) -> bool {
+        !self.is_empty() && self.records == self.last - self.first + 1
+    }
+
     /// Takes a block into account that ends at `end`.
     pub(super) fn note(&mut self, envelope: &Envelope, end: u64) {
         self.last = envelope.seqs().last;
+        self.records += u64::from(envelope.meta.count);
         self.t_min_ns = self.t_min_ns.min(envelope.meta.t_min_ns);
         self.t_max_ns = self.t_max_ns.max(envelope.meta.t_max_ns);
         self.epoch = self.epoch.max(envelope.epoch);
@@ -182,12 +190,16 @@ impl Trailer {
         {
             return None;
         }
+        let last = u64::from_le_bytes(field(from, 24));
+        let records = u32::from_le_bytes(field(from, 52));
         let extent = Extent {
             first,
-            last: u64::from_le_bytes(field(from, 24)),
+            last,
             t_min_ns: i64::from_le_bytes(field(from, 32)),
             t_max_ns: i64::from_le_bytes(field(from, 40)),
             epoch: u32::from_le_bytes(field(from, 48)),
+            // Trailers of the time when there was one class do not say it: then the segment is dense.
+            records: if records == 0 { last.wrapping_add(1).wrapping_sub(first) } else { u64::from(records) },
             data_end: u64::from_le_bytes(field(from, 16)),
         };
         let index_bytes = u64::from(u32::from_le_bytes(field(from, 12))) * INDEX_ENTRY_BYTES as u64;
@@ -210,6 +222,7 @@ pub(super) fn foot(extent: &Extent, index: &Index) -> Vec<u8> {
     trailer[32..40].copy_from_slice(&extent.t_min_ns.to_le_bytes());
     trailer[40..48].copy_from_slice(&extent.t_max_ns.to_le_bytes());
     trailer[48..52].copy_from_slice(&extent.epoch.to_le_bytes());
+    trailer[52..56].copy_from_slice(&u32::try_from(extent.records).unwrap_or(u32::MAX).to_le_bytes());
     trailer[56..60].copy_from_slice(&index_crc.to_le_bytes());
     let crc = crc32c::crc32c(&trailer[..60]);
     trailer[60..].copy_from_slice(&crc.to_le_bytes());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::frame::Envelope;
 use super::segment::{Extent, HEADER_BYTES, Index, TRAILER_BYTES, Trailer};
 use super::walk::{WINDOW_BYTES_MAX, Walker};
-use crate::block::Seq;
+use crate::block::{Class, Seq, SeqRange};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 
@@ -18,6 +18,7 @@ const OPEN_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub(super) path: PathBuf,
+    pub(super) class: Class,
     pub(super) attempt: u32,
     /// What checksums in this file begin with.
     pub(super) salt: u32,
@@ -29,10 +30,13 @@ pub(super) struct Segment {
 
 impl Segment {
     /// What segments are sorted by; the path says the same.
-    pub(super) fn key(&self) -> (Seq, u32) {
-        (self.extent.first, self.attempt)
+    pub(super) fn key(&self) -> Key {
+        (self.extent.first, self.class, self.attempt)
     }
 }
+
+/// A segment's first seq, class and attempt: no two segments have the same.
+pub(super) type Key = (Seq, Class, u32);
 
 /// A segment that is open for reading, with its index.
 #[derive(Clone)]
@@ -42,13 +46,31 @@ pub(super) struct OpenSegment {
     pub(super) index: Arc<Index>,
 }
 
+impl OpenSegment {
+    /// How many records its blocks hold with these seqs.
+    pub(super) fn count(&self, seqs: SeqRange) -> io::Result<u64> {
+        let extent = &self.segment.extent;
+        let mut walker =
+            Walker::new(&*self.file, self.segment.salt, HEADER_BYTES as u64, extent.data_end, WINDOW_BYTES_MAX);
+        let (mut low, mut count) = (extent.first, 0);
+        while let Some(found) = walker.next(|e| e.is_block() && e.seq >= low && e.seqs().last <= extent.last)? {
+            let block = found.envelope.seqs();
+            low = block.last + 1;
+            if block.first.max(seqs.first) <= block.last.min(seqs.last) {
+                count += block.last.min(seqs.last) - block.first.max(seqs.first) + 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
 /// Places behind what was read last that are remembered, so that the next read goes on there.
 const HINTS_MAX: usize = 16;
 
-/// Where the block with a seq begins in a file.
+/// A place between two frames of a file: all blocks behind it hold seqs from `seq` on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hint {
-    pub(super) key: (Seq, u32),
+    pub(super) key: Key,
     pub(super) seq: Seq,
     pub(super) offset: u64,
 }
@@ -78,9 +100,9 @@ impl Segments {
         self.sorted.len()
     }
 
-    /// The one with the lowest first seq.
-    pub(super) fn front(&self) -> Option<&Segment> {
-        self.sorted.first()
+    /// The segments of one class in the order of their first seqs.
+    pub(super) fn of(&self, class: Class) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.sorted.iter().filter(move |segment| segment.class == class)
     }
 
     /// Adds a segment in its place.
@@ -91,7 +113,7 @@ impl Segments {
     }
 
     /// Takes a segment off the list and closes it; its file is the caller's business.
-    pub(super) fn forget(&mut self, key: (Seq, u32)) {
+    pub(super) fn forget(&mut self, key: Key) {
         if let Some(place) = self.sorted.iter().position(|segment| segment.key() == key) {
             self.bytes -= self.sorted.remove(place).file_bytes;
         }
@@ -99,16 +121,16 @@ impl Segments {
         self.hints.retain(|hint| hint.key != key);
     }
 
-    /// Where to start walking through a segment for `seq`: a seq that lies there, and the offset.
+    /// Where to start walking through a segment for `seq`: the lowest seq that can lie there, and the offset.
     pub(super) fn place(&self, open: &OpenSegment, seq: Seq) -> (Seq, u64) {
         let key = open.segment.key();
-        if let Some(hint) = self.hints.iter().find(|hint| hint.key == key && hint.seq == seq) {
-            return (hint.seq, hint.offset);
-        }
-        match open.index.before(seq) {
+        let hints = self.hints.iter().filter(|hint| hint.key == key && hint.seq <= seq);
+        let hint = hints.map(|hint| (hint.seq, hint.offset)).max_by_key(|(_, offset)| *offset);
+        let indexed = match open.index.before(seq) {
             Some(entry) => (entry.seq, u64::from(entry.offset)),
             None => (open.segment.extent.first, HEADER_BYTES as u64),
-        }
+        };
+        hint.filter(|hint| hint.1 > indexed.1).unwrap_or(indexed)
     }
 
     /// Remembers where a read ended.
@@ -119,7 +141,8 @@ impl Segments {
         self.hints.push(hint);
     }
 
-    /// The segments whose range holds `seq`, the latest first. More than one only after a failed sync.
+    /// The segments whose range holds `seq`, the latest first: one of each class, and more after a failed sync or while
+    /// one is replaced by another.
     pub(super) fn holding(&self, seq: Seq) -> impl Iterator<Item = &Segment> {
         let end = self.sorted.partition_point(|segment| segment.extent.first <= seq);
         self.sorted[..end].iter().rev().filter(move |segment| segment.extent.contains(seq))

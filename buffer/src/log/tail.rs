@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{ENVELOPE_BYTES, Envelope};
-use crate::block::{Block, Class, Seq};
+use crate::block::{Block, Class, Seq, SeqRange};
 
 /// Frames that readers may still want are kept up to this many bytes; those that are not synced are kept whatever it is.
 pub(super) const TAIL_KEPT_BYTES_MAX: usize = 1024 * 1024;
@@ -66,6 +66,13 @@ impl Tail {
     pub(super) fn push(&mut self, envelope: Envelope, frame: Bytes) {
         self.bytes += frame.len();
         self.blocks.push_back(TailBlock { envelope, frame });
+    }
+
+    /// Lets go of the blocks of a class that were dropped while others lie in between.
+    pub(super) fn forget(&mut self, class: Class, seqs: SeqRange) {
+        let goes = |block: &TailBlock| block.envelope.class == class.code() && seqs.contains(block.envelope.seq);
+        self.blocks.retain(|block| !goes(block));
+        self.bytes = self.blocks.iter().map(|block| block.frame.len()).sum();
     }
 
     /// Lets go of blocks below `synced`, as far as all uplinks have them (`acknowledged`) or there are too many.

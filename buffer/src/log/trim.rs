@@ -1,4 +1,7 @@
 //! The way out: what every uplink has, what is too old, and what must give way.
+//!
+//! Under pressure the order is: history that every uplink has; then, as the policy allows, the oldest segments of the
+//! least valuable class; a block never makes one of a more valuable class give way.
 
 use std::io;
 
@@ -7,74 +10,179 @@ use super::segments::Segment;
 use crate::block::{Class, Seq, SeqRange};
 use crate::error::{Error, Result};
 use crate::gap::{Gap, GapReason};
-use crate::options::WhenFull;
+use crate::options::{Keep, WhenFull};
 
 /// Records dated before 2020-01-01 come from a clock that was not set; they are never dropped for their age.
 const UNDATED_BEFORE_NS: i64 = 1_577_836_800_000_000_000;
 
 impl Log {
     pub(super) fn trim_all(&mut self, now_ns: Option<i64>) -> Result<Vec<Gap>> {
-        self.trim_acknowledged()?;
-        let age_ns = self.limits.age_max.and_then(|age| i64::try_from(age.as_nanos()).ok());
-        let (Some(now_ns), Some(age_ns)) = (now_ns, age_ns) else { return Ok(Vec::new()) };
-        let oldest_ns = now_ns.saturating_sub(age_ns);
-        let mut gaps = Vec::new();
-        while let Some(old) = self.segments.front().filter(|s| is_older(s, oldest_ns)).cloned() {
-            gaps.extend(self.drop_segment(&old, GapReason::TooOld)?);
+        for class in Class::ALL {
+            self.trim_history(class, self.limits.classes[class.index()].keep, now_ns)?;
+        }
+        let mut gaps = self.drop_left_behind(now_ns)?;
+        for class in Class::ALL {
+            let Some(oldest_ns) = self.oldest_ns(class, now_ns) else { continue };
+            loop {
+                let oldest = self.segments.of(class).next().filter(|segment| is_older(segment, oldest_ns));
+                let Some(old) = oldest.cloned() else { break };
+                gaps.extend(self.drop_segment(&old, GapReason::TooOld)?);
+            }
         }
         Ok(gaps)
     }
 
-    /// Drops what must give way so that `bytes` more fit, if the policy allows; returns what was lost.
-    pub(super) fn make_space(&mut self, bytes: u64) -> Result<Vec<Gap>> {
-        if !self.is_over_size(bytes) {
+    /// Before which time records of a class are too old.
+    fn oldest_ns(&self, class: Class, now_ns: Option<i64>) -> Option<i64> {
+        let ages = [self.limits.age_max, self.limits.classes[class.index()].age_max];
+        let age = ages.into_iter().flatten().min()?;
+        Some(now_ns?.saturating_sub(i64::try_from(age.as_nanos()).ok()?))
+    }
+
+    /// Drops what must give way so that `bytes` more of `class` fit, if the policy allows; returns what was lost.
+    pub(super) fn make_space(&mut self, class: Class, bytes: u64) -> Result<Vec<Gap>> {
+        if !self.is_over_size(class, bytes) {
             return Ok(Vec::new());
         }
-        self.trim_acknowledged()?;
-        if self.is_over_size(bytes) && self.segments.front().is_some_and(|front| self.is_acknowledged(front)) {
+        while self.is_over_size(class, bytes) && self.drop_history(self.class_to_shrink(class, bytes))? {}
+        if self.is_over_size(class, bytes) && self.has_undurable_history() {
             // Nothing need be lost: the cursors only have to be made durable.
             self.sync_now()?;
-            self.trim_acknowledged()?;
+            while self.is_over_size(class, bytes) && self.drop_history(self.class_to_shrink(class, bytes))? {}
         }
         let mut gaps = Vec::new();
-        while self.is_over_size(bytes) {
-            let Some(oldest) = self.oldest_to_drop() else { break };
+        while self.is_over_size(class, bytes) && self.limits.when_full == WhenFull::DropOldest {
+            let Some(oldest) = self.oldest_to_drop(class, bytes) else { break };
             gaps.extend(self.drop_segment(&oldest, GapReason::DroppedOldest)?);
         }
         Ok(gaps)
     }
 
+    /// Whether a block of `class` finds no space, after all that may give way for it has.
+    pub(super) fn must_refuse(&self, class: Class, bytes: u64) -> bool {
+        // With the policy drop-oldest the newest segment of a class is all that there is of it, and it may go on.
+        let holds_others = || Class::ALL.into_iter().any(|other| other < class && self.segments_of(other).count() > 0);
+        self.is_over_size(class, bytes) && (self.limits.when_full == WhenFull::DropNewest || holds_others())
+    }
+
     /// Frees one segment's space after the disk was found full.
     pub(super) fn make_room_now(&mut self) -> Result<Vec<Gap>> {
-        let before = self.segments.len();
-        self.trim_acknowledged()?;
-        match self.oldest_to_drop() {
-            Some(oldest) if self.segments.len() == before => self.drop_segment(&oldest, GapReason::DroppedOldest),
+        if self.drop_history(None)? {
+            return Ok(Vec::new());
+        }
+        let mut least = Class::ALL.into_iter().rev().filter_map(|class| self.segments.of(class).next().cloned());
+        match least.next() {
+            Some(oldest) if self.is_acknowledged(&oldest) || self.limits.when_full == WhenFull::DropOldest => {
+                self.drop_segment(&oldest, GapReason::DroppedOldest)
+            }
             _ => Ok(Vec::new()),
         }
     }
 
-    pub(super) fn is_over_size(&self, bytes: u64) -> bool {
-        self.disk_bytes() + bytes > self.limits.size_bytes_max
+    fn is_over_size(&self, class: Class, bytes: u64) -> bool {
+        self.disk_bytes() + bytes > self.limits.size_bytes_max || self.is_class_over_size(class, bytes)
     }
 
-    /// The segment that goes next: one that all uplinks have, or, if the policy says so, the oldest.
-    fn oldest_to_drop(&self) -> Option<Segment> {
-        let oldest = self.segments.front()?;
-        (self.is_acknowledged(oldest) || self.limits.when_full == WhenFull::DropOldest).then(|| oldest.clone())
+    fn is_class_over_size(&self, class: Class, bytes: u64) -> bool {
+        let size_max = self.limits.classes[class.index()].size_max_bytes;
+        size_max.is_some_and(|max| self.segments_of(class).map(|s| s.file_bytes).sum::<u64>() + bytes > max)
+    }
+
+    /// Which class has to give way: its own one where its own bound is reached, otherwise any.
+    fn class_to_shrink(&self, class: Class, bytes: u64) -> Option<Class> {
+        self.is_class_over_size(class, bytes).then_some(class)
+    }
+
+    /// The segment that is dropped next so that a block of `class` fits: the oldest of the least valuable class that is not
+    /// more valuable.
+    fn oldest_to_drop(&mut self, class: Class, bytes: u64) -> Option<Segment> {
+        if self.is_class_over_size(class, bytes) {
+            return self.segments.of(class).next().cloned();
+        }
+        for other in Class::ALL.into_iter().rev().take_while(|other| *other >= class) {
+            if other > class && self.segments.of(other).next().is_none() {
+                // What is written to is given up as well, before anything that is worth more.
+                if let Some(active) = self.actives.take(other) {
+                    self.put_away(active);
+                }
+            }
+            if let Some(oldest) = self.segments.of(other).next() {
+                return Some(oldest.clone());
+            }
+        }
+        None
     }
 
     fn is_acknowledged(&self, segment: &Segment) -> bool {
         segment.extent.last < self.book.floor()
     }
 
-    /// Removes the segments that every uplink has durably acknowledged.
-    fn trim_acknowledged(&mut self) -> Result<()> {
-        let floor = self.commit.durable_floor(self.book.cursors.keys()).min(self.book.floor());
-        while let Some(done) = self.segments.front().filter(|s| s.extent.last < floor).cloned() {
-            self.remove_segment(&done)?;
+    /// Everything below is acknowledged by every uplink, and will be after a power cut.
+    fn history_end(&self) -> Seq {
+        self.commit.durable_floor(self.book.cursors.keys()).min(self.book.floor())
+    }
+
+    fn has_undurable_history(&self) -> bool {
+        let end = self.history_end();
+        self.segments.iter().any(|segment| segment.extent.last >= end && self.is_acknowledged(segment))
+    }
+
+    /// Removes the oldest segment that every uplink has durably acknowledged, of `class` or of the least valuable one.
+    /// Returns whether there was one.
+    fn drop_history(&mut self, class: Option<Class>) -> Result<bool> {
+        let end = self.history_end();
+        let classes = Class::ALL.into_iter().rev().filter(|other| class.is_none_or(|class| class == *other));
+        let history = classes.flat_map(|class| self.segments.of(class)).find(|segment| segment.extent.last < end);
+        match history.cloned() {
+            Some(oldest) => self.remove_segment(&oldest).map(|()| true),
+            None => Ok(false),
         }
-        Ok(())
+    }
+
+    /// Removes the segments of a class that every uplink has durably acknowledged and that need not be kept.
+    fn trim_history(&mut self, class: Class, keep: Keep, now_ns: Option<i64>) -> Result<()> {
+        let end = self.history_end();
+        let age_ns = keep.age_max.and_then(|age| i64::try_from(age.as_nanos()).ok());
+        let oldest_ns = age_ns.zip(now_ns).map(|(age_ns, now_ns)| now_ns.saturating_sub(age_ns));
+        let history = self.segments.of(class).rev().filter(|segment| segment.extent.last < end);
+        let mut kept_bytes = 0;
+        let goes = history.filter(|segment| {
+            kept_bytes += segment.file_bytes;
+            kept_bytes > keep.bytes_max || oldest_ns.is_some_and(|oldest_ns| is_older(segment, oldest_ns))
+        });
+        let goes: Vec<Segment> = goes.cloned().collect();
+        goes.iter().rev().try_for_each(|segment| self.remove_segment(segment))
+    }
+
+    /// Drops what only uplinks still want that are further behind than they may be.
+    fn drop_left_behind(&mut self, now_ns: Option<i64>) -> Result<Vec<Gap>> {
+        if self.lags.values().all(|lag| lag.bytes.is_none() && lag.age.is_none()) {
+            return Ok(Vec::new());
+        }
+        let mut newer_bytes = self.actives.bytes();
+        let mut left = Vec::new();
+        for segment in self.segments.iter().rev() {
+            if self.is_left_behind(segment, newer_bytes, now_ns) {
+                left.push(segment.clone());
+            }
+            newer_bytes += segment.file_bytes;
+        }
+        let mut gaps = Vec::new();
+        for segment in left.iter().rev() {
+            gaps.extend(self.drop_segment(segment, GapReason::LeftBehind)?);
+        }
+        Ok(gaps)
+    }
+
+    /// Whether every uplink that has not durably acknowledged a segment is too far behind to be waited for.
+    fn is_left_behind(&self, segment: &Segment, newer_bytes: u64, now_ns: Option<i64>) -> bool {
+        let mut behind = self.lags.iter().filter(|(uplink, _)| self.commit.durable_low(uplink) <= segment.extent.last);
+        behind.all(|(_, lag)| {
+            let is_far = lag.bytes.is_some_and(|bytes| newer_bytes >= bytes);
+            let age_ns = lag.age.and_then(|age| i64::try_from(age.as_nanos()).ok());
+            let oldest_ns = age_ns.zip(now_ns).map(|(age_ns, now_ns)| now_ns.saturating_sub(age_ns));
+            is_far || oldest_ns.is_some_and(|oldest_ns| is_older(segment, oldest_ns))
+        }) && segment.extent.last >= self.history_end()
     }
 
     /// Removes a segment; what no uplink may miss of it becomes a gap, noted before the file goes.
@@ -84,22 +192,33 @@ impl Log {
         let mut gaps = Vec::new();
         if first <= last {
             let seqs = SeqRange { first, last };
-            let time_ns = segment.extent.time_ns();
-            gaps = self.lose(&Gap { class: Class::Normal, seqs, count: seqs.count(), time_ns, reason });
+            let count = self.records_in(segment, seqs)?;
+            if count > 0 {
+                let time_ns = segment.extent.time_ns();
+                gaps = self.lose(&Gap { class: segment.class, seqs, count, time_ns, reason });
+            }
         }
         self.remove_segment(segment)?;
         self.catch_up();
         Ok(gaps)
     }
 
-    /// Where the next segment begins; if that is within `segment`, the rest was written again there.
+    /// Where the next segment of the class begins; if that is within `segment`, the rest was written again there.
     fn copied_from(&self, segment: &Segment) -> Option<Seq> {
-        let active = self.active.as_ref().map(|active| &active.segment);
-        let others = self.segments.iter().chain(active).filter(|other| other.key() != segment.key());
-        others.map(|other| other.extent.first).min()
+        let others = self.segments_of(segment.class).filter(|other| other.key() != segment.key());
+        others.map(|other| other.extent.first).filter(|first| *first >= segment.extent.first).min()
     }
 
-    fn remove_segment(&mut self, segment: &Segment) -> Result<()> {
+    /// How many records a segment holds with these seqs.
+    fn records_in(&mut self, segment: &Segment, seqs: SeqRange) -> Result<u64> {
+        if segment.extent.is_dense() {
+            return Ok(seqs.count());
+        }
+        let Some(open) = self.open_segment(segment)? else { return Ok(0) };
+        open.count(seqs).map_err(|error| Error::environment("read", &segment.path, error))
+    }
+
+    pub(super) fn remove_segment(&mut self, segment: &Segment) -> Result<()> {
         match self.disk.remove(&segment.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::environment("remove", &segment.path, error));
@@ -117,10 +236,18 @@ impl Log {
     pub(super) fn lose(&mut self, gap: &Gap) -> Vec<Gap> {
         let fresh = self.book.gaps.add(gap);
         for part in &fresh {
-            self.totals.lost_records_total[usize::from(part.reason.code())] += part.count;
+            if part.count < part.seqs.count() {
+                self.tail.forget(part.class, part.seqs);
+            }
+            self.count_loss(part);
             self.note(&super::record::Record::Gap(part.clone()));
         }
         fresh
+    }
+
+    pub(super) fn count_loss(&mut self, gap: &Gap) {
+        self.totals.lost_records_total[usize::from(gap.reason.code())] += gap.count;
+        self.totals.classes[gap.class.index()].lost_records_total += gap.count;
     }
 }
 

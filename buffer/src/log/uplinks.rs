@@ -5,17 +5,18 @@ use super::record::{NAME_BYTES_MAX, Record};
 use crate::block::{Seq, SeqRange};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::options::UplinkOptions;
 use crate::store::Acknowledged;
 
 impl Log {
     /// The oldest seq that a file holds; the next one if there is none.
     pub(super) fn first_seq(&self) -> Seq {
-        let active = self.active.as_ref().map(|active| &active.segment);
-        let held = self.segments.iter().chain(active).find(|segment| !segment.extent.is_empty());
-        held.map_or(self.book.next_seq, |segment| segment.extent.first)
+        let actives = self.actives.iter().map(|active| &active.segment);
+        let held = self.segments.iter().chain(actives).filter(|segment| !segment.extent.is_empty());
+        held.map(|segment| segment.extent.first).min().unwrap_or(self.book.next_seq)
     }
 
-    pub(super) fn declare_uplinks(&mut self, uplinks: &[&str]) -> Result<()> {
+    pub(super) fn declare_uplinks(&mut self, uplinks: &[UplinkOptions]) -> Result<()> {
         for record in self.change_uplinks(uplinks)? {
             self.ledger.add(&self.book, &record)?;
         }
@@ -24,16 +25,17 @@ impl Log {
     }
 
     /// Changes the set of cursors; the records that state the change.
-    pub(super) fn change_uplinks(&mut self, uplinks: &[&str]) -> Result<Vec<Record>> {
+    pub(super) fn change_uplinks(&mut self, uplinks: &[UplinkOptions]) -> Result<Vec<Record>> {
         check_names(uplinks)?;
+        self.lags = uplinks.iter().map(|uplink| (uplink.name.clone(), uplink.lag_max)).collect();
         let first_seq = self.first_seq();
         let mut records = Vec::new();
-        let gone = self.book.cursors.keys().filter(|name| !uplinks.contains(&name.as_str())).cloned();
+        let gone = self.book.cursors.keys().filter(|name| !self.lags.contains_key(*name)).cloned();
         for uplink in gone.collect::<Vec<_>>() {
             self.book.cursors.remove(&uplink);
             records.push(Record::Forget { uplink });
         }
-        for uplink in uplinks.iter().map(|uplink| (*uplink).to_owned()) {
+        for uplink in uplinks.iter().map(|uplink| uplink.name.clone()) {
             self.book.cursors.entry(uplink).or_insert_with_key(|uplink| {
                 let cursor = Cursor::starting_at(first_seq);
                 records.push(Record::Cursor { uplink: uplink.clone(), cursor: cursor.clone() });
@@ -85,10 +87,10 @@ impl Log {
 }
 
 /// Refuses names that a record cannot hold.
-pub(super) fn check_names(uplinks: &[&str]) -> Result<()> {
-    match uplinks.iter().find(|uplink| uplink.len() > NAME_BYTES_MAX) {
-        Some(uplink) => {
-            Err(Error::Bug(format!("the name of the uplink {uplink} is longer than {NAME_BYTES_MAX} bytes")))
+pub(super) fn check_names(uplinks: &[UplinkOptions]) -> Result<()> {
+    match uplinks.iter().find(|uplink| uplink.name.len() > NAME_BYTES_MAX) {
+        Some(UplinkOptions { name, .. }) => {
+            Err(Error::Bug(format!("the name of the uplink {name} is longer than {NAME_BYTES_MAX} bytes")))
         }
         None => Ok(()),
     }

@@ -114,7 +114,7 @@ fn an_uplink_that_is_no_longer_declared_pins_nothing_and_a_new_one_starts_at_the
     log.trim(None).expect("a trim");
     let oldest = log.stats().first_seq;
     assert!(oldest > 10);
-    log.declare(&["a", "new"]).expect("a declaration");
+    log.declare(&["a".into(), "new".into()]).expect("a declaration");
     assert_eq!(log.cursor("new").map(|cursor| cursor.low()), Some(oldest));
     assert_eq!(log.cursor("a").map(|cursor| cursor.low()), Some(21), "the others stay where they are");
     assert!(gaps(&read_all(&mut log, 1)).is_empty(), "what all had acknowledged is no loss");

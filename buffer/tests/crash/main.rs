@@ -2,6 +2,7 @@
 //! damage costs what it touches, and every loss is told.
 
 mod bounds;
+mod classes;
 mod contract;
 mod inspect;
 mod kill;
@@ -44,8 +45,12 @@ fn meta(count: u32, t_ns: i64) -> Meta {
 
 /// Appends one block of `count` records, dated by `number`.
 fn append(log: &mut Log, number: u64, count: u32, bytes: usize) -> buffer::Result<SeqRange> {
+    append_of(log, Class::Normal, number, count, bytes)
+}
+
+fn append_of(log: &mut Log, class: Class, number: u64, count: u32, bytes: usize) -> buffer::Result<SeqRange> {
     let block = NewBlock { meta: meta(count, number as i64 * 10), payload: &payload(number, bytes) };
-    log.append(Class::Normal, &[block]).map(|appended| appended.seqs)
+    log.append(class, &[block]).map(|appended| appended.seqs)
 }
 
 /// Reads everything from `from` on in small pieces and checks that it has no holes.

@@ -6,14 +6,14 @@ use buffer::disk::FaultDisk;
 use buffer::{Class, Item, Log, Options, Seq, SeqRange, Store, SyncJob};
 use proptest::prelude::*;
 
-use super::{append, open, payload, range, read_all};
+use super::{append_of, open, payload, range, read_all};
 
 const UPLINKS: [&str; 2] = ["a", "b"];
 
 #[derive(Clone, Debug)]
 enum Action {
-    Append { count: u32, bytes: usize },
-    Discard { count: u64 },
+    Append { class: Class, count: u32, bytes: usize },
+    Discard { class: Class, count: u64 },
     Acknowledge { uplink: usize, skip: u64, count: u64 },
     Sync,
     FailedSync,
@@ -26,11 +26,15 @@ enum Action {
     PowerCutAfterCalls(u64),
 }
 
+fn class() -> impl Strategy<Value = Class> {
+    prop_oneof![1 => Just(Class::Critical), 4 => Just(Class::Normal), 2 => Just(Class::Bulk)]
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let bytes = prop_oneof![5 => 0usize..3000, 1 => 20_000usize..65_536];
     prop_oneof![
-        20 => (1u32..9, bytes).prop_map(|(count, bytes)| Action::Append { count, bytes }),
-        1 => (1u64..9).prop_map(|count| Action::Discard { count }),
+        20 => (class(), 1u32..9, bytes).prop_map(|(class, count, bytes)| Action::Append { class, count, bytes }),
+        1 => (class(), 1u64..9).prop_map(|(class, count)| Action::Discard { class, count }),
         6 => (0usize..2, 0u64..6, 1u64..40).prop_map(|(uplink, skip, count)| Action::Acknowledge { uplink, skip, count }),
         4 => Just(Action::Sync),
         1 => Just(Action::FailedSync),
@@ -92,9 +96,9 @@ impl World {
 
     fn step(&mut self, action: &Action) {
         match *action {
-            Action::Append { count, bytes } => self.append(count, bytes),
-            Action::Discard { count } => {
-                let gap = self.log().discard(Class::Normal, count, None).expect("a discard needs no disk");
+            Action::Append { class, count, bytes } => self.append(class, count, bytes),
+            Action::Discard { class, count } => {
+                let gap = self.log().discard(class, count, None).expect("a discard needs no disk");
                 self.model.lost.extend(gap.seqs.first..=gap.seqs.last);
                 // A disk that is gone did not take the note, and then a kill takes the gap back.
                 if !self.disk.has_crashed() {
@@ -121,11 +125,11 @@ impl World {
         }
     }
 
-    fn append(&mut self, count: u32, bytes: usize) {
+    fn append(&mut self, class: Class, count: u32, bytes: usize) {
         let (number, epoch) = (self.number, self.log().identity().epoch);
         self.number += 1;
         let entry = (number, epoch, count, bytes);
-        match append(self.log(), number, count, bytes) {
+        match append_of(self.log(), class, number, count, bytes) {
             Ok(seqs) => {
                 assert_eq!(seqs, SeqRange::starting_at(self.model.next, u64::from(count)));
                 assert!(self.used.insert((epoch, seqs.first)), "{seqs} of epoch {epoch} was given out before");

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use buffer::disk::FaultDisk;
-use buffer::{Item, Log, Options, Seq, Store};
+use buffer::{Class, Item, Log, Options, Seq, Store};
 
-use super::{DIR, append, blocks, gaps, payload, range, read_all, small};
+use super::{DIR, append, append_of, blocks, gaps, payload, range, read_all, small};
 
 const BYTES: usize = 9_000;
 
@@ -26,11 +26,16 @@ fn options() -> Options {
     Options { size_max_bytes: 4 << 20, ..small(&["a"]) }
 }
 
+/// Every fifth block is of another class.
+fn class(number: u64) -> Class {
+    if number % 5 == 3 { Class::Bulk } else { Class::Normal }
+}
+
 /// Appends, reads, acknowledges, syncs and trims until it is done or the disk fails.
 fn work(disk: &FaultDisk, told: &mut Told) -> buffer::Result<()> {
     let mut log = Log::open_on(Arc::new(disk.clone()), Path::new(DIR), &options())?;
     for number in 0..70 {
-        let seqs = append(&mut log, number, 1, BYTES)?;
+        let seqs = append_of(&mut log, class(number), number, 1, BYTES)?;
         told.accepted = seqs.last;
         if number % 7 == 6 {
             log.sync()?;

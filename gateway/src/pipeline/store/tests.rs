@@ -204,7 +204,7 @@ impl Store for Ailing {
         self.log.seek(t_ns)
     }
 
-    fn declare(&mut self, uplinks: &[&str]) -> Result<()> {
+    fn declare(&mut self, uplinks: &[buffer::UplinkOptions]) -> Result<()> {
         self.log.declare(uplinks)
     }
 
