@@ -6,6 +6,7 @@
 
 pub mod format;
 pub mod mqtt;
+pub mod stream;
 pub mod topic;
 
 use std::fmt;

@@ -13,7 +13,6 @@ mod publisher;
 mod reason;
 mod session;
 pub mod subscriber;
-mod tls;
 mod transport;
 mod trial;
 mod websocket;

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::keep_alive::{Due, KeepAlive};
 use super::packet::{Incoming, Malformed, Version, read, write_ping};
-use super::tls;
 use super::transport::{Failure, Stream};
+use crate::uplink::stream::tls;
 use crate::uplink::{EndedBy, Loss, Traffic};
 
 /// How much is read at once, bytes.

@@ -1,4 +1,4 @@
-//! TLS for MQTT: certificates read anew at each connect, so that a renewed one is used without a restart.
+//! TLS: certificates read anew at each connect, so that a renewed one is used without a restart.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -10,13 +10,16 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio_rustls::TlsConnector;
 
-use super::transport::Failure;
+use super::Failure;
 use crate::uplink::TlsFiles;
 
 const FILES: &str = "Put right the files under `tls` of the uplink";
 
 /// Whom to trust and what to show. Reads files.
-pub(super) fn connector(files: &TlsFiles) -> Result<TlsConnector, Failure> {
+///
+/// # Errors
+/// A file cannot be used.
+pub fn connector(files: &TlsFiles) -> Result<TlsConnector, Failure> {
     let roots = match &files.ca {
         Some(path) => roots_of(path)?,
         None => roots_of_the_system()?,
@@ -38,7 +41,10 @@ pub(super) fn connector(files: &TlsFiles) -> Result<TlsConnector, Failure> {
 }
 
 /// The name that the broker's certificate must bear.
-pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Failure> {
+///
+/// # Errors
+/// No certificate can bear it.
+pub fn server_name(host: &str) -> Result<ServerName<'static>, Failure> {
     ServerName::try_from(host.to_string()).map_err(|cause| Failure {
         cause: format!("`{host}` is no name that a certificate can bear: {cause}"),
         advice: "Write the broker's host name in the uplink's URL",
@@ -46,7 +52,7 @@ pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Failure> {
 }
 
 /// What went wrong in the handshake, and who has to act.
-pub(super) fn handshake_failure(cause: &std::io::Error) -> Failure {
+pub fn handshake_failure(cause: &std::io::Error) -> Failure {
     let text = cause.to_string();
     let advice = match () {
         () if text.contains("UnknownIssuer") => {
@@ -67,7 +73,9 @@ pub(super) fn handshake_failure(cause: &std::io::Error) -> Failure {
         () if text.contains("received fatal alert") => {
             "The broker does not accept the gateway's certificate: its authority must be known to the broker"
         }
-        () if text.contains("InvalidContentType") => "The port does not speak TLS: use mqtt:// or another port",
+        () if text.contains("InvalidContentType") => {
+            "The port does not speak TLS: write the scheme without TLS in the URL, or another port"
+        }
         () => "Look into the broker's log",
     };
     Failure { cause: format!("TLS: {text}"), advice }
