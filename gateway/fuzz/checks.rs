@@ -3,6 +3,9 @@
 
 use super::config::{self, Checked, Kinds, Report, Severity, Source};
 use super::pipeline::encode::{Decoder, Encoder};
+use super::uplink::UplinkSpec;
+use super::uplink::format::template::TemplateKind;
+use super::uplink::format::{FormatKind, Records};
 use super::uplink::mqtt::packet::{self, INCOMING_BYTES_MAX, MESSAGE_BYTES_MAX, Version};
 use super::uplink::topic::{Rules, Template, own};
 
@@ -15,6 +18,7 @@ pub(crate) fn check(target: &str, input: &[u8]) {
         "block" => block(input),
         "configuration" => on_text(input, configuration),
         "mqtt" => mqtt(input),
+        "payload" => on_text(input, payload),
         "topic" => on_text(input, topic),
         other => panic!("there is no fuzz target {other}"),
     }
@@ -118,6 +122,33 @@ fn delivered(version: Version, mut bytes: &[u8]) {
         assert_eq!(packet::read_delivered(version, whole), Ok(Some((packet, size))));
         bytes = rest;
     }
+}
+
+/// A template for payloads: it is refused with what to write, or it makes something of a reading, the same each time.
+fn payload(text: &str) {
+    let topic = || Template::parse("{device}/{tag}", "g", Rules::Mqtt).expect("a topic");
+    let url = "mqtt://broker".parse().expect("a URL");
+    let spec = UplinkSpec { payload: Some(text.into()), ..UplinkSpec::new("g", "cloud", url) };
+    let made = || {
+        let mut format = match TemplateKind.open(&spec, topic(), Rules::Mqtt) {
+            Ok(format) => format,
+            Err(errors) => {
+                assert!(errors.iter().all(|error| error.key == "payload" && !error.message.is_empty()));
+                return None;
+            }
+        };
+        let reading = driver_core::Reading {
+            tag: driver_core::TagId(0),
+            value: driver_core::Value::Text("a \"b\"".into()),
+            quality: driver_core::Quality::Good,
+            status: 0,
+            timestamp: driver_core::Timestamp(0),
+            clock: driver_core::ClockState::Synchronized,
+        };
+        format.begin(Records { readings: vec![reading], ..Records::default() });
+        format.next()
+    };
+    assert_eq!(made(), made());
 }
 
 /// Lines: template, gateway, device, tag, another tag. No name makes a wildcard, and no two make one topic.

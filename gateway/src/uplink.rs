@@ -79,6 +79,8 @@ pub struct UplinkSpec {
     pub topic: Option<Box<str>>,
     /// The name of the format; `None` takes [`format::FORMAT_DEFAULT`].
     pub format: Option<Box<str>>,
+    /// The operator's own template for payloads, where the format takes one.
+    pub payload: Option<Box<str>>,
     /// Who logs in; `None` logs in without a name.
     pub user: Option<Box<str>>,
     /// The password, fetched at each connect so that a renewed one is used.
@@ -98,6 +100,7 @@ impl UplinkSpec {
             url,
             topic: None,
             format: None,
+            payload: None,
             user: None,
             password: None,
             tls: TlsFiles::default(),

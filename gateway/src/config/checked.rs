@@ -53,6 +53,8 @@ pub struct UplinkConfig {
     pub topic: Option<Box<str>>,
     /// The name of the format; `None` takes the default.
     pub format: Option<Box<str>>,
+    /// The template for payloads.
+    pub payload: Option<Box<str>>,
     /// Who logs in; `None` logs in without a name.
     pub user: Option<Box<str>>,
     /// The password.
@@ -69,6 +71,7 @@ impl UplinkConfig {
         UplinkSpec {
             topic: self.topic.clone(),
             format: self.format.clone(),
+            payload: self.payload.clone(),
             user: self.user.clone(),
             password,
             tls: self.tls.clone(),

@@ -102,6 +102,11 @@ impl Schema {
         })
     }
 
+    /// The place of a tag's device; `None` for an id that this configuration did not have.
+    pub fn device_of(&self, id: TagId) -> Option<u32> {
+        self.tags.get(id.index()).map(|entry| entry.device)
+    }
+
     /// The name of a device by its place.
     pub fn device(&self, index: usize) -> Option<&str> {
         self.devices.get(index).map(|name| &self.text[name.start as usize..name.end as usize])

@@ -3,7 +3,14 @@
 //! A [`FormatKind`] is one static value that checks what was configured, without I/O; a [`Format`] is the live one of one
 //! uplink. The operator chooses it with the key `format`; [`choose`] is how an uplink comes by it.
 
+mod batches;
+pub mod compressed;
 pub mod json;
+pub mod json_compact;
+pub mod line_protocol;
+pub mod template;
+#[cfg(test)]
+pub(crate) mod testkit;
 
 use std::sync::Arc;
 
@@ -15,7 +22,13 @@ use super::{Lane, Message, UplinkError, UplinkInfo, UplinkSpec};
 use crate::pipeline::schema::Schema;
 
 /// All formats of this build. A new one is a folder and a line here.
-pub const FORMATS: &[&dyn FormatKind] = &[&json::JsonKind];
+pub const FORMATS: &[&dyn FormatKind] = &[
+    &json::JsonKind,
+    &json_compact::JsonCompactKind,
+    &line_protocol::LineProtocolKind,
+    &template::TemplateKind,
+    &template::RawKind,
+];
 
 /// The format of an uplink that names none.
 pub const FORMAT_DEFAULT: &str = "json";
@@ -48,6 +61,10 @@ pub fn choose(by: &UplinkInfo, spec: &UplinkSpec) -> Result<&'static dyn FormatK
     let name = spec.format.as_deref().unwrap_or(FORMAT_DEFAULT);
     let carried = |kind: &&dyn FormatKind| kind.info().uplinks.contains(&by.name);
     let found = FORMATS.iter().copied().filter(carried).find(|kind| kind.info().name == name);
+    if found.is_some() && spec.payload.is_some() && name != template::NAME {
+        let message = format!("stands without `format: {}`, which it is for", template::NAME);
+        return Err(UplinkError { key: "payload", message });
+    }
     found.ok_or_else(|| {
         let names: Vec<&str> = FORMATS.iter().copied().filter(carried).map(|kind| kind.info().name).collect();
         let message = format!("`{name}` cannot be sent by an uplink of {}; write one of {}", by.name, names.join(", "));
@@ -111,31 +128,4 @@ pub struct Missing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::uplink::UPLINKS;
-    use crate::uplink::mqtt::Mqtt;
-
-    #[test]
-    fn every_format_is_carried_by_an_uplink_of_this_build_and_names_are_unique() {
-        for (index, kind) in FORMATS.iter().enumerate() {
-            let info = kind.info();
-            assert!(!info.help.is_empty() && !info.uplinks.is_empty(), "{}", info.name);
-            assert!(FORMATS[..index].iter().all(|other| other.info().name != info.name), "{} stands twice", info.name);
-            for uplink in info.uplinks {
-                assert!(UPLINKS.iter().any(|known| known.info().name == *uplink), "{}: {uplink}", info.name);
-            }
-        }
-    }
-
-    #[test]
-    fn an_uplink_that_names_no_format_takes_json_and_an_unknown_one_is_told_with_those_that_there_are() {
-        use crate::uplink::Uplink;
-        let mut spec = UplinkSpec::new("acme/line7", "cloud", "mqtt://h".parse().expect("a URL"));
-        assert_eq!(choose(Mqtt.info(), &spec).map(|kind| kind.info().name).ok(), Some("json"));
-        spec.format = Some("xml".into());
-        let error = choose(Mqtt.info(), &spec).err().expect("an error");
-        assert_eq!(error.key, "format");
-        assert!(error.message.starts_with("`xml` cannot be sent by an uplink of mqtt; write one of json"), "{error}");
-    }
-}
+mod tests;

@@ -17,6 +17,8 @@ mod transport;
 mod trial;
 mod websocket;
 
+use super::format::Format;
+use super::format::compressed::Compressed;
 use super::topic::Rules;
 use super::{Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, format};
 
@@ -46,6 +48,10 @@ impl Uplink for Mqtt {
             }
         };
         let format = kind.open(spec, topic, Rules::Mqtt)?;
+        let format: Box<dyn Format> = match config.compression {
+            Some(compression) => Box::new(Compressed::new(format, compression)),
+            None => format,
+        };
         Ok(Way { format, publisher: Box::new(publisher::MqttPublisher::new(config)) })
     }
 

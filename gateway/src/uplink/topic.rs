@@ -90,6 +90,11 @@ impl Template {
         self.parts.contains(&Part::Tag)
     }
 
+    /// Whether each device has a topic of its own.
+    pub fn has_device(&self) -> bool {
+        self.parts.contains(&Part::Device)
+    }
+
     /// The topic for a device's tag; the tag is ignored when the template does not ask for it.
     pub fn render(&self, device: &str, tag: &str) -> String {
         let mut topic = String::with_capacity(64);

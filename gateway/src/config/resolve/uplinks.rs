@@ -44,12 +44,13 @@ fn uplink(
     };
     let text = |text: Option<Spanned<&str>>| text.map(|text| text.value.into());
     let file = |text: Option<Spanned<&str>>| text.map(|text| PathBuf::from(text.value));
-    let RawUplink { topic, format, user, password, tls, .. } = &raw.value;
+    let RawUplink { topic, format, payload, user, password, tls, .. } = &raw.value;
     let config = UplinkConfig {
         name: raw.name.into(),
         url,
         topic: text(*topic),
         format: text(*format),
+        payload: text(*payload),
         user: text(*user),
         password: password.as_ref().map(|password| password.value.clone()),
         tls: TlsFiles { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) },
@@ -116,6 +117,7 @@ fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>, source: &Source
         "url" => return in_url(error, uplink, source).unwrap_or(raw.span),
         "topic" => uplink.topic,
         "format" => uplink.format,
+        "payload" => uplink.payload.or(uplink.format),
         "user" => uplink.user,
         "tls" => uplink.tls.cert.or(uplink.tls.key).or(uplink.tls.ca),
         "ca" => uplink.tls.ca,

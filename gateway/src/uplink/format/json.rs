@@ -26,30 +26,22 @@
 //! where they say something. Times have six decimals, or nine where the last three are not zero.
 
 mod keys;
-mod time;
-mod value;
-mod writer;
+pub(super) mod time;
+pub(super) mod value;
+pub(super) mod writer;
 
-use std::sync::Arc;
-
-use buffer::SeqRange;
-use bytes::Bytes;
-use driver_core::{Reading, TagId, Timestamp};
+use buffer::Seq;
+use driver_core::{Reading, TagId};
 
 use self::keys::{Keys, Pieces};
 use self::value::{write_escaped, write_integer};
-use self::writer::{Writer, write_lane};
+use self::writer::{Writer, write_gap, write_lane};
+use super::batches::{Batches, Rows, Span, tag_unknown};
 use super::{Format, FormatInfo, FormatKind, Missing, Records};
-use crate::uplink::topic::{Rules, Template, own};
-use crate::uplink::{Message, Token, UplinkError, UplinkSpec};
+use crate::uplink::topic::{Rules as TopicRules, Template};
+use crate::uplink::{UplinkError, UplinkSpec};
 
-/// A batch is closed when it has grown beyond this, bytes; one reading alone may be longer.
-pub const BATCH_BYTES_MAX: usize = 64 * 1024;
-
-const CONTENT_TYPE: &str = "application/json";
-
-/// What stands for the names of a device whose schema is lost.
-const DEVICE_UNKNOWN: &str = "unknown";
+pub(super) const CONTENT_TYPE: &str = "application/json";
 
 /// `format: json`.
 #[derive(Debug)]
@@ -63,104 +55,50 @@ impl FormatKind for JsonKind {
         &INFO
     }
 
-    fn open(&self, spec: &UplinkSpec, topic: Template, rules: Rules) -> Result<Box<dyn Format>, Vec<UplinkError>> {
+    fn open(&self, spec: &UplinkSpec, topic: Template, rules: TopicRules) -> Result<Box<dyn Format>, Vec<UplinkError>> {
         Ok(Box::new(Json::new(&spec.gateway, topic, rules)))
     }
 }
 
 /// The JSON format of one uplink.
-pub struct Json {
-    topic: Template,
-    gap_topic: Arc<str>,
+pub type Json = Batches<JsonRows>;
+
+/// Readings as JSON objects.
+pub struct JsonRows {
     gateway: Box<[u8]>,
     writer: Writer,
     /// The pieces of the schema that was used last.
     keys: Option<Keys>,
-    block: Option<Block>,
-}
-
-/// The block whose messages are being made.
-struct Block {
-    records: Records,
-    /// The readings' devices and places in the block: by device, and for each in the order of the block.
-    order: Vec<(u32, u32)>,
-    /// How far `order` has gone into messages.
-    done: usize,
-    parts: u32,
-    /// The topic of the device of the last batch.
-    device_topic: Option<(u32, Arc<str>)>,
-}
-
-impl Block {
-    fn message(&mut self, topic: Arc<str>, seqs: SeqRange, time: Option<Timestamp>, payload: &[u8]) -> Message {
-        let token = Token { lane: self.records.lane, seq: self.records.first, part: self.parts };
-        self.parts += 1;
-        let payload = Bytes::copy_from_slice(payload);
-        let epoch = self.records.epoch;
-        Message { token, topic, key: None, payload, time, content_type: CONTENT_TYPE, epoch, seqs }
-    }
 }
 
 impl Json {
     /// Messages of the gateway `gateway`, on topics made from `topic`.
-    pub fn new(gateway: &str, topic: Template, rules: Rules) -> Json {
+    pub fn new(gateway: &str, topic: Template, rules: TopicRules) -> Json {
         let mut escaped = Vec::new();
         write_escaped(gateway, &mut escaped);
-        Json {
-            topic,
-            gap_topic: own(gateway, "gap", rules).into(),
-            gateway: escaped.into(),
-            writer: Writer::default(),
-            keys: None,
-            block: None,
-        }
+        let rows = JsonRows { gateway: escaped.into(), writer: Writer::default(), keys: None };
+        Batches::of(rows, gateway, topic, rules)
     }
+}
 
-    fn single(&mut self, block: &mut Block) -> Option<Message> {
-        let (_, index) = *block.order.get(block.done)?;
-        let reading = &block.records.readings[index as usize];
-        let seq = block.records.seq(index as usize);
-        let topic = self.topic_of(reading.tag);
-        self.writer.out.clear();
-        self.writer.single(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), &block.records, seq);
-        block.done += 1;
-        let time = Some(reading.timestamp);
-        Some(block.message(topic, SeqRange { first: seq, last: seq }, time, &self.writer.out))
-    }
+impl Rows for JsonRows {
+    const CONTENT_TYPE: &'static str = CONTENT_TYPE;
+    const SPAN: Span = Span::Device;
 
-    fn batch(&mut self, block: &mut Block) -> Option<Message> {
-        let (device, index) = *block.order.get(block.done)?;
-        let first = block.records.readings[index as usize].tag;
-        let topic = match &block.device_topic {
-            Some((known, topic)) if *known == device => topic.clone(),
-            _ => self.topic_of(first),
+    fn begin(&mut self, records: &Records) {
+        self.keys = match (self.keys.take(), &records.schema) {
+            (Some(keys), Some(schema)) if keys.is_of(schema) => Some(keys),
+            (_, Some(schema)) => Some(Keys::of(schema.clone())),
+            (_, None) => None,
         };
-        self.begin_batch(first, &block.records);
-        let (start, mut time) = (block.done, None);
-        while let Some((_, index)) = block.order.get(block.done).filter(|(of, _)| *of == device) {
-            if block.done > start {
-                if self.writer.out.len() >= BATCH_BYTES_MAX {
-                    break;
-                }
-                self.writer.out.push(b',');
-            }
-            let reading = &block.records.readings[*index as usize];
-            let seq = block.records.seq(*index as usize);
-            self.writer.in_batch(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), seq);
-            time = time.max(Some(reading.timestamp));
-            block.done += 1;
-        }
-        self.writer.out.extend_from_slice(b"]}");
-        let seq_of = |place: usize| block.records.seq(block.order[place].1 as usize);
-        let seqs = SeqRange { first: seq_of(start), last: seq_of(block.done - 1) };
-        block.device_topic = Some((device, topic.clone()));
-        Some(block.message(topic, seqs, time, &self.writer.out))
     }
 
-    fn begin_batch(&mut self, first: TagId, records: &Records) {
-        let names = Names::of(self.keys.as_ref(), first);
-        let out = &mut self.writer.out;
-        out.clear();
+    fn single(&mut self, reading: &Reading, records: &Records, seq: Seq, out: &mut Vec<u8>) {
+        self.writer.single(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), records, seq, out);
+    }
+
+    fn open(&mut self, first: &Reading, records: &Records, _: Seq, out: &mut Vec<u8>) {
+        let names = Names::of(self.keys.as_ref(), first.tag);
         out.extend_from_slice(b"{\"gateway\":\"");
         out.extend_from_slice(&self.gateway);
         out.extend_from_slice(names.pieces().device_name);
@@ -170,67 +108,25 @@ impl Json {
         out.extend_from_slice(b",\"readings\":[");
     }
 
-    fn topic_of(&self, tag: TagId) -> Arc<str> {
-        match self.keys.as_ref().and_then(|keys| keys.schema().tag(tag)) {
-            Some(names) => self.topic.render(names.device, names.tag).into(),
-            None => self.topic.render(DEVICE_UNKNOWN, &format!("tag-{}", tag.0)).into(),
+    fn add(&mut self, nth: usize, reading: &Reading, _: &Records, seq: Seq, out: &mut Vec<u8>) {
+        if nth > 0 {
+            out.push(b',');
         }
-    }
-}
-
-impl Format for Json {
-    fn begin(&mut self, records: Records) {
-        self.keys = match (self.keys.take(), &records.schema) {
-            (Some(keys), Some(schema)) if keys.is_of(schema) => Some(keys),
-            (_, Some(schema)) => Some(Keys::of(schema.clone())),
-            (_, None) => None,
-        };
-        let order = by_device(self.keys.as_ref(), &records.readings);
-        self.block = Some(Block { records, order, done: 0, parts: 0, device_topic: None });
+        self.writer.in_batch(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), seq, out);
     }
 
-    fn next(&mut self) -> Option<Message> {
-        let mut block = self.block.take()?;
-        let message = if self.topic.has_tag() { self.single(&mut block) } else { self.batch(&mut block) }?;
-        self.block = Some(block);
-        Some(message)
+    fn close(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"]}");
     }
 
-    fn another(&self) -> Box<dyn Format> {
-        Box::new(Json {
-            topic: self.topic.clone(),
-            gap_topic: self.gap_topic.clone(),
-            gateway: self.gateway.clone(),
-            writer: Writer::default(),
-            keys: None,
-            block: None,
-        })
+    fn gap(&mut self, missing: &Missing, out: &mut Vec<u8>) -> &'static str {
+        write_gap(&self.gateway, missing, out);
+        CONTENT_TYPE
     }
 
-    fn gap(&mut self, missing: &Missing) -> Message {
-        let gap = &missing.gap;
-        self.writer.gap(&self.gateway, missing);
-        Message {
-            token: Token { lane: missing.lane, seq: gap.seqs.first, part: 0 },
-            topic: self.gap_topic.clone(),
-            key: None,
-            payload: Bytes::copy_from_slice(&self.writer.out),
-            time: gap.time_ns.map(|(_, newest)| Timestamp(newest)),
-            content_type: CONTENT_TYPE,
-            epoch: missing.epoch,
-            seqs: gap.seqs,
-        }
+    fn another(&self) -> JsonRows {
+        JsonRows { gateway: self.gateway.clone(), writer: Writer::default(), keys: None }
     }
-}
-
-/// The readings' devices and places, sorted by device; within a device they keep their order.
-fn by_device(keys: Option<&Keys>, readings: &[Reading]) -> Vec<(u32, u32)> {
-    let device = |reading: &Reading| keys.and_then(|keys| keys.device(reading.tag)).unwrap_or(u32::MAX);
-    let mut order: Vec<(u32, u32)> = readings.iter().map(device).zip(0..).collect();
-    if !order.is_sorted() {
-        order.sort_unstable();
-    }
-    order
 }
 
 /// The pieces of a tag, also of one whose names are lost: its number stands for them.
@@ -243,7 +139,7 @@ impl Names<'_> {
     fn of(keys: Option<&Keys>, tag: TagId) -> Names<'_> {
         match keys.and_then(|keys| keys.pieces(tag)) {
             Some(pieces) => Names::Known(pieces),
-            None => Names::Lost(format!("\",\"tag\":\"tag-{}\",\"value\":", tag.0)),
+            None => Names::Lost(format!("\",\"tag\":\"{}\",\"value\":", tag_unknown(tag))),
         }
     }
 

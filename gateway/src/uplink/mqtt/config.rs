@@ -8,6 +8,7 @@ use super::commands::Door;
 use super::packet::{Qos, Retain, Version};
 use crate::pipeline::command::Role;
 use crate::pipeline::forward::window::MESSAGES_MAX;
+use crate::uplink::format::compressed::Compression;
 use crate::uplink::topic::{Rules, Template, own};
 use crate::uplink::{Password, TlsFiles, UplinkError, UplinkSpec};
 
@@ -28,6 +29,7 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("window", "how many messages may wait for their acknowledgement, 1 to 1024 (default)"),
     ("commands", "the topic on which commands are taken, such as {gateway}/commands (default: none are taken)"),
     ("commands_role", "what the senders of commands may do: viewer, operator (default), engineer or admin"),
+    ("compression", "none (default), gzip or zstd: how payloads are compressed"),
     ("state", "retained (default), passing or off: the message on GATEWAY/$state that tells online and offline"),
 ];
 
@@ -49,6 +51,7 @@ pub(super) struct Config {
     pub(super) client_id: Box<str>,
     pub(super) session_expiry_s: u32,
     pub(super) window: usize,
+    pub(super) compression: Option<Compression>,
     /// The topic of the gateway's state, and whether the broker keeps it.
     pub(super) state: Option<(Box<str>, Retain)>,
     pub(super) user: Option<Box<str>>,
@@ -110,6 +113,10 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
     let window = options.parse("window", "a number from 1 to 1024", |text| {
         text.parse().ok().filter(|window| (1..=MESSAGES_MAX).contains(window))
     });
+    let compression = options.parse("compression", "none, gzip or zstd", |text| match text {
+        "none" => Some(None),
+        method => Compression::from_name(method).map(Some),
+    });
     let client_id = options.parse("client_id", "a name of at most 256 characters", |text| {
         (1..=256).contains(&text.len()).then(|| text.into())
     });
@@ -141,6 +148,7 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         client_id: client_id.unwrap_or_else(|| default_client_id(&spec.gateway, &spec.name)),
         session_expiry_s: session_expiry.unwrap_or(SESSION_EXPIRY_DEFAULT_S),
         window: window.unwrap_or(MESSAGES_MAX),
+        compression: compression.flatten(),
         state: state
             .unwrap_or(Some(Retain::Keep))
             .map(|retain| (own(&spec.gateway, "state", Rules::Mqtt).into(), retain)),

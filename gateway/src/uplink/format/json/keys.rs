@@ -79,14 +79,6 @@ impl Keys {
         Arc::ptr_eq(&self.schema, schema)
     }
 
-    pub(super) fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
-    pub(super) fn device(&self, tag: TagId) -> Option<u32> {
-        self.tags.get(tag.index()).map(|tag| tag.device)
-    }
-
     pub(super) fn pieces(&self, tag: TagId) -> Option<Pieces<'_>> {
         let TagPieces { start, length, device, unit } = *self.tags.get(tag.index())?;
         Some(Pieces {

@@ -1,4 +1,6 @@
-use buffer::{Class, Gap, GapReason};
+use std::sync::Arc;
+
+use buffer::{Class, Gap, GapReason, SeqRange};
 use driver_core::{Quality, Reason, TagId, Timestamp, Value};
 use proptest::prelude::*;
 use serde_json::json;
@@ -7,8 +9,11 @@ use driver_core::ClockState;
 
 use super::value::write_value;
 use super::*;
+
 use crate::pipeline::schema::{Schema, SchemaBuilder};
-use crate::uplink::Lane;
+use crate::uplink::format::batches::BATCH_BYTES_MAX;
+use crate::uplink::topic::Rules;
+use crate::uplink::{Lane, Message, Token};
 
 const NOON: i64 = 1_795_400_913_123_456_000;
 

@@ -9,83 +9,94 @@ use super::value::{write_integer, write_string, write_value};
 use crate::uplink::Lane;
 use crate::uplink::format::{Missing, Records};
 
-/// Writes objects one after another; keeps its memory from message to message.
+/// Writes objects one after another; remembers the text of the last time.
 #[derive(Default)]
 pub(super) struct Writer {
     time: TimeText,
-    pub(super) out: Vec<u8>,
 }
 
 impl Writer {
     /// A reading by itself.
-    pub(super) fn single(&mut self, reading: &Reading, pieces: &Pieces<'_>, records: &Records, seq: Seq) {
-        self.begin(reading);
-        self.out.extend_from_slice(pieces.device_name);
-        self.middle(reading, pieces);
-        self.out.extend_from_slice(b",\"epoch\":");
-        write_integer(records.epoch, &mut self.out);
-        write_lane(records.lane, &mut self.out);
-        self.end(seq);
+    pub(super) fn single(
+        &mut self,
+        reading: &Reading,
+        pieces: &Pieces<'_>,
+        records: &Records,
+        seq: Seq,
+        out: &mut Vec<u8>,
+    ) {
+        self.begin(reading, out);
+        out.extend_from_slice(pieces.device_name);
+        middle(reading, pieces, out);
+        out.extend_from_slice(b",\"epoch\":");
+        write_integer(records.epoch, out);
+        write_lane(records.lane, out);
+        end(seq, out);
     }
 
     /// A reading in a batch, which tells device and epoch.
-    pub(super) fn in_batch(&mut self, reading: &Reading, pieces: &Pieces<'_>, seq: Seq) {
-        self.begin(reading);
-        self.middle(reading, pieces);
-        self.end(seq);
+    pub(super) fn in_batch(&mut self, reading: &Reading, pieces: &Pieces<'_>, seq: Seq, out: &mut Vec<u8>) {
+        self.begin(reading, out);
+        middle(reading, pieces, out);
+        end(seq, out);
     }
 
-    /// A gap, in place of what was written before.
-    pub(super) fn gap(&mut self, gateway: &[u8], missing: &Missing) {
-        let (gap, out) = (&missing.gap, &mut self.out);
-        out.clear();
-        out.extend_from_slice(b"{\"gateway\":\"");
-        out.extend_from_slice(gateway);
-        out.push(b'"');
-        write_lane(missing.lane, out);
-        out.extend_from_slice(b",\"gap\":{\"first\":");
-        write_integer(gap.seqs.first, out);
-        out.extend_from_slice(b",\"last\":");
-        write_integer(gap.seqs.last, out);
-        out.extend_from_slice(b",\"count\":");
-        write_integer(gap.count, out);
-        out.extend_from_slice(b",\"reason\":");
-        write_string(missing.reason, out);
-        if let Some((from, to)) = gap.time_ns {
-            out.extend_from_slice(b",\"from\":\"");
-            self.time.write(from, out);
-            out.extend_from_slice(b"Z\",\"to\":\"");
-            self.time.write(to, out);
-            out.extend_from_slice(b"Z\"");
-        }
-        out.extend_from_slice(b"}}");
-    }
-
-    fn begin(&mut self, reading: &Reading) {
-        self.out.extend_from_slice(b"{\"time\":\"");
-        self.time.write(reading.timestamp.0, &mut self.out);
-        self.out.push(b'Z');
-    }
-
-    fn middle(&mut self, reading: &Reading, pieces: &Pieces<'_>) {
-        let out = &mut self.out;
-        out.extend_from_slice(pieces.tag_name);
-        write_value(&reading.value, out);
-        match (reading.quality, reading.status, reading.clock) {
-            (Quality::Good, 0, ClockState::Synchronized) => out.extend_from_slice(pieces.good),
-            _ => doubtful(reading, pieces, out),
-        }
-    }
-
-    fn end(&mut self, seq: Seq) {
-        self.out.extend_from_slice(b",\"seq\":");
-        write_integer(seq, &mut self.out);
-        self.out.push(b'}');
+    fn begin(&mut self, reading: &Reading, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":\"");
+        self.time.write(reading.timestamp.0, out);
+        out.push(b'Z');
     }
 }
 
+fn middle(reading: &Reading, pieces: &Pieces<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(pieces.tag_name);
+    write_value(&reading.value, out);
+    if is_plain(reading) {
+        return out.extend_from_slice(pieces.good);
+    }
+    out.push(b',');
+    write_doubts(reading, pieces.unit(), out);
+}
+
+fn end(seq: Seq, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"seq\":");
+    write_integer(seq, out);
+    out.push(b'}');
+}
+
+/// Whether there is nothing to say of a reading but its value and its time.
+pub(in crate::uplink::format) fn is_plain(reading: &Reading) -> bool {
+    (reading.quality, reading.status, reading.clock) == (Quality::Good, 0, ClockState::Synchronized)
+}
+
+/// A gap; `gateway` is escaped.
+pub(in crate::uplink::format) fn write_gap(gateway: &[u8], missing: &Missing, out: &mut Vec<u8>) {
+    let gap = &missing.gap;
+    out.extend_from_slice(b"{\"gateway\":\"");
+    out.extend_from_slice(gateway);
+    out.push(b'"');
+    write_lane(missing.lane, out);
+    out.extend_from_slice(b",\"gap\":{\"first\":");
+    write_integer(gap.seqs.first, out);
+    out.extend_from_slice(b",\"last\":");
+    write_integer(gap.seqs.last, out);
+    out.extend_from_slice(b",\"count\":");
+    write_integer(gap.count, out);
+    out.extend_from_slice(b",\"reason\":");
+    write_string(missing.reason, out);
+    if let Some((from, to)) = gap.time_ns {
+        let mut time = TimeText::default();
+        out.extend_from_slice(b",\"from\":\"");
+        time.write(from, out);
+        out.extend_from_slice(b"Z\",\"to\":\"");
+        time.write(to, out);
+        out.extend_from_slice(b"Z\"");
+    }
+    out.extend_from_slice(b"}}");
+}
+
 /// `,"lane":"history"`, or `,"lane":"replay","job":3`; nothing for what is live.
-pub(super) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
+pub(in crate::uplink::format) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
     if lane == Lane::Live {
         return;
     }
@@ -98,8 +109,9 @@ pub(super) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
     }
 }
 
-fn doubtful(reading: &Reading, pieces: &Pieces<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"quality\":");
+/// `"quality":"bad","reason":"timeout"`, with status, unit and clock where they say something; `unit` is a piece of its own.
+pub(in crate::uplink::format) fn write_doubts(reading: &Reading, unit: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"quality\":");
     write_string(reading.quality.level().name(), out);
     if let Some(reason) = reading.quality.reason() {
         out.extend_from_slice(b",\"reason\":");
@@ -109,7 +121,7 @@ fn doubtful(reading: &Reading, pieces: &Pieces<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"status\":");
         write_integer(reading.status, out);
     }
-    out.extend_from_slice(pieces.unit());
+    out.extend_from_slice(unit);
     if reading.clock == ClockState::Unsynchronized {
         out.extend_from_slice(b",\"clock\":\"unsynchronized\"");
     }
