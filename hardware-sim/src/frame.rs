@@ -3,6 +3,7 @@
 //! ```text
 //! MBAP   transaction (2) | protocol 0 (2) | length of what follows (2) | unit (1) | function (1) | data
 //! RTU    unit (1) | function (1) | data | CRC-16, low byte first (2)
+//! TPKT   version 3 (1) | 0 (1) | length of all (2) | TPDU
 //! ```
 //! Written a second time on purpose: a simulator that shared the driver's code would share its mistakes.
 
@@ -11,6 +12,12 @@ pub(crate) const RTU_MAX: usize = 256;
 
 /// Bytes of an MBAP header without its unit.
 const MBAP_PREFIX: usize = 6;
+
+/// Bytes of a TPKT header (RFC 1006, clause 6).
+pub(crate) const TPKT_HEADER: usize = 4;
+
+/// The shortest TPKT packet: its header and the shortest TPDU, three bytes.
+const TPKT_MIN: u16 = 7;
 
 /// What the first bytes of a buffer are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +43,18 @@ pub(crate) fn mbap(bytes: &[u8]) -> Extent {
     let length = usize::from(u16::from_be_bytes([high, low]));
     match (protocol_high, protocol_low, length) {
         (0, 0, 2..=254) => Extent::Frame(MBAP_PREFIX + length),
+        _ => Extent::Foreign,
+    }
+}
+
+/// The TPKT packet at the start of `bytes`.
+pub(crate) fn tpkt(bytes: &[u8]) -> Extent {
+    match *bytes {
+        [3, _, high, low, ..] => match u16::from_be_bytes([high, low]) {
+            length @ TPKT_MIN.. => Extent::Frame(usize::from(length)),
+            _ => Extent::Foreign,
+        },
+        [] | [3] | [3, _] | [3, _, _] => Extent::Unclear,
         _ => Extent::Foreign,
     }
 }
@@ -126,6 +145,16 @@ mod tests {
         assert_eq!(mbap(&[0, 1, 0, 1, 0, 6]), Extent::Foreign);
         assert_eq!(mbap(&[0, 1, 0, 0, 0, 1]), Extent::Foreign);
         assert_eq!(mbap(&[0, 1, 0, 0, 1, 0]), Extent::Foreign);
+    }
+
+    #[test]
+    fn tpkt_packets_end_where_the_length_says() {
+        assert_eq!(tpkt(&[3, 0, 0, 7, 2, 0xF0, 0x80]), Extent::Frame(7));
+        assert_eq!(tpkt(&[3, 0, 0xFF, 0xFF]), Extent::Frame(65_535));
+        assert_eq!(tpkt(&[3, 0, 0]), Extent::Unclear);
+        assert_eq!(tpkt(&[3, 0, 0, 6]), Extent::Foreign);
+        assert_eq!(tpkt(&[4, 0, 0, 9]), Extent::Foreign);
+        assert_eq!(tpkt(b"GET "), Extent::Foreign);
     }
 
     #[test]

@@ -8,19 +8,18 @@
 
 mod answer;
 mod memory;
-mod oracle;
 mod plant;
-mod point;
 mod rtu;
 mod server;
 mod service;
 mod unit;
 
-pub use oracle::{Answered, Oracle, words_u32, words_u64};
 pub use plant::{Plant, PlantCounts, Seen};
 pub use server::ModbusServer;
 pub use tokio_modbus::ExceptionCode;
 pub use unit::UnitConfig;
+
+pub use crate::oracle::{Answered, Oracle, words_u32, words_u64};
 
 /// One of the four tables of a Modbus device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

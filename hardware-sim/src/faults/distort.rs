@@ -1,5 +1,7 @@
 //! One frame and one fault make the pieces that arrive. Pure.
 
+mod s7;
+
 use std::time::Duration;
 
 use super::{Fault, Framing};
@@ -57,7 +59,13 @@ pub(super) fn distort(fault: Fault, frame: Frame<'_>, random: impl FnOnce(usize)
         Fault::EchoBefore if frame.way == Way::Reply => at_once([frame.request, frame.bytes].concat()),
         Fault::Reset => Distorted::Reset,
         Fault::Close => Distorted::Close,
-        modbus => frame.modbus(modbus).map_or(Distorted::Inapplicable, at_once),
+        understood => {
+            let broken = match frame.framing {
+                Framing::S7 => s7::broken(understood, frame.way, frame.bytes),
+                _ => frame.modbus(understood),
+            };
+            broken.map_or(Distorted::Inapplicable, at_once)
+        }
     }
 }
 
@@ -65,7 +73,7 @@ impl Frame<'_> {
     /// The unit; none on a stream that is not understood.
     pub(super) fn unit(&self) -> Option<u8> {
         let at = match self.framing {
-            Framing::Stream => return None,
+            Framing::Stream | Framing::S7 => return None,
             Framing::ModbusTcp => 6,
             Framing::ModbusRtu => 0,
         };
@@ -95,6 +103,12 @@ impl Frame<'_> {
                 let count = byte_count(adu, self.way)?;
                 *count = count.checked_sub(2)?;
                 adu.truncate(adu.len() - 2);
+                Some(())
+            }),
+            Fault::Longer => self.edited(|adu| {
+                let count = byte_count(adu, self.way)?;
+                *count = count.checked_add(2)?;
+                adu.extend([0x55, 0xAA]);
                 Some(())
             }),
             Fault::Collision => self.collision(),
@@ -134,7 +148,7 @@ impl Frame<'_> {
     /// Changes unit, function and data, and wraps them again with the length or the CRC that fits.
     fn edited(&self, edit: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<Vec<u8>> {
         let body = match self.framing {
-            Framing::Stream => return None,
+            Framing::Stream | Framing::S7 => return None,
             Framing::ModbusTcp => self.bytes.get(6..)?,
             Framing::ModbusRtu => self.bytes.get(..self.bytes.len().checked_sub(2)?)?,
         };
@@ -215,6 +229,7 @@ mod tests {
             (Fault::WrongFunction, [&TCP[..7], &[4], &TCP[8..]].concat()),
             (Fault::WrongByteCount, [&TCP[..8], &[6], &TCP[9..]].concat()),
             (Fault::Shorter, vec![0, 9, 0, 0, 0, 5, 1, 3, 2, 0xAA, 0xBB]),
+            (Fault::Longer, vec![0, 9, 0, 0, 0, 9, 1, 3, 6, 0xAA, 0xBB, 0xCC, 0xDD, 0x55, 0xAA]),
             (Fault::WrongLength(-1), [&TCP[..5], &[6], &TCP[6..]].concat()),
             (Fault::Collision, [&TCP[..6], &[2], &TCP[7..], TCP].concat()),
             (Fault::Echo, ASKED.to_vec()),

@@ -31,21 +31,23 @@ pub enum Fault {
     EchoBefore,
     /// Two units answer: on a serial line the bits of both collide, on TCP the stranger's reply comes first.
     Collision,
-    /// An exception of this code arrives in place of the reply.
+    /// An exception of this code arrives in place of the reply; of S7, error class 85 hex with this code.
     Exception(u8),
-    /// Another transaction id, one that nobody uses. Modbus TCP only.
+    /// Another transaction id or PDU reference, one that nobody uses. Modbus TCP and S7 only.
     WrongTransaction,
-    /// Another protocol id. Modbus TCP only.
+    /// Another protocol id. Modbus TCP and S7 only.
     WrongProtocol,
-    /// The next unit's number, and otherwise well formed.
+    /// The next unit's number, and otherwise well formed. Modbus only.
     WrongUnit,
     /// Another function code, and otherwise well formed.
     WrongFunction,
-    /// The byte count of a read's reply says two more than there are.
+    /// The byte count of a read's reply, of S7 that of its last item, says two more than there are.
     WrongByteCount,
-    /// Two bytes of a read's reply are missing, and the frame is well formed without them.
+    /// Two bytes of a read's reply are missing at its end, and the frame is well formed without them.
     Shorter,
-    /// The length says so many more bytes, or fewer. Modbus TCP only.
+    /// Two bytes too many stand at the end of a read's reply, and the frame is well formed with them.
+    Longer,
+    /// The length says so many more bytes, or fewer. Modbus TCP and S7 only.
     WrongLength(i8),
     /// The CRC does not fit. RTU only.
     WrongCrc,
@@ -79,6 +81,7 @@ impl Fault {
             Self::WrongFunction => "wrong-function",
             Self::WrongByteCount => "wrong-byte-count",
             Self::Shorter => "shorter",
+            Self::Longer => "longer",
             Self::WrongLength(_) => "wrong-length",
             Self::WrongCrc => "wrong-crc",
             Self::Reset => "reset",

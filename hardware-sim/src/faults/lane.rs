@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::distort::{Distorted, Frame, distort};
 use super::{Faults, Framing, Link};
-use crate::frame::{Extent, Way, mbap, rtu};
+use crate::frame::{Extent, Way, mbap, rtu, tpkt};
 
 /// When more bytes than this are under way, nothing more is read.
 const UNDER_WAY_MAX: usize = 1 << 20;
@@ -167,6 +167,7 @@ impl Lane {
             Framing::Stream => Extent::Frame(all),
             Framing::ModbusTcp => mbap(&self.partial),
             Framing::ModbusRtu => rtu(&self.partial, self.way),
+            Framing::S7 => tpkt(&self.partial),
         };
         match extent {
             Extent::Frame(len) => (len <= all).then_some(len),

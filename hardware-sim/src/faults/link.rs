@@ -37,6 +37,8 @@ pub enum Framing {
     ModbusTcp,
     /// Modbus RTU, over a serial line or over TCP.
     ModbusRtu,
+    /// ISO on TCP with S7 in it.
+    S7,
 }
 
 /// What the tasks of a line are told.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_modbus::ExceptionCode;
 
-use super::point::Source;
 use super::unit::Unit;
 use super::{Oracle, Table, UnitConfig};
+use crate::point::Source;
 use crate::signal::Signal;
 
 /// The most requests that are remembered.

@@ -15,7 +15,8 @@ use tokio_serial::SerialStream;
 use super::Plant;
 use super::answer::Medium;
 use super::rtu;
-use super::service::{Place, PlantService};
+use super::service::PlantService;
+use crate::place::Place;
 
 /// Connections at a time where the caller sets no limit.
 const CONNECTIONS_MAX: usize = 4096;

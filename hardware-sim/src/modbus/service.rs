@@ -2,8 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio_modbus::prelude::SlaveRequest;
 use tokio_modbus::server::Service;
@@ -11,30 +9,13 @@ use tokio_modbus::{ExceptionCode, Response};
 
 use super::Plant;
 use super::answer::{Medium, answer, latency};
+use crate::place::Place;
 
 /// One connection's view of the plant.
 pub(super) struct PlantService {
     plant: Plant,
     medium: Medium,
     _place: Place,
-}
-
-/// A place among the connections, free again when it is dropped.
-pub(super) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    /// None if `max` are taken.
-    pub(super) fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
-        let more = |n: usize| (n < max).then_some(n + 1);
-        taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok()?;
-        Some(Self(Arc::clone(taken)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 impl PlantService {

@@ -8,7 +8,7 @@ use tokio_modbus::ExceptionCode;
 
 use super::Table;
 use super::memory::Cells;
-use super::point::Points;
+use crate::point::Points;
 
 /// What a simulated device can do.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Default for UnitConfig {
 #[derive(Debug, Default)]
 pub(super) struct Unit {
     pub(super) config: UnitConfig,
-    pub(super) points: Points,
+    pub(super) points: Points<Table, u16>,
     coils: Cells,
     discrete_inputs: Cells,
     input_registers: Cells,

@@ -45,7 +45,7 @@ impl Oracle {
     }
 
     /// The number for the answer that is being made.
-    pub(super) fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.with(|log| {
             log.counter += 1;
             if log.answers.len() == ANSWERS_MAX {
@@ -59,6 +59,11 @@ impl Oracle {
     fn with<T>(&self, act: impl FnOnce(&mut Log) -> T) -> T {
         act(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Writes the low 32 bits as four bytes, the highest first.
+pub fn bytes_u32(counter: u64, bytes: &mut [u8]) {
+    bytes.iter_mut().zip(&counter.to_be_bytes()[4..]).for_each(|(to, from)| *to = *from);
 }
 
 /// Writes the low 32 bits as two words, the high word first (order ABCD).
@@ -98,5 +103,8 @@ mod tests {
         let mut words = [0; 2];
         words_u32(0x0009_0001_0002, &mut words);
         assert_eq!(words, [1, 2]);
+        let mut bytes = [0; 4];
+        bytes_u32(0x0009_0102_0304, &mut bytes);
+        assert_eq!(bytes, [1, 2, 3, 4]);
     }
 }
