@@ -7,6 +7,7 @@ mod commands;
 mod buffer;
 mod audit;
 mod types;
+mod simulated_plcs;
 mod brokers;
 mod crashes;
 mod outages;

@@ -19,7 +19,7 @@ use crate::rig::{embedded, file};
 fn every_value_arrives_from(url: &str) {
     let field = Field::new();
     let (_broker, uplink, recorder) = embedded(&field);
-    let all: Vec<Case> = cases::registers().into_iter().chain(cases::bits()).collect();
+    let all: Vec<Case> = cases::modbus::registers().into_iter().chain(cases::modbus::bits()).collect();
     let device =
         format!("  plc:\n    url: \"{url}\"\n    every: 1s\n    timeout: 2s\n    tags:\n{}", cases::tags(&all));
     let site = Site::new(&file(&device, &uplink));
@@ -85,7 +85,7 @@ fn every_type_and_order_arrives_from_pymodbus_over_a_serial_line() {
 fn every_type_and_order_arrives_from_tokio_modbus_over_tcp() {
     let field = Field::new();
     let plant = Plant::new();
-    cases::fill(&plant, 1);
+    cases::modbus::fill(&plant, 1);
     let (_server, address) = field.tcp(&plant);
     every_value_arrives_from(&format!("modbus-tcp://{address}?unit=1"));
 }
@@ -94,7 +94,7 @@ fn every_type_and_order_arrives_from_tokio_modbus_over_tcp() {
 fn every_type_and_order_arrives_from_tokio_modbus_over_rtu_in_tcp() {
     let field = Field::new();
     let plant = Plant::new();
-    cases::fill(&plant, 1);
+    cases::modbus::fill(&plant, 1);
     let (_server, address) = field.rtu_over_tcp(&plant);
     every_value_arrives_from(&format!("modbus-rtu-over-tcp://{address}?unit=1"));
 }

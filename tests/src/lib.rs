@@ -2,8 +2,8 @@
 //! comparison of what was answered with what arrived.
 //!
 //! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
-//! [`field`] the simulated PLCs, [`pymodbus`], [`broker`] and [`kafka`] the real far sides, [`subscriber`] what records at the
-//! broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
+//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`broker`] and [`kafka`] the real far sides, [`subscriber`] what
+//! records at the broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
 
 pub mod need;
 pub mod wait;
@@ -11,6 +11,7 @@ pub mod site;
 pub mod gateway;
 pub mod field;
 pub mod pymodbus;
+pub mod snap7;
 pub mod certificates;
 pub mod broker;
 pub mod kafka;

@@ -18,11 +18,20 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// The Python that has pymodbus.
+/// The Python that has pymodbus and the pure python-snap7.
 pub fn python() -> Option<PathBuf> {
-    let found = env::var_os("FOREBAY_TEST_PYTHON").map(PathBuf::from).or_else(venv).filter(|path| path.is_file());
+    python_of("FOREBAY_TEST_PYTHON", "venv", "pymodbus")
+}
+
+/// The Python that has the python-snap7 around the C library.
+pub fn python_snap7() -> Option<PathBuf> {
+    python_of("FOREBAY_TEST_PYTHON_SNAP7", "venv-snap7", "the C library snap7")
+}
+
+fn python_of(variable: &str, folder: &str, what: &str) -> Option<PathBuf> {
+    let found = env::var_os(variable).map(PathBuf::from).or_else(|| venv(folder)).filter(|path| path.is_file());
     if found.is_none() {
-        missing("pymodbus");
+        missing(what);
     }
     found
 }
@@ -46,8 +55,8 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate stands in a folder of the checkout")
 }
 
-fn venv() -> Option<PathBuf> {
-    Some(cache()?.join("forebay/venv/bin/python"))
+fn venv(folder: &str) -> Option<PathBuf> {
+    Some(cache()?.join("forebay").join(folder).join("bin/python"))
 }
 
 fn cache() -> Option<PathBuf> {
