@@ -1,4 +1,5 @@
-//! A device's URL: `scheme:[//host[:port]][/path][?key=value&…]`, with the place of each part for error messages.
+//! A device's URL: `scheme:[//host[:port]][/path][?key=value&…]`, with the place of each part for error messages. Where an
+//! uplink's servers are many, `//host[:port],host[:port]`.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,6 +12,9 @@ use crate::{Place, SpecError, nearest};
 /// The longest time that an option may name.
 const OPTION_DURATION_MAX: Duration = Duration::from_secs(86_400);
 
+/// Where a host stands in the text, and its port where one is named.
+type Host = (Range<usize>, Option<u16>);
+
 /// The parts of a device's URL. The path of a serial port is `/dev/ttyUSB0` or `usb:VID:PID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
@@ -18,6 +22,8 @@ pub struct EndpointUrl {
     scheme: Range<usize>,
     host: Range<usize>,
     port: Option<u16>,
+    /// The hosts behind the first, with their ports.
+    others: Vec<Host>,
     path: Range<usize>,
     options: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -28,14 +34,30 @@ impl EndpointUrl {
         &self.text[self.scheme.clone()]
     }
 
-    /// Host name or address, an IPv6 address without its brackets; empty when there is none.
+    /// Host name or address, an IPv6 address without its brackets; empty when there is none. The first of several.
     pub fn host(&self) -> &str {
-        self.text[self.host.clone()].trim_start_matches('[').trim_end_matches(']')
+        self.bare(&self.host)
     }
 
-    /// The port, where the URL names one.
+    /// The port, where the URL names one; that of the first of several hosts.
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// All hosts with the ports that the URL names; at least one, which may be empty.
+    pub fn hosts(&self) -> Vec<(&str, Option<u16>)> {
+        let others = self.others.iter().map(|(host, port)| (self.bare(host), *port));
+        std::iter::once((self.host(), self.port)).chain(others).collect()
+    }
+
+    /// The error of a URL that names several hosts where only one can be.
+    pub fn more_than_one_host(&self) -> Option<SpecError> {
+        let (host, _) = self.others.first()?;
+        Some(SpecError { place: Place::Url(host.clone()), message: "only one host can stand here".into() })
+    }
+
+    fn bare(&self, host: &Range<usize>) -> &str {
+        self.text[host.clone()].trim_start_matches('[').trim_end_matches(']')
     }
 
     /// What stands between host and `?`, such as `/dev/ttyUSB0` or `usb:0403:6001`; empty when there is none.
@@ -87,7 +109,7 @@ impl FromStr for EndpointUrl {
             error(0..question, "a device is a URL with its protocol, such as modbus-tcp://10.0.0.11?unit=1")
         })?;
         let after = colon + 1;
-        let (host, port, path) = if text[after..question].starts_with("//") {
+        let (mut hosts, path) = if text[after..question].starts_with("//") {
             let start = after + 2;
             let end = text[start..question].find('/').map_or(question, |at| start + at);
             if let Some(at) = text[start..end].find('@') {
@@ -96,14 +118,13 @@ impl FromStr for EndpointUrl {
                     "a URL holds no user and password: they would be printed with it. Give them as keys beside `url`",
                 ));
             }
-            let (host, port) = split_port(text, start..end)?;
-            check_address(text, host.clone())?;
-            (host, port, end..question)
+            (split_hosts(text, start..end)?, end..question)
         } else {
-            (after..after, None, after..question)
+            (vec![(after..after, None)], after..question)
         };
+        let (host, port) = hosts.remove(0);
         let options = split_options(text, question);
-        Ok(EndpointUrl { text: text.into(), scheme: 0..colon, host, port, path, options })
+        Ok(EndpointUrl { text: text.into(), scheme: 0..colon, host, port, others: hosts, path, options })
     }
 }
 
@@ -113,7 +134,24 @@ fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-fn split_port(text: &str, authority: Range<usize>) -> Result<(Range<usize>, Option<u16>), SpecError> {
+/// At least one host.
+fn split_hosts(text: &str, authority: Range<usize>) -> Result<Vec<Host>, SpecError> {
+    let mut hosts = Vec::new();
+    let mut start = authority.start;
+    for part in text[authority.clone()].split(',') {
+        let range = start..start + part.len();
+        start = range.end + 1;
+        let (host, port) = split_port(text, range.clone())?;
+        check_address(text, host.clone())?;
+        if host.is_empty() && range.len() < authority.len() {
+            return Err(SpecError { place: Place::Url(range), message: "a host is missing beside the comma".into() });
+        }
+        hosts.push((host, port));
+    }
+    Ok(hosts)
+}
+
+fn split_port(text: &str, authority: Range<usize>) -> Result<Host, SpecError> {
     let part = &text[authority.clone()];
     if part.parse::<Ipv6Addr>().is_ok() {
         let message = "an IPv6 address stands in brackets, such as [::1] or [::1]:502".into();
@@ -255,6 +293,19 @@ mod tests {
         assert_eq!((url.host(), url.path()), ("", "usb:0403:6001"));
         let url: EndpointUrl = "modbus-tcp://[::1]:502".parse().expect("a URL");
         assert_eq!((url.host(), url.port()), ("::1", Some(502)));
+    }
+
+    #[test]
+    fn several_hosts_are_told_apart_and_are_an_error_where_one_is_wanted() {
+        let url: EndpointUrl = "kafka://k1:9092,[::1],10.0.0.3:9094/x?y=1,2".parse().expect("a URL");
+        assert_eq!(url.hosts(), [("k1", Some(9092)), ("::1", None), ("10.0.0.3", Some(9094))]);
+        assert_eq!((url.host(), url.port(), url.path()), ("k1", Some(9092), "/x"));
+        assert_eq!(url.more_than_one_host().map(|error| error.place), Some(Place::Url(16..21)));
+        let alone: EndpointUrl = "kafka://k1".parse().expect("a URL");
+        assert_eq!((alone.hosts(), alone.more_than_one_host()), (vec![("k1", None)], None));
+        for text in ["kafka://k1,", "kafka://,k1", "kafka://k1,,k2", "kafka://k1,k2:x", "kafka://k1,:9092"] {
+            assert!(text.parse::<EndpointUrl>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -182,6 +182,9 @@ fn contradictions(spec: &UplinkSpec, scheme: Scheme) -> Vec<UplinkError> {
     if spec.url.host().is_empty() {
         error("url", "names no host; write, for example, mqtts://broker.example:8883");
     }
+    if let Some(wrong) = spec.url.more_than_one_host() {
+        error("url", &wrong.message);
+    }
     if !scheme.websocket && !spec.url.path().is_empty() {
         error("url", "has a path, which only ws:// and wss:// can have; the topic stands under `topic`");
     }
