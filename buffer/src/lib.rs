@@ -47,9 +47,9 @@ pub use block::{
 pub use cursor::{CURSOR_RANGES_MAX, Cursor};
 pub use error::{Error, Result};
 pub use gap::{Gap, GapReason};
-pub use log::{Inspector, Lock, Log};
+pub use log::{Inspector, Lock, Log, Replaced, Replacement, Stretch};
 pub use options::{ClassOptions, Keep, LagMax, Options, UplinkOptions, WhenFull};
 pub use overview::{Damage, DamagedPart, Overview, SegmentFile, Sight};
-pub use stats::{ClassStats, Recovery, Stats, UplinkStats};
+pub use stats::{ClassStats, Pressure, Recovery, Stats, UplinkStats};
 pub use store::{Acknowledged, Appended, Store};
 pub use sync::{SyncJob, Synced};

@@ -32,16 +32,36 @@ pub struct Stats {
     pub payload_bytes_total: u64,
     /// Bytes handed to the disk: envelopes, payloads, indexes, cursors.
     pub written_bytes_total: u64,
+    /// Bytes of the pages that syncs took to the device; what the file system writes beside them is not in it.
+    pub device_bytes_total: u64,
+    /// Bytes of files whose blocks were replaced by others.
+    pub replaced_bytes_total: u64,
+    /// Bytes of the files that took their place.
+    pub replacing_bytes_total: u64,
     /// Syncs that succeeded.
     pub syncs_total: u64,
     /// Syncs that failed; after each the unsynced blocks were written again to a new file.
     pub sync_failures_total: u64,
     /// Records in gaps found or made since open, in the order of [`GapReason::ALL`].
     pub lost_records_total: [u64; GapReason::ALL.len()],
+    /// What should be done to make room before anything is lost.
+    pub pressure: Pressure,
     /// How each class stands, in the order of [`Class::ALL`].
     pub classes: [ClassStats; Class::ALL.len()],
     /// Where each uplink stands.
     pub uplinks: Vec<UplinkStats>,
+}
+
+/// How near the buffer, or one of its classes, is to its bound, and what helps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// There is room.
+    #[default]
+    None,
+    /// Seven tenths are taken: small blocks should be replaced by larger ones.
+    Repack,
+    /// Seventeen twentieths are taken: bulk blocks should be replaced by coarser ones.
+    Downsample,
 }
 
 /// How one class stands.

@@ -4,6 +4,7 @@ use crate::block::{Class, Identity, Item, NewBlock, Seq, SeqRange};
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::gap::Gap;
+use crate::log::{Replaced, Replacement, Stretch};
 use crate::options::UplinkOptions;
 use crate::stats::Stats;
 use crate::sync::{SyncJob, Synced};
@@ -127,6 +128,25 @@ pub trait Store: Send {
     /// # Errors
     /// Environment: the file could not be removed.
     fn make_room(&mut self) -> Result<Vec<Gap>>;
+
+    /// The sealed and durable blocks of a class that can be replaced, in the order of their seqs.
+    fn sealed(&self, class: Class) -> Vec<Stretch>;
+
+    /// Begins to put other blocks in the place of those of `stretch`; `None` when they are gone by now, or are being
+    /// replaced. `level` is the caller's own number, at least 1, that [`Store::sealed`] gives back. The new blocks cover the
+    /// same seqs, as fewer and larger blocks or as blocks that say less; which, the store does not know. Until
+    /// [`Store::end_replace`] everything stays as it is.
+    ///
+    /// # Errors
+    /// Environment: no file could be made. Bug: `level` is 0.
+    fn replace(&mut self, stretch: &Stretch, level: u8) -> Result<Option<Replacement>>;
+
+    /// Takes the new blocks and removes those before them.
+    ///
+    /// # Errors
+    /// Environment: the new blocks could not be made durable, and those before them stay; or these could not be removed.
+    /// Bug: the new blocks cover less than those before them.
+    fn end_replace(&mut self, replaced: Replaced) -> Result<()>;
 
     /// The store's state in figures.
     fn stats(&self) -> Stats;

@@ -21,6 +21,9 @@ pub const APPEND_BYTES_MAX: usize = 1024 * 1024;
 /// Most segments that may begin with the same seq.
 const ATTEMPTS_MAX: u32 = 1000;
 
+/// What goes to the device as a whole, bytes.
+const PAGE_BYTES: u64 = 4096;
+
 /// The segment that is being written.
 pub(super) struct Active {
     pub(super) segment: Segment,
@@ -28,21 +31,24 @@ pub(super) struct Active {
     pub(super) file: Arc<dyn DiskFile>,
     /// Something was written since the last sync began.
     pub(super) dirty: bool,
+    /// Where what was written since then begins.
+    dirty_from: u64,
     /// A write failed and may have left bytes behind the last frame.
     ragged: bool,
 }
 
 impl Active {
-    /// Makes the file for a segment whose head will be `header`.
-    pub(super) fn create(disk: &dyn Disk, dir: &Path, class: Class, header: &Header) -> Result<Self> {
-        let mut attempt = 0;
+    /// Makes the file for a segment whose head will be `header`, with the first free attempt from `attempt` on.
+    pub(super) fn create(disk: &dyn Disk, dir: &Path, class: Class, header: &Header, attempt: u32) -> Result<Self> {
+        let mut attempt = attempt;
         loop {
             let path = segment::path(dir, header.number, attempt);
             match disk.create(&path) {
                 Ok(file) => {
                     let extent = Extent::starting_at(header.number);
                     let file_bytes = extent.data_end;
-                    let segment = Segment { path, class, attempt, salt: header.salt, extent, file_bytes, is_own: true };
+                    let (salt, level) = (header.salt, header.level);
+                    let segment = Segment { path, class, attempt, level, salt, extent, file_bytes, is_own: true };
                     return Ok(Self::resume(segment, Index::default(), file));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS_MAX => attempt += 1,
@@ -53,7 +59,8 @@ impl Active {
 
     /// Goes on behind the last frame of a segment.
     pub(super) fn resume(segment: Segment, index: Index, file: Arc<dyn DiskFile>) -> Self {
-        Self { segment, index: Arc::new(index), file, dirty: true, ragged: false }
+        let dirty_from = segment.extent.data_end;
+        Self { segment, index: Arc::new(index), file, dirty: true, dirty_from, ragged: false }
     }
 
     pub(super) fn write_head(&mut self, header: &Header) -> io::Result<()> {
@@ -81,6 +88,13 @@ impl Active {
         self.segment.file_bytes = self.segment.extent.data_end;
     }
 
+    /// What was written up to here is about to be synced: bytes of the pages that this takes along.
+    pub(super) fn begin_sync(&mut self) -> u64 {
+        let from = std::mem::replace(&mut self.dirty_from, self.segment.file_bytes);
+        self.dirty = false;
+        pages(from, self.segment.file_bytes)
+    }
+
     /// The segment as readers see it.
     pub(super) fn open(&self) -> OpenSegment {
         OpenSegment { segment: self.segment.clone(), file: Arc::clone(&self.file), index: Arc::clone(&self.index) }
@@ -91,7 +105,7 @@ impl Active {
     }
 
     /// Writes the foot. Without one the segment is as good, but must be read from end to end to be opened.
-    fn seal(&mut self) -> io::Result<usize> {
+    pub(super) fn seal(&mut self) -> io::Result<usize> {
         let extent = &self.segment.extent;
         if self.ragged {
             self.file.set_len(extent.data_end)?;
@@ -155,7 +169,7 @@ impl Log {
         if self.actives.of(class).is_some_and(|active| active.has_room(bytes, bytes_max)) {
             return Ok(());
         }
-        let next = self.create_segment(class, self.book.next_seq)?;
+        let next = self.create_segment(class, self.book.next_seq, 0, 0)?;
         self.totals.written_bytes_total += HEADER_BYTES as u64;
         if let Some(full) = self.actives.set(next) {
             self.put_away(full);
@@ -168,6 +182,7 @@ impl Log {
         if let Ok(foot_bytes) = full.seal() {
             self.totals.written_bytes_total += foot_bytes as u64;
         }
+        self.commit.device_bytes += full.begin_sync();
         self.commit.files.push((full.segment.path.clone(), full.file));
         self.segments.insert(full.segment);
     }
@@ -201,6 +216,11 @@ impl Log {
         self.commit.written += bytes as u64;
         Ok(())
     }
+}
+
+/// Bytes of the pages that a stretch of a file touches.
+pub(super) fn pages(from: u64, to: u64) -> u64 {
+    if from >= to { 0 } else { (to.div_ceil(PAGE_BYTES) - from / PAGE_BYTES) * PAGE_BYTES }
 }
 
 /// Each block with the seq of its first record.

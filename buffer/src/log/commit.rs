@@ -29,6 +29,8 @@ pub(super) struct Commit {
     pub(super) files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
     /// Names were made or removed since the last sync.
     pub(super) names: bool,
+    /// Bytes of pages of sealed segments that the next sync takes along.
+    pub(super) device_bytes: u64,
     /// Bytes of frames appended, ever, and of these the durable ones.
     pub(super) written: u64,
     pub(super) synced: u64,
@@ -47,6 +49,7 @@ struct InFlight {
     seq: Seq,
     lows: BTreeMap<String, Seq>,
     generation: u64,
+    device_bytes: u64,
 }
 
 impl Commit {
@@ -56,6 +59,7 @@ impl Commit {
             in_flight: None,
             files: Vec::new(),
             names: true,
+            device_bytes: 0,
             written: 0,
             synced: 0,
             synced_seq,
@@ -96,16 +100,20 @@ impl Log {
         self.write_again()?;
         self.ledger.catch_up(&self.book)?;
         let mut files = std::mem::take(&mut self.commit.files);
+        let mut device_bytes = std::mem::take(&mut self.commit.device_bytes);
         for active in self.actives.iter_mut().filter(|active| active.dirty) {
-            active.dirty = false;
+            device_bytes += active.begin_sync();
             files.push((active.segment.path.clone(), Arc::clone(&active.file)));
         }
-        files.extend(self.ledger.begin_sync());
+        if let Some((path, file, bytes)) = self.ledger.begin_sync() {
+            device_bytes += bytes;
+            files.push((path, file));
+        }
         if files.is_empty() && !self.commit.names {
             return Ok(None);
         }
         let names = std::mem::take(&mut self.commit.names);
-        Ok(Some(self.job(files, names)))
+        Ok(Some(self.job(files, names, device_bytes)))
     }
 
     /// Syncs on this thread; does nothing while another sync is under way.
@@ -119,7 +127,8 @@ impl Log {
     /// Makes the ledger alone durable: where a new uplink starts must hold before it is told of any loss.
     pub(super) fn sync_ledger(&mut self) -> Result<()> {
         self.ledger.catch_up(&self.book)?;
-        let Some((path, file)) = self.ledger.begin_sync() else { return Ok(()) };
+        let Some((path, file, bytes)) = self.ledger.begin_sync() else { return Ok(()) };
+        self.totals.device_bytes_total += bytes;
         let synced = file.sync().map_err(|error| Error::environment("sync", &path, error));
         let named = || self.disk.sync_dir(&self.dir).map_err(|error| Error::environment("sync", &self.dir, error));
         let done = synced.and_then(|()| named());
@@ -130,7 +139,7 @@ impl Log {
         done
     }
 
-    fn job(&mut self, files: Vec<(PathBuf, Arc<dyn DiskFile>)>, names: bool) -> SyncJob {
+    fn job(&mut self, files: Vec<(PathBuf, Arc<dyn DiskFile>)>, names: bool, device_bytes: u64) -> SyncJob {
         let ticket = Arc::new(());
         self.commit.in_flight = Some(InFlight {
             ticket: Arc::downgrade(&ticket),
@@ -138,6 +147,7 @@ impl Log {
             seq: self.book.next_seq,
             lows: self.book.cursors.iter().map(|(uplink, cursor)| (uplink.clone(), cursor.low())).collect(),
             generation: self.ledger.generation(),
+            device_bytes,
         });
         let (disk, dirs) = (Arc::clone(&self.disk), if names { self.folders() } else { Vec::new() });
         SyncJob::new(ticket, move || {
@@ -159,6 +169,7 @@ impl Log {
             return self.write_again().and(Err(error));
         }
         self.totals.syncs_total += 1;
+        self.totals.device_bytes_total += done.device_bytes;
         self.commit.synced = done.written;
         self.commit.synced_seq = done.seq;
         self.commit.lows = done.lows;
@@ -218,7 +229,7 @@ impl Log {
                 let envelope = Envelope { class: class.code(), meta, seq: seqs.first, epoch };
                 let frame = [&envelope.encode(&payload, self.slot.salt)[..], &payload].concat();
                 if copies.of(class).is_none() {
-                    copies.set(self.create_segment(class, seqs.first)?);
+                    copies.set(self.create_segment(class, seqs.first, 0, 0)?);
                 }
                 let Some(active) = copies.of_mut(class) else { continue };
                 let written = active.write(envelope, &frame);
@@ -243,8 +254,8 @@ impl Log {
         }
     }
 
-    /// Makes a new segment file with its head.
-    pub(super) fn create_segment(&mut self, class: Class, first: Seq) -> Result<Active> {
+    /// Makes a new segment file with its head, whose attempt is `attempt` or above.
+    pub(super) fn create_segment(&mut self, class: Class, first: Seq, attempt: u32, level: u8) -> Result<Active> {
         let dir = self.folder(class);
         if !self.has_folder[class.index()] {
             self.disk.create_dir(&dir).map_err(|error| Error::environment("create", &dir, error))?;
@@ -252,12 +263,13 @@ impl Log {
         }
         let header = Header {
             class: class.code(),
+            level,
             salt: self.slot.salt,
             gateway: self.slot.identity.gateway,
             epoch: self.slot.identity.epoch,
             number: first,
         };
-        let mut active = Active::create(&*self.disk, &dir, class, &header)?;
+        let mut active = Active::create(&*self.disk, &dir, class, &header, attempt)?;
         self.commit.names = true;
         match active.write_head(&header) {
             Ok(()) => Ok(active),

@@ -58,6 +58,13 @@ impl Gaps {
         dense.max(self.sparse.iter().map(|gap| gap.seqs.last).max())
     }
 
+    /// How many of these seqs are in dense gaps.
+    pub(super) fn lost_in(&self, seqs: SeqRange) -> u64 {
+        let gaps = self.by_first.values().map(|gap| gap.seqs);
+        let parts = gaps.map(|gap| (gap.first.max(seqs.first), gap.last.min(seqs.last)));
+        parts.map(|(first, last)| (last + 1).saturating_sub(first)).sum()
+    }
+
     /// Takes a loss into account. Returns the parts of it that were not known, each with its own count.
     pub(super) fn add(&mut self, gap: &Gap) -> Vec<Gap> {
         if gap.count < gap.seqs.count() {

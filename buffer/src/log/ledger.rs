@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::append::pages;
 use super::frame::LEDGER_CLASS;
 use super::gaps::Gaps;
 use super::record::Record;
@@ -79,6 +80,8 @@ struct Current {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     bytes: u64,
+    /// Of these, those that a sync was begun for.
+    synced_bytes: u64,
     snapshot_bytes: u64,
 }
 
@@ -147,10 +150,12 @@ impl Ledger {
     }
 
     /// The file to be synced, if it holds anything that is not; what follows counts as unsynced again.
-    pub(super) fn begin_sync(&mut self) -> Option<(PathBuf, Arc<dyn DiskFile>)> {
-        let current = self.current.as_ref().filter(|_| self.dirty)?;
+    /// With it the bytes of the pages that this takes along.
+    pub(super) fn begin_sync(&mut self) -> Option<(PathBuf, Arc<dyn DiskFile>, u64)> {
+        let current = self.current.as_mut().filter(|_| self.dirty)?;
         self.dirty = false;
-        Some((current.path.clone(), Arc::clone(&current.file)))
+        let from = std::mem::replace(&mut current.synced_bytes, current.bytes);
+        Some((current.path.clone(), Arc::clone(&current.file), pages(from, current.bytes)))
     }
 
     /// The number of the current generation; 0 if there is none.
@@ -196,7 +201,8 @@ impl Ledger {
             list.push(before.number);
         }
         let bytes = bytes.len() as u64;
-        self.current = Some(Current { number: self.header.number, path, file, bytes, snapshot_bytes: bytes });
+        let number = self.header.number;
+        self.current = Some(Current { number, path, file, bytes, synced_bytes: 0, snapshot_bytes: bytes });
         self.written_bytes += bytes;
         (self.behind, self.durable, self.dirty) = (false, false, true);
         self.remove_junk();

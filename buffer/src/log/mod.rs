@@ -7,7 +7,7 @@
 //!       identity                          two slots: gateway (128 random bits), epoch, salt
 //!       ledger-<generation>               where each uplink stands, what was lost
 //!       normal/<first-seq>.seg            blocks of the class "normal"; beside it critical/ and bulk/, if there are any
-//!       normal/<first-seq>-<attempt>.seg  the same blocks once more, after a failed sync
+//!       normal/<first-seq>-<attempt>.seg  the same blocks once more, after a failed sync, or others in their place
 //!
 //! segment = head, frame, frame, ... and once sealed: index, trailer       ledger = head, frame, frame, ...
 //!
@@ -67,6 +67,7 @@ mod merge;
 mod read;
 mod record;
 mod recover;
+mod replace;
 mod segment;
 mod segments;
 mod tail;
@@ -95,6 +96,7 @@ pub use append::APPEND_BYTES_MAX;
 pub use inspect::Inspector;
 pub use lock::Lock;
 pub use read::READ_BYTES_MAX;
+pub use replace::{Replaced, Replacement, Stretch};
 
 /// A store in segment files under one directory.
 pub struct Log {
@@ -110,6 +112,7 @@ pub struct Log {
     ledger: ledger::Ledger,
     segments: segments::Segments,
     actives: actives::Actives,
+    replacing: replace::Replacing,
     tail: tail::Tail,
     commit: commit::Commit,
     totals: Stats,
@@ -231,6 +234,18 @@ impl Store for Log {
         self.make_room_now()
     }
 
+    fn sealed(&self, class: Class) -> Vec<Stretch> {
+        self.sealed_stretches(class)
+    }
+
+    fn replace(&mut self, stretch: &Stretch, level: u8) -> Result<Option<Replacement>> {
+        self.begin_replace(stretch, level)
+    }
+
+    fn end_replace(&mut self, replaced: Replaced) -> Result<()> {
+        self.finish_replace(replaced)
+    }
+
     fn stats(&self) -> Stats {
         let next_seq = self.book.next_seq;
         let uplinks = self.book.cursors.iter().map(|(name, cursor)| UplinkStats {
@@ -246,6 +261,7 @@ impl Store for Log {
             disk_bytes: self.disk_bytes(),
             segments: (self.segments.len() + self.actives.iter().count()) as u64,
             pinned_seq: self.book.floor(),
+            pressure: self.pressure(),
             classes: Class::ALL.map(|class| self.class_stats(class)),
             memory_bytes: self.tail.bytes() as u64,
             written_bytes_total: self.totals.written_bytes_total + self.ledger.written_bytes(),

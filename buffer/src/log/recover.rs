@@ -11,6 +11,7 @@ use super::commit::{Commit, UNSYNCED_BYTES_MAX};
 use super::identity::{self, Slot};
 use super::ledger::{self, Book, Ledger};
 use super::lock::Lock;
+use super::replace::{self, Replacing};
 use super::segment::{self, Extent, HEADER_BYTES, Header, Index};
 use super::segments::{Scan, Segment, Segments, read_trailer, scan};
 use super::tail::Tail;
@@ -56,6 +57,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
         recovery.remarks.push("the identity was damaged or missing and was restored from other files".into());
     }
     let found = look_into(&*disk, headers, slot.salt, &mut recovery)?;
+    let found = replace::settle(&*disk, found);
     let book = ledger::load(&*disk, dir, &ledgers, slot.salt)?;
     let slot = raise_epoch(&*disk, dir, slot, &found)?;
 
@@ -69,6 +71,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
         slot,
         limits: limits_of(options),
         lags: BTreeMap::new(),
+        replacing: Replacing::default(),
         commit: Commit::new(1),
         book,
         segments: Segments::default(),
@@ -145,8 +148,10 @@ fn find_segments(disk: &dyn Disk, dir: &Path, class: Class, recovery: &mut Recov
         let got = file.read_at(0, &mut head).map_err(|error| Error::environment("read", &path, error))?;
         let file_bytes = file.len().map_err(|error| Error::environment("read", &path, error))?;
         let extent = Extent::starting_at(first);
-        let segment = Segment { path, class, attempt, salt: 0, extent, file_bytes, is_own: false };
-        found.push(Found { segment, header: Header::decode(&head[..got]), scan: None });
+        let header = Header::decode(&head[..got]);
+        let level = header.map_or(0, |header| header.level);
+        let segment = Segment { path, class, attempt, level, salt: 0, extent, file_bytes, is_own: false };
+        found.push(Found { segment, header, scan: None });
     }
     Ok(found)
 }
@@ -202,7 +207,7 @@ fn raise_epoch(disk: &dyn Disk, dir: &Path, slot: Slot, found: &[Found]) -> Resu
 
 fn header_of(slot: &Slot, class: Class) -> Header {
     let Identity { gateway, epoch } = slot.identity;
-    Header { class: class.code(), salt: slot.salt, gateway, epoch, number: 0 }
+    Header { class: class.code(), level: 0, salt: slot.salt, gateway, epoch, number: 0 }
 }
 
 /// The seq that comes next, by all that is known.

@@ -23,6 +23,8 @@ const VERSION: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) class: u8,
+    /// Of blocks that stand for others, the number that the caller gave them; 0 for all else.
+    pub(super) level: u8,
     pub(super) salt: u32,
     pub(super) gateway: u128,
     pub(super) epoch: u32,
@@ -34,7 +36,7 @@ impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut to = [0; HEADER_BYTES];
         to[0..8].copy_from_slice(&HEADER_MAGIC);
-        to[8..12].copy_from_slice(&[VERSION, self.class, HEADER_BYTES as u8, 0]);
+        to[8..12].copy_from_slice(&[VERSION, self.class, HEADER_BYTES as u8, self.level]);
         to[12..16].copy_from_slice(&self.salt.to_le_bytes());
         to[16..32].copy_from_slice(&self.gateway.to_le_bytes());
         to[32..36].copy_from_slice(&self.epoch.to_le_bytes());
@@ -51,6 +53,7 @@ impl Header {
         }
         Some(Self {
             class: from[9],
+            level: from[11],
             salt: u32::from_le_bytes(field(from, 12)),
             gateway: u128::from_le_bytes(field(from, 16)),
             epoch: u32::from_le_bytes(field(from, 32)),
@@ -319,7 +322,7 @@ mod tests {
 
         #[test]
         fn a_flipped_bit_in_the_head_is_noticed(at in 0usize..64, bit in 0u8..8) {
-            let header = Header { class: 1, salt: 2, gateway: 3, epoch: 4, number: 5 };
+            let header = Header { class: 1, level: 6, salt: 2, gateway: 3, epoch: 4, number: 5 };
             let mut bytes = header.encode();
             prop_assert_eq!(Header::decode(&bytes), Some(header));
             bytes[at] ^= 1 << bit;

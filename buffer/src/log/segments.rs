@@ -20,6 +20,8 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     pub(super) class: Class,
     pub(super) attempt: u32,
+    /// The number that its blocks were given when they were put in the place of others; 0 for blocks as appended.
+    pub(super) level: u8,
     /// What checksums in this file begin with.
     pub(super) salt: u32,
     pub(super) extent: Extent,
@@ -103,6 +105,11 @@ impl Segments {
     /// The segments of one class in the order of their first seqs.
     pub(super) fn of(&self, class: Class) -> impl DoubleEndedIterator<Item = &Segment> {
         self.sorted.iter().filter(move |segment| segment.class == class)
+    }
+
+    /// The segment that bears this key.
+    pub(super) fn get(&self, key: Key) -> Option<&Segment> {
+        self.sorted.iter().find(|segment| segment.key() == key)
     }
 
     /// Adds a segment in its place.

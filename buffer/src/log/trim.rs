@@ -4,6 +4,7 @@
 //! least valuable class; a block never makes one of a more valuable class give way.
 
 use std::io;
+use std::path::Path;
 
 use super::Log;
 use super::segments::Segment;
@@ -11,6 +12,7 @@ use crate::block::{Class, Seq, SeqRange};
 use crate::error::{Error, Result};
 use crate::gap::{Gap, GapReason};
 use crate::options::{Keep, WhenFull};
+use crate::stats::Pressure;
 
 /// Records dated before 2020-01-01 come from a clock that was not set; they are never dropped for their age.
 const UNDATED_BEFORE_NS: i64 = 1_577_836_800_000_000_000;
@@ -77,6 +79,16 @@ impl Log {
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    pub(super) fn pressure(&self) -> Pressure {
+        let of_class = |class: Class| {
+            let size_max = self.limits.classes[class.index()].size_max_bytes?;
+            Some((self.segments_of(class).map(|segment| segment.file_bytes).sum(), size_max))
+        };
+        let whole = (self.disk_bytes(), self.limits.size_bytes_max);
+        let levels = Class::ALL.into_iter().filter_map(of_class).chain([whole]);
+        levels.map(|(used, max)| pressure_of(used, max)).max().unwrap_or_default()
     }
 
     fn is_over_size(&self, class: Class, bytes: u64) -> bool {
@@ -219,15 +231,20 @@ impl Log {
     }
 
     pub(super) fn remove_segment(&mut self, segment: &Segment) -> Result<()> {
-        match self.disk.remove(&segment.path) {
+        self.remove_file(&segment.path)?;
+        self.commit.files.retain(|(path, _)| *path != segment.path);
+        self.segments.forget(segment.key());
+        Ok(())
+    }
+
+    pub(super) fn remove_file(&mut self, path: &Path) -> Result<()> {
+        match self.disk.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::environment("remove", &segment.path, error));
+                return Err(Error::environment("remove", path, error));
             }
             _ => {}
         }
         self.commit.names = true;
-        self.commit.files.retain(|(path, _)| *path != segment.path);
-        self.segments.forget(segment.key());
         Ok(())
     }
 
@@ -248,6 +265,14 @@ impl Log {
     pub(super) fn count_loss(&mut self, gap: &Gap) {
         self.totals.lost_records_total[usize::from(gap.reason.code())] += gap.count;
         self.totals.classes[gap.class.index()].lost_records_total += gap.count;
+    }
+}
+
+fn pressure_of(used: u64, max: u64) -> Pressure {
+    match used.saturating_mul(20) / max.max(1) {
+        0..14 => Pressure::None,
+        14..17 => Pressure::Repack,
+        _ => Pressure::Downsample,
     }
 }
 

@@ -8,6 +8,7 @@ mod inspect;
 mod kill;
 mod model;
 mod nth_call;
+mod replace;
 mod rest;
 mod syncs;
 

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use buffer::disk::{Disk, DiskFile, OsDisk};
 use buffer::{
-    Acknowledged, Appended, BLOCK_PAYLOAD_BYTES_MAX, Class, Cursor, Error, Gap, Log, NewBlock, Options, Result,
-    SyncJob, Synced,
+    Acknowledged, Appended, BLOCK_PAYLOAD_BYTES_MAX, Class, Cursor, Error, Gap, Log, NewBlock, Options, Replaced,
+    Replacement, Result, Stretch, SyncJob, Synced,
 };
 use driver_core::{ClockState, Quality, SystemClock, TagId, Timestamp, Value};
 
@@ -222,6 +222,18 @@ impl Store for Ailing {
 
     fn make_room(&mut self) -> Result<Vec<Gap>> {
         self.log.make_room()
+    }
+
+    fn sealed(&self, class: Class) -> Vec<Stretch> {
+        self.log.sealed(class)
+    }
+
+    fn replace(&mut self, stretch: &Stretch, level: u8) -> Result<Option<Replacement>> {
+        self.log.replace(stretch, level)
+    }
+
+    fn end_replace(&mut self, replaced: Replaced) -> Result<()> {
+        self.log.end_replace(replaced)
     }
 
     fn stats(&self) -> Stats {
