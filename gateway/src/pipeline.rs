@@ -7,6 +7,7 @@
 pub mod assemble;
 pub mod gateway;
 pub mod tags;
+pub mod types;
 
 pub mod acquire;
 mod crew;

@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use buffer::{Seq, SeqRange};
 use bytes::Bytes;
-use driver_core::{EndpointUrl, SpecError, Timestamp};
+use driver_core::{DataType, EndpointUrl, SpecError, Timestamp};
 
 use crate::pipeline::command::{Answer, Inbound, ReplyTo};
+use crate::pipeline::schema::Schema;
 
 /// All uplinks of this build. A new one is a folder and a line here.
 pub const UPLINKS: &[&dyn Uplink] = &[&mqtt::Mqtt];
@@ -89,6 +90,28 @@ pub struct UplinkSpec {
     pub tls: TlsFiles,
     /// Whose log the messages come from, for the messages' properties: the gateway's UUID.
     pub identity: Box<str>,
+    /// The gateway around it; `None` while a configuration is only looked at.
+    pub site: Option<Site>,
+}
+
+/// What an uplink is told of the gateway that it serves.
+#[derive(Clone)]
+pub struct Site {
+    /// The names of all tags of this configuration.
+    pub schema: Arc<Schema>,
+    /// The types of their readings, by tag id; empty where no format asks for them.
+    pub types: Arc<[TagType]>,
+    /// A folder for what an uplink has to remember across restarts. It may not exist yet.
+    pub folder: PathBuf,
+}
+
+/// The type of a tag's readings, after scaling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagType {
+    /// Of the value, or of each element of an array.
+    pub data_type: DataType,
+    /// How many elements there are; 1 when it is no array.
+    pub elements: u32,
 }
 
 impl UplinkSpec {
@@ -105,6 +128,7 @@ impl UplinkSpec {
             password: None,
             tls: TlsFiles::default(),
             identity: "".into(),
+            site: None,
         }
     }
 }

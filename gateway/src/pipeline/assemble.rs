@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::iter;
+use std::sync::Arc;
 use std::time::Duration;
 
 use buffer::Options;
@@ -11,7 +12,9 @@ use super::gateway::{BufferSetup, Setup};
 use super::learned::LearnedFolder;
 use super::poll::{DeviceSetup, LineSetup, MakeLine};
 use super::schedule::{phase_key, share};
+use super::types::types_of;
 use crate::config::{BufferConfig, Config, LineConfig};
+use crate::uplink::format;
 
 /// First connects follow one another this closely on average …
 const STAGGER_PER_LINE: Duration = Duration::from_micros(250);
@@ -23,6 +26,8 @@ const STAGGER_MAX: Duration = Duration::from_secs(2);
 /// were planned when the configuration was checked.
 pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
     let learned = LearnedFolder::within(&config.buffer.path);
+    let announced = config.uplinks.iter().any(|uplink| format::announces_types(uplink.format.as_deref()));
+    let types = if announced { types_of(&config.tags, &config.lines, &planned) } else { Arc::default() };
     let lines_count = u32::try_from(config.lines.len()).unwrap_or(u32::MAX);
     let spread = STAGGER_PER_LINE.saturating_mul(lines_count).min(STAGGER_MAX);
     let planned = planned.into_iter().map(Some).chain(iter::repeat_with(|| None));
@@ -34,6 +39,7 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         lines: lines.collect(),
         buffer: buffer_setup(config.buffer, config.uplinks.iter().map(|uplink| &*uplink.name)),
         uplinks: config.uplinks,
+        types,
     }
 }
 

@@ -31,7 +31,7 @@ use super::store::{StoreHandle, StoreThread, SyncPolicy};
 use super::tags::Tags;
 use crate::clock::{ClockEvent, WallClock};
 use crate::config::UplinkConfig;
-use crate::uplink::UplinkError;
+use crate::uplink::{Site, TagType, UplinkError, UplinkSpec};
 
 /// What a gateway is made of.
 pub struct Setup {
@@ -45,6 +45,8 @@ pub struct Setup {
     pub buffer: BufferSetup,
     /// Where its readings go.
     pub uplinks: Vec<UplinkConfig>,
+    /// The types of its tags, where a format announces them; else empty.
+    pub types: Arc<[TagType]>,
 }
 
 /// The log as it was configured.
@@ -135,7 +137,7 @@ pub struct Status {
 impl Gateway {
     /// Opens the log, begins to poll and to forward.
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup { gateway, tags, lines, buffer, uplinks } = setup;
+        let Setup { gateway, tags, lines, buffer, uplinks, types } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let log = Log::open(&buffer.path, &buffer.options)?;
         let names = Schemas::folder_in(&buffer.path);
@@ -144,7 +146,8 @@ impl Gateway {
         let (store, intake, log) =
             StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
         let redate = Arc::new(Redate::within(&buffer.path));
-        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &log, &redate, &Desk);
+        let site = Site { schema: tags.schema().clone(), types, folder: buffer.path.join("uplinks") };
+        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &site, &log, &redate, &Desk);
         let health = Arc::new(Health::new(lines.len(), begun));
         let shared = Shared {
             clock: clock.clone(),
@@ -247,13 +250,14 @@ fn uplink_setups(
     gateway: &str,
     uplinks: Vec<UplinkConfig>,
     buffer: &Path,
+    site: &Site,
     log: &StoreHandle,
     redate: &Arc<Redate>,
     desk: &Desk,
 ) -> Result<Vec<UplinkSetup>, StartError> {
     let identity = log.identity().gateway_text();
     let setups = uplinks.into_iter().map(|uplink| {
-        let spec = uplink.spec(gateway, &identity);
+        let spec = UplinkSpec { site: Some(site.clone()), ..uplink.spec(gateway, &identity) };
         if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
             return Err(StartError::Uplink { uplink: uplink.name, cause });
         }
@@ -335,6 +339,7 @@ mod tests {
                 sync: SyncPolicy::Every(100 * MS),
             },
             uplinks: Vec::new(),
+            types: Arc::default(),
         }
     }
 

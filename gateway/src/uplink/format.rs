@@ -51,6 +51,23 @@ pub struct FormatInfo {
     pub help: &'static str,
     /// The names of the uplinks that can carry it.
     pub uplinks: &'static [&'static str],
+    /// Whether it has to know what it will be given.
+    pub types: Types,
+}
+
+/// Whether a format has to know the types of all tags before their first readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Types {
+    /// It takes what comes.
+    AsTheyCome,
+    /// It announces them: see [`super::Site::types`].
+    Announced,
+}
+
+/// Whether the format of that name announces the types of all tags.
+pub fn announces_types(name: Option<&str>) -> bool {
+    let name = name.unwrap_or(FORMAT_DEFAULT);
+    FORMATS.iter().any(|kind| kind.info().name == name && kind.info().types == Types::Announced)
 }
 
 /// The kind of format that `spec` asks for, where the uplink `by` can carry it.

@@ -37,7 +37,7 @@ use self::keys::{Keys, Pieces};
 use self::value::{write_escaped, write_integer};
 use self::writer::{Writer, write_gap, write_lane};
 use super::batches::{Batches, Rows, Span, tag_unknown};
-use super::{Format, FormatInfo, FormatKind, Missing, Records};
+use super::{Format, FormatInfo, FormatKind, Missing, Records, Types};
 use crate::uplink::topic::{Rules as TopicRules, Template};
 use crate::uplink::{UplinkError, UplinkSpec};
 
@@ -47,8 +47,12 @@ pub(super) const CONTENT_TYPE: &str = "application/json";
 #[derive(Debug)]
 pub struct JsonKind;
 
-static INFO: FormatInfo =
-    FormatInfo { name: "json", help: "JSON, one object a reading or a batch", uplinks: &["mqtt"] };
+static INFO: FormatInfo = FormatInfo {
+    name: "json",
+    help: "JSON, one object a reading or a batch",
+    uplinks: &["mqtt"],
+    types: Types::AsTheyCome,
+};
 
 impl FormatKind for JsonKind {
     fn info(&self) -> &'static FormatInfo {

@@ -24,7 +24,7 @@ use super::json::CONTENT_TYPE;
 use super::json::time::TimeText;
 use super::json::value::{write_escaped, write_integer, write_string, write_value};
 use super::json::writer::{is_plain, write_doubts, write_gap, write_lane};
-use super::{Format, FormatInfo, FormatKind, Missing, Records};
+use super::{Format, FormatInfo, FormatKind, Missing, Records, Types};
 use crate::uplink::topic::{Rules as TopicRules, Template};
 use crate::uplink::{UplinkError, UplinkSpec};
 
@@ -36,6 +36,7 @@ static INFO: FormatInfo = FormatInfo {
     name: "json-compact",
     help: "JSON with what is the same said once, a fifth of the bytes",
     uplinks: &["mqtt"],
+    types: Types::AsTheyCome,
 };
 
 impl FormatKind for JsonCompactKind {

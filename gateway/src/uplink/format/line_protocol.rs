@@ -28,7 +28,7 @@ use self::escape::{write_key, write_measurement, write_text};
 use super::batches::{Batches, DEVICE_UNKNOWN, Rows, Span, tag_unknown};
 use super::json::value::{write_integer, write_value};
 use super::json::writer::is_plain;
-use super::{Format, FormatInfo, FormatKind, Missing, Records};
+use super::{Format, FormatInfo, FormatKind, Missing, Records, Types};
 use crate::uplink::topic::{Rules as TopicRules, Template};
 use crate::uplink::{Lane, UplinkError, UplinkSpec};
 
@@ -43,6 +43,7 @@ static INFO: FormatInfo = FormatInfo {
     name: "line-protocol",
     help: "InfluxDB line protocol, a line for the readings of one poll of a device",
     uplinks: &["mqtt"],
+    types: Types::AsTheyCome,
 };
 
 impl FormatKind for LineProtocolKind {

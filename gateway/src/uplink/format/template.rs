@@ -24,7 +24,7 @@ use super::json::CONTENT_TYPE as JSON_TYPE;
 use super::json::time::TimeText;
 use super::json::value::{write_escaped, write_integer, write_string, write_value};
 use super::json::writer::write_gap;
-use super::{Format, FormatInfo, FormatKind, Missing, Records};
+use super::{Format, FormatInfo, FormatKind, Missing, Records, Types};
 use crate::uplink::topic::{Rules as TopicRules, Template};
 use crate::uplink::{UplinkError, UplinkSpec};
 
@@ -45,12 +45,14 @@ static TEMPLATE: FormatInfo = FormatInfo {
     name: NAME,
     help: "what `payload` says, with words such as {value} put in; a line a reading",
     uplinks: &["mqtt"],
+    types: Types::AsTheyCome,
 };
 
 static RAW: FormatInfo = FormatInfo {
     name: "raw",
     help: "the value alone as text, empty when there is none; the topic needs {tag}",
     uplinks: &["mqtt"],
+    types: Types::AsTheyCome,
 };
 
 impl FormatKind for TemplateKind {

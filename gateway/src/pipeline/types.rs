@@ -1,0 +1,66 @@
+//! The types of all tags' readings, for formats that announce them before the first reading.
+
+use std::sync::Arc;
+
+use driver_core::{DataType, Line};
+
+use super::tags::Tags;
+use crate::config::LineConfig;
+use crate::uplink::TagType;
+
+/// The types by tag id, after scaling. A line that was not planned leaves its tags as LREAL, which a first reading of
+/// another type puts right.
+pub fn types_of(tags: &Tags, lines: &[LineConfig], planned: &[Box<dyn Line>]) -> Arc<[TagType]> {
+    let mut types = vec![TagType { data_type: DataType::Lreal, elements: 1 }; tags.len()];
+    for (config, line) in lines.iter().zip(planned) {
+        for (device, spec) in config.spec.devices.iter().enumerate() {
+            for (place, tag) in spec.tags.iter().enumerate() {
+                let text = line.tag_text(device, place);
+                let scaled = tags.rule(tag.id).is_some_and(|rule| rule.scale.is_some());
+                let data_type = if scaled { scaled_type(text.data_type) } else { text.data_type };
+                let elements = u32::try_from(text.elements).unwrap_or(u32::MAX);
+                if let Some(known) = types.get_mut(tag.id.index()) {
+                    *known = TagType { data_type, elements };
+                }
+            }
+        }
+    }
+    types.into()
+}
+
+/// Integers become LREAL when they are scaled, a REAL stays one, and what is no number stays as it is.
+fn scaled_type(data_type: DataType) -> DataType {
+    use DataType::{Byte, Dint, Dword, Int, Lint, Lword, Sint, Udint, Uint, Ulint, Usint, Word};
+    match data_type {
+        Sint | Usint | Int | Uint | Dint | Udint | Lint | Ulint | Byte | Word | Dword | Lword => DataType::Lreal,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Kinds, Source, check};
+
+    #[test]
+    fn types_are_those_of_the_addresses_and_scaling_makes_them_lreal() {
+        let text = "gateway: g
+every: 1s
+devices:
+  press:
+    url: modbus-tcp://10.0.0.11
+    tags:
+      plain: hr:0:INT
+      scaled: { address: 'hr:1:INT', scale: 0.1 }
+      real: { address: 'hr:2:REAL', scale: 0.1 }
+      row: 'hr:10:UINT[4]'
+      bit: co:3
+";
+        let checked = check(Source::new("gateway.yaml", text), Kinds::of_this_build()).expect("a configuration");
+        let types = types_of(&checked.config.tags, &checked.config.lines, &checked.lines);
+        let expected =
+            [(DataType::Int, 1), (DataType::Lreal, 1), (DataType::Real, 1), (DataType::Uint, 4), (DataType::Bool, 1)];
+        let expected = expected.map(|(data_type, elements)| TagType { data_type, elements });
+        assert_eq!(&*types, expected);
+    }
+}
