@@ -4,7 +4,9 @@
 //! [`Publisher`] is the open way to one destination; [`crate::pipeline::forward`] owns it, hands it messages with
 //! tokens, and moves the cursor when tokens come back. Delivered means acknowledged by the far side, nothing else.
 
+pub mod base64;
 pub mod format;
+pub mod kafka;
 pub mod mqtt;
 pub mod stream;
 pub mod topic;

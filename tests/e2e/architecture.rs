@@ -16,7 +16,7 @@ const MAY_KNOW: [(&str, &[&str]); 7] = [
     ("buffer", &[]),
     ("hardware-sim", &[]),
     ("forebay", &["driver-core", "drivers", "buffer", "hardware-sim"]),
-    ("tests", &["driver-core", "drivers", "hardware-sim"]),
+    ("tests", &["driver-core", "drivers", "forebay", "hardware-sim"]),
 ];
 
 /// All that may stand at the top of the checkout.

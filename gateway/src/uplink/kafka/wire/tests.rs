@@ -1,0 +1,62 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn bytes_of<R: Request>(request: &R) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_request(request, 7, "me", &mut out);
+    out
+}
+
+#[test]
+fn a_request_is_written_as_the_protocol_says() {
+    let head = [0, 0, 0, 12, 0, 18, 0, 0, 0, 0, 0, 7, 0, 2, b'm', b'e'];
+    assert_eq!(bytes_of(&ApiVersions), head);
+    let metadata = bytes_of(&Metadata { topics: vec!["t"] });
+    assert_eq!(metadata[4..17], [0, 3, 0, 10, 0, 0, 0, 7, 0, 2, b'm', b'e', 0]);
+    assert_eq!(metadata[17], 2);
+    assert_eq!(metadata[34..], [2, b't', 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn partitions_of_one_topic_stand_under_one_name() {
+    let batch = Bytes::from_static(b"xy");
+    let part = |topic, partition| ProducePart { topic, partition, batch: &batch };
+    let written = bytes_of(&Produce { timeout_ms: 9, parts: vec![part("a", 0), part("a", 1), part("b", 0)] });
+    let body = &written[16..];
+    assert_eq!(body[..12], [255, 255, 255, 255, 0, 0, 0, 9, 0, 0, 0, 2]);
+    assert_eq!(body[12..19], [0, 1, b'a', 0, 0, 0, 2]);
+}
+
+#[test]
+fn a_frame_is_whole_or_not_yet_or_never() {
+    assert_eq!(frame_size(&[0, 0, 0]), Ok(None));
+    assert_eq!(frame_size(&[0, 0, 0, 5, 1, 2, 3, 4]), Ok(None));
+    assert_eq!(frame_size(&[0, 0, 0, 5, 1, 2, 3, 4, 5, 6]), Ok(Some(9)));
+    for size in [-1_i32, 0, 3, ANSWER_BYTES_MAX as i32 + 1] {
+        assert!(frame_size(&size.to_be_bytes()).is_err(), "{size}");
+    }
+}
+
+#[test]
+fn a_count_that_the_bytes_do_not_fill_is_refused() {
+    let many = Bytes::from_static(&[0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 1]);
+    assert!(read_answer::<ApiVersions>(many).is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_an_answer_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let bytes = Bytes::from(bytes);
+        drop(read_answer::<ApiVersions>(bytes.clone()));
+        drop(read_answer::<Metadata<'_>>(bytes.clone()));
+        drop(read_answer::<Produce<'_>>(bytes.clone()));
+        prop_assert_eq!(read_answer::<InitProducerId>(bytes.clone()).is_ok(), bytes.len() >= 16);
+        drop(read_answer::<ListOffsets<'_>>(bytes.clone()));
+        drop(read_answer::<Fetch<'_>>(bytes.clone()));
+        drop(read_answer::<DescribeProducers<'_>>(bytes.clone()));
+        drop(read_answer::<CreateTopics<'_>>(bytes.clone()));
+        drop(read_answer::<SaslHandshake<'_>>(bytes.clone()));
+        drop(read_answer::<SaslAuthenticate<'_>>(bytes));
+    }
+}
