@@ -9,6 +9,7 @@ use driver_core::{EndpointUrl, LineSpec};
 use tracing::Level;
 
 use super::Secret;
+use crate::pipeline::forward::route::Drain;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
 use crate::uplink::{TlsFiles, UplinkSpec};
@@ -61,6 +62,8 @@ pub struct UplinkConfig {
     pub password: Option<Secret>,
     /// Certificates for TLS.
     pub tls: TlsFiles,
+    /// In which order a backlog leaves.
+    pub drain: Drain,
 }
 
 impl UplinkConfig {
@@ -92,6 +95,8 @@ pub struct BufferConfig {
     pub age_max: Duration,
     /// What happens when the size is reached.
     pub when_full: WhenFull,
+    /// In which order a backlog leaves, where the uplink does not say otherwise.
+    pub drain: Drain,
     /// When what was stored is made durable.
     pub sync: SyncPolicy,
 }

@@ -13,6 +13,7 @@ use super::checked::{BufferConfig, LogConfig, LogFormat};
 use super::fields::Fields;
 use super::form::{Either, Interval, MapOf, Name, Named, OneOf, Or, Section, Size, Text};
 use super::source::{Span, Spanned};
+use crate::pipeline::forward::route::Drain;
 use crate::pipeline::store::SyncPolicy;
 
 pub(super) use device::{RawDevice, RawSettings};
@@ -90,6 +91,7 @@ fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
         size_max_bytes: fields.default("max_size", "The most that it takes on disk.", &size, "4GiB"),
         age_max: fields.default("max_age", "Older readings are dropped, sent or not.", &age, "30d"),
         when_full: fields.default("when_full", "What happens when `max_size` is reached.", &WHEN_FULL, "drop-oldest"),
+        drain: fields.default("drain", "In which order a backlog leaves after an outage.", &DRAIN, "live-first"),
         sync: match fields.default("sync", SYNC_HELP, &Or(ALWAYS, at_most), "1s") {
             Either::First(policy) => policy,
             Either::Second(interval) => SyncPolicy::Every(interval),
@@ -100,6 +102,13 @@ fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
 const SYNC_HELP: &str = "How long a stored reading may wait to be made durable: what a power cut may cost.";
 
 const ALWAYS: OneOf<SyncPolicy> = OneOf(&[("always", SyncPolicy::Always, "before anything else happens")]);
+
+/// For the buffer, and for one uplink.
+const DRAIN: OneOf<Drain> = OneOf(&[
+    ("live-first", Drain::LiveFirst, "what is new at once; the backlog beside it, oldest first, marked as history"),
+    ("oldest-first", Drain::OldestFirst, "everything in the order of the log, for consumers that need it"),
+    ("newest-first", Drain::NewestFirst, "what is new at once; the backlog beside it, newest first, marked as history"),
+]);
 
 const WHEN_FULL: OneOf<WhenFull> = OneOf(&[
     ("drop-oldest", WhenFull::DropOldest, "the oldest readings go; each loss is counted and published"),

@@ -30,7 +30,7 @@ pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context
         let help = "write a device with its `url` and its `tags`";
         context.faults.error(raw.devices_span, "there is nothing to poll", help);
     }
-    let uplinks = uplinks::uplinks(gateway, &raw.uplinks, source, context);
+    let uplinks = uplinks::uplinks(gateway, &raw.uplinks, raw.buffer.drain, source, context);
     if raw.uplinks.is_empty() {
         let span = raw.gateway.map_or(Span::default(), |gateway| gateway.span);
         let help = "write where they go under `uplinks`, unless they are to stay here";

@@ -14,6 +14,7 @@ use super::crew::Crew;
 use super::forward::backlog::Stored;
 use super::forward::counters::Counters;
 use super::forward::quarantine::Quarantine;
+use super::forward::route::Drain;
 use super::forward::{self, RECONNECT};
 use super::link::Jitter;
 use super::panic::caught;
@@ -27,6 +28,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub struct UplinkSetup {
     /// What it is given.
     pub spec: UplinkSpec,
+    /// In which order a backlog leaves.
+    pub drain: Drain,
     /// The log as it sees it.
     pub log: Stored,
     /// Where messages go that the far side will not take.
@@ -127,6 +130,7 @@ async fn once(setup: &UplinkSetup, stop: oneshot::Receiver<()>) -> Result<(), St
     let forward = forward::Setup {
         name: setup.spec.name.clone(),
         way,
+        drain: setup.drain,
         quarantine: setup.quarantine.clone(),
         redate: setup.redate.clone(),
         counters: setup.counters.clone(),

@@ -1,19 +1,26 @@
 //! From the log to one destination: one task an uplink.
 //!
 //! ```text
-//! backlog --chapter--> supply --messages--> window --send--> publisher --> far side
-//!    ^                                        |                 |
-//!    +-------------- done ranges -------------+<--- tokens -----+
+//! backlog --chapter--> lanes: supply --messages--> window --send--> publisher --> far side
+//!    ^                                               |                 |
+//!    +-------------------- done ranges --------------+<--- tokens -----+
 //! ```
+//!
+//! What is new goes in the live lane. A backlog goes in the history lane, beside it and at a [`pace`] that what is live does
+//! not feel, unless the uplink is to get everything in the order of the log.
 //!
 //! The cursor moves only over what the far side has acknowledged, or what it refused for good and the [`quarantine`]
 //! keeps. While there is no connection nothing is read; after a reconnect everything that did not come back is sent
-//! again. What is held in memory is bounded by the window, one chapter of the log and one decoded block.
+//! again. What is held in memory is bounded by the window, and one chapter of the log and one decoded block a lane.
 
 pub mod backlog;
 mod commands;
 pub mod counters;
+mod lanes;
+mod pace;
 pub mod quarantine;
+pub mod route;
+mod stream;
 mod supply;
 pub mod window;
 
@@ -28,17 +35,19 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
-use self::backlog::{Backlog, Chapter, read_chapter};
+use self::backlog::Backlog;
 use self::commands::Commands;
 use self::counters::{Counters, count, state};
+use self::lanes::Lanes;
 use self::quarantine::Quarantine;
-use self::supply::{Step, Supply};
+use self::route::Drain;
+use self::supply::Supply;
 use self::window::{Returned, Window};
 use super::command::desk::Desk;
 use super::link::{Backoff, Jitter, Link, LinkAction, LinkEvent};
 use super::redate::Redate;
 use super::store::StoreClosed;
-use crate::uplink::{BoxFuture, ConnectError, EndedBy, Event, Loss, Publisher, Refusal, Token, Way};
+use crate::uplink::{ConnectError, EndedBy, Event, Lane, Loss, Publisher, Refusal, Token, Way};
 
 /// Reconnects of an uplink: at most one a second on average, and soon after the far side is back.
 pub const RECONNECT: Backoff = Backoff {
@@ -66,6 +75,8 @@ pub struct Setup {
     pub name: Box<str>,
     /// The format and the publisher.
     pub way: Way,
+    /// In which order a backlog leaves.
+    pub drain: Drain,
     /// Where messages go that the far side will not take.
     pub quarantine: Quarantine,
     /// What is known of the clock's steps.
@@ -99,16 +110,13 @@ struct Forward<B> {
     log: B,
     end: watch::Receiver<Seq>,
     publisher: Box<dyn Publisher>,
-    supply: Supply,
+    lanes: Lanes,
     window: Window,
     quarantine: Quarantine,
     commands: Commands,
     counters: Arc<Counters>,
     /// What the far side has, as far as it was told to the log.
     delivered: Cursor,
-    /// A read under way, and from where the one after it goes on.
-    reading: Option<BoxFuture<'static, Result<Chapter, StoreClosed>>>,
-    next: Seq,
     /// When to tell the log what is done.
     commit_at: Option<Instant>,
     /// When a message was last handed to an idle far side, or something came back.
@@ -145,20 +153,19 @@ enum Over {
 
 impl<B: Backlog> Forward<B> {
     fn new(setup: Setup, log: B, cursor: Cursor) -> io::Result<Forward<B>> {
-        let Setup { name, way, quarantine, redate, counters, desk } = setup;
+        let Setup { name, way, drain, quarantine, redate, counters, desk } = setup;
+        let supply = Supply::new(Lane::Live, way.format, redate)?;
         Ok(Forward {
+            lanes: Lanes::new(&name, drain, &cursor, supply)?,
             name,
             end: log.end(),
             log,
             publisher: way.publisher,
-            supply: Supply::new(way.format, redate)?,
             window: Window::default(),
             quarantine,
             commands: Commands::new(desk),
             counters,
-            next: cursor.low(),
             delivered: cursor,
-            reading: None,
             commit_at: None,
             heard_at: Instant::now(),
             told: Told::default(),
@@ -212,7 +219,9 @@ impl<B: Backlog> Forward<B> {
         self.counters.connected.store(false, Ordering::Relaxed);
         count(&self.counters.losses, 1);
         warn!(uplink = &*self.name, endpoint = self.publisher.endpoint(), "the connection is lost: {}", loss.reason);
-        if let Some(token) = self.window.lost(loss.by, Instant::now().into_std()) {
+        let now = Instant::now().into_std();
+        self.lanes.lost(now);
+        if let Some(token) = self.window.lost(loss.by, now) {
             let reason = format!("each time that it was sent, the far side ended the connection: {}", loss.reason);
             self.set_aside(token, &reason).await;
         }
@@ -224,22 +233,18 @@ impl<B: Backlog> Forward<B> {
     async fn serve(&mut self, stop: &mut oneshot::Receiver<()>) -> Over {
         let mut events = Vec::new();
         self.heard_at = Instant::now();
+        self.lanes.connected(self.heard_at.into_std());
         loop {
             self.fill();
-            if self.reading.is_none() && self.supply.is_empty() {
-                self.reading = Some(Box::pin(read_chapter(self.log.clone(), self.next)));
-            }
+            let end = *self.end.borrow();
+            self.lanes.read_on(&self.log, &self.delivered, end);
             let until = self.wake_at();
             // Every arm may be cancelled: the read goes on where it was, events are taken in as a whole or not at all.
             tokio::select! {
                 biased;
                 _ = &mut *stop => return Over::Ended(Ended::Stopped),
-                chapter = chapter(&mut self.reading) => match chapter {
-                    Ok(chapter) => {
-                        self.next = chapter.next;
-                        self.supply.refill(chapter, &self.delivered);
-                    }
-                    Err(StoreClosed) => return Over::Ended(Ended::StoreClosed),
+                arrived = self.lanes.arrived(&self.delivered) => if arrived.is_err() {
+                    return Over::Ended(Ended::StoreClosed);
                 },
                 () = self.publisher.events(&mut events) => {}
                 (to, answer) = self.commands.answered() => self.publisher.answer(to, &answer),
@@ -259,51 +264,33 @@ impl<B: Backlog> Forward<B> {
 
     /// Hands over as much as the window and the far side take.
     fn fill(&mut self) {
-        self.window.wake(Instant::now().into_std());
-        while self.publisher.room() > 0 {
-            let was_idle = self.window.sent() == 0;
-            if let Some(message) = self.window.next_to_send() {
+        let now = Instant::now();
+        self.window.wake(now.into_std());
+        loop {
+            let (room, was_idle) = (self.publisher.room(), self.window.sent() == 0);
+            if room == 0 {
+                break;
+            }
+            if let Some(message) = self.window.next_to_send(room, now.into_std()) {
                 self.publisher.send(message);
                 count(&self.counters.sent, 1);
                 if was_idle {
-                    self.heard_at = Instant::now();
+                    self.heard_at = now;
                 }
-            } else if !self.window.has_room() || !self.make_message() {
+            } else if self.lanes.make_message(&mut self.window, now.into_std()) {
+                self.commit_soon();
+            } else {
                 break;
             }
         }
         state(&self.counters.in_flight, self.window.sent() as u64);
     }
 
-    /// Moves the next message from the supply into the window; `false` when there is none.
-    fn make_message(&mut self) -> bool {
-        loop {
-            match self.supply.step() {
-                Step::Begin(seqs) => {
-                    self.window.begin(seqs);
-                    if let Some(message) = self.supply.open() {
-                        self.window.add(message);
-                        self.window.end();
-                        return true;
-                    }
-                }
-                Step::Message(message) => {
-                    self.window.add(message);
-                    return true;
-                }
-                Step::End => {
-                    self.window.end();
-                    self.commit_soon();
-                }
-                Step::Empty => return false,
-            }
-        }
-    }
-
     fn wake_at(&self) -> Instant {
-        let waiting = self.window.wake_at().map(Instant::from_std);
+        let waiting =
+            [self.window.wake_at(), self.lanes.wake_at(Instant::now().into_std())].map(|at| at.map(Instant::from_std));
         let overdue = self.heard_at + ACKNOWLEDGED_WITHIN;
-        [waiting, self.commit_at].into_iter().flatten().fold(overdue, Instant::min)
+        waiting.into_iter().chain([self.commit_at]).flatten().fold(overdue, Instant::min)
     }
 
     async fn take_in(&mut self, events: &mut Vec<Event>) -> Option<Loss> {
@@ -312,7 +299,11 @@ impl<B: Backlog> Forward<B> {
             self.commit_soon();
             match event {
                 Event::Acknowledged(token) => {
-                    let returned = self.window.acknowledged(token);
+                    let now = self.heard_at.into_std();
+                    let returned = self.window.acknowledged(token, now);
+                    if let Returned::Delivered(message, took) = &returned {
+                        self.lanes.returned(message, Some(*took), now);
+                    }
                     self.note_returned(&returned);
                 }
                 Event::Refused(token, refusal) => self.refused(token, refusal).await,
@@ -325,7 +316,7 @@ impl<B: Backlog> Forward<B> {
 
     fn note_returned(&mut self, returned: &Returned) {
         match returned {
-            Returned::Delivered(_) => count(&self.counters.acknowledged, 1),
+            Returned::Delivered(..) => count(&self.counters.acknowledged, 1),
             Returned::Unknown => count(&self.counters.unknown, 1),
             Returned::Again | Returned::Poison(_) => count(&self.counters.refused, 1),
         }
@@ -354,7 +345,9 @@ impl<B: Backlog> Forward<B> {
         };
         match failure {
             None => {
-                self.window.give_up(token);
+                if let Some(message) = self.window.give_up(token) {
+                    self.lanes.returned(&message, None, Instant::now().into_std());
+                }
                 self.told.not_kept = false;
                 self.commit_soon();
                 count(&self.counters.set_aside, 1);
@@ -402,7 +395,9 @@ impl<B: Backlog> Forward<B> {
     /// Tells the log what is done, and counts.
     fn commit(&mut self) {
         self.commit_at = None;
-        let done = self.window.take_done();
+        let mut done = self.window.take_done(Lane::Live);
+        done.append(&mut self.window.take_done(Lane::History));
+        self.lanes.look(&self.window);
         let end = *self.end.borrow();
         let pending = self.delivered.pending(end);
         for range in &done {
@@ -413,6 +408,9 @@ impl<B: Backlog> Forward<B> {
             self.log.acknowledge(done);
         }
         state(&self.counters.lag_records, self.delivered.pending(end));
+        let share = if self.lanes.is_draining() { self.lanes.pace().share_percent() } else { 0 };
+        state(&self.counters.history_share_percent, share);
+        state(&self.counters.history_throughput, self.lanes.pace().throughput());
         let traffic = self.publisher.traffic();
         state(&self.counters.sent_bytes, traffic.sent_bytes);
         state(&self.counters.received_bytes, traffic.received_bytes);
@@ -437,16 +435,6 @@ impl<B: Backlog> Forward<B> {
             Ended::StoreClosed => info!(uplink = &*self.name, "stopped, because the log is closed"),
         }
     }
-}
-
-/// What is being read; waits for ever while nothing is.
-async fn chapter(
-    reading: &mut Option<BoxFuture<'static, Result<Chapter, StoreClosed>>>,
-) -> Result<Chapter, StoreClosed> {
-    let Some(future) = reading else { return std::future::pending().await };
-    let chapter = future.as_mut().await;
-    *reading = None;
-    chapter
 }
 
 #[cfg(test)]

@@ -258,12 +258,21 @@ fn uplink_setups(
     let identity = log.identity().gateway_text();
     let setups = uplinks.into_iter().map(|uplink| {
         let spec = UplinkSpec { site: Some(site.clone()), ..uplink.spec(gateway, &identity) };
+        let drain = uplink.drain;
         if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
             return Err(StartError::Uplink { uplink: uplink.name, cause });
         }
         let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
         let quarantine = Quarantine::beside(buffer, &uplink.name);
-        Ok(UplinkSetup { spec, log, quarantine, redate: redate.clone(), counters: Arc::default(), desk: desk.clone() })
+        Ok(UplinkSetup {
+            spec,
+            drain,
+            log,
+            quarantine,
+            redate: redate.clone(),
+            counters: Arc::default(),
+            desk: desk.clone(),
+        })
     });
     setups.collect()
 }

@@ -1,9 +1,11 @@
 //! Uplinks as written.
 
+use super::DRAIN;
 use crate::config::Secret;
 use crate::config::fields::Fields;
 use crate::config::form::{Known, SecretForm, Text};
 use crate::config::source::Spanned;
+use crate::pipeline::forward::route::Drain;
 
 /// What stands under an uplink's name.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub(in crate::config) struct RawUplink<'t> {
     pub(in crate::config) user: Option<Spanned<&'t str>>,
     pub(in crate::config) password: Option<Spanned<Secret>>,
     pub(in crate::config) tls: RawTls<'t>,
+    pub(in crate::config) drain: Option<Spanned<Drain>>,
     /// The uplink's own options that were written as keys.
     pub(in crate::config) options: Vec<(&'static str, Spanned<&'t str>)>,
 }
@@ -51,6 +54,11 @@ pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
         ),
         user: fields.optional("user", "Who logs in.", &Text { example: "forebay" }),
         password: fields.optional("password", "The password, by reference.", &SecretForm),
+        drain: fields.optional(
+            "drain",
+            "In which order a backlog leaves; where nothing stands, as in `buffer`.",
+            &DRAIN,
+        ),
         tls: fields.section("tls", "Certificates, all in PEM; read at each connect.", tls),
         options: kinds
             .uplink_options()

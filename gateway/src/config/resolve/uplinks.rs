@@ -10,21 +10,24 @@ use crate::config::form::{Context, Named};
 use crate::config::near::nearest;
 use crate::config::raw::RawUplink;
 use crate::config::source::{Source, Span, Spanned};
+use crate::pipeline::forward::route::Drain;
 use crate::uplink::{TlsFiles, UplinkError};
 
 /// All uplinks that can be used.
 pub(super) fn uplinks(
     gateway: &str,
     raw: &[Named<'_, RawUplink<'_>>],
+    drain: Drain,
     source: &Source,
     context: &mut Context<'_>,
 ) -> Vec<UplinkConfig> {
-    raw.iter().filter_map(|uplink| self::uplink(gateway, uplink, source, context)).collect()
+    raw.iter().filter_map(|uplink| self::uplink(gateway, uplink, drain, source, context)).collect()
 }
 
 fn uplink(
     gateway: &str,
     raw: &Named<'_, RawUplink<'_>>,
+    drain: Drain,
     source: &Source,
     context: &mut Context<'_>,
 ) -> Option<UplinkConfig> {
@@ -54,6 +57,7 @@ fn uplink(
         user: text(*user),
         password: password.as_ref().map(|password| password.value.clone()),
         tls: TlsFiles { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) },
+        drain: raw.value.drain.map_or(drain, |drain| drain.value),
     };
     match kind.open(&config.spec(gateway, "")) {
         Ok(_) => Some(config),

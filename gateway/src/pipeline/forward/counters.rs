@@ -29,6 +29,10 @@ pub struct Counters {
     pub in_flight: AtomicU64,
     /// Records in the log that the far side does not have yet.
     pub lag_records: AtomicU64,
+    /// The share of the time that a backlog takes behind what is live, in percent; 0 while there is none.
+    pub history_share_percent: AtomicU64,
+    /// What the far side took of a backlog when that was last measured, bytes a second.
+    pub history_throughput: AtomicU64,
     /// Whether there is a connection.
     pub connected: AtomicBool,
 }

@@ -22,8 +22,17 @@ pub(super) struct Supply {
     format: Box<dyn Format>,
     decoder: Decoder,
     redate: Arc<Redate>,
-    items: VecDeque<(Item, Option<Arc<Schema>>)>,
+    lane: Lane,
+    items: VecDeque<Waiting>,
     block_begun: bool,
+}
+
+/// An item that was read.
+struct Waiting {
+    item: Item,
+    schema: Option<Arc<Schema>>,
+    /// What of it is wanted.
+    seqs: SeqRange,
 }
 
 /// The next step towards the far side.
@@ -40,13 +49,24 @@ pub(super) enum Step {
 
 impl Supply {
     /// Fails only where zstd cannot have its memory.
-    pub(super) fn new(format: Box<dyn Format>, redate: Arc<Redate>) -> io::Result<Supply> {
-        Ok(Supply { format, decoder: Decoder::new()?, redate, items: VecDeque::new(), block_begun: false })
+    pub(super) fn new(lane: Lane, format: Box<dyn Format>, redate: Arc<Redate>) -> io::Result<Supply> {
+        Ok(Supply { lane, format, decoder: Decoder::new()?, redate, items: VecDeque::new(), block_begun: false })
     }
 
-    /// Takes in what was read, without what the far side has already.
-    pub(super) fn refill(&mut self, chapter: Chapter, delivered: &Cursor) {
-        self.items.extend(chapter.items.into_iter().filter(|(item, _)| !delivered.covers(item.seqs())));
+    /// Another one, for another lane.
+    pub(super) fn another(&self, lane: Lane) -> io::Result<Supply> {
+        Supply::new(lane, self.format.another(), self.redate.clone())
+    }
+
+    /// Takes in what was read and is wanted, without what the far side has already.
+    pub(super) fn refill(&mut self, chapter: Chapter, delivered: &Cursor, wanted: SeqRange) {
+        for (item, schema) in chapter.items {
+            let SeqRange { first, last } = item.seqs();
+            let seqs = SeqRange { first: first.max(wanted.first), last: last.min(wanted.last) };
+            if seqs.first <= seqs.last && !delivered.covers(seqs) {
+                self.items.push_back(Waiting { item, schema, seqs });
+            }
+        }
     }
 
     /// Whether more is to be read.
@@ -66,24 +86,26 @@ impl Supply {
             };
         }
         match self.items.front() {
-            Some((item, _)) => Step::Begin(item.seqs()),
+            Some(waiting) => Step::Begin(waiting.seqs),
             None => Step::Empty,
         }
     }
 
     /// Opens the item that [`Step::Begin`] named. A gap is one message; a block's come from [`Supply::step`].
     pub(super) fn open(&mut self) -> Option<Message> {
-        let (item, schema) = self.items.pop_front()?;
+        let Waiting { item, schema, seqs } = self.items.pop_front()?;
         match item {
             Item::Gap(gap) => {
                 warn!(readings = gap.count, reason = gap.reason.name(), "readings will never come: {}", gap.seqs);
-                Some(self.format.gap(&Missing { lane: Lane::Live, reason: gap.reason.name(), gap, epoch: 0 }))
+                let missing = if seqs == gap.seqs { gap } else { Gap { seqs, count: seqs.count(), ..gap } };
+                let reason = missing.reason.name();
+                Some(self.format.gap(&Missing { lane: self.lane, reason, gap: missing, epoch: 0 }))
             }
-            Item::Block(block) => self.open_block(&block, schema),
+            Item::Block(block) => self.open_block(&block, seqs, schema),
         }
     }
 
-    fn open_block(&mut self, block: &Block, schema: Option<Arc<Schema>>) -> Option<Message> {
+    fn open_block(&mut self, block: &Block, seqs: SeqRange, schema: Option<Arc<Schema>>) -> Option<Message> {
         let mut readings = Vec::with_capacity(block.meta.count as usize);
         let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut readings);
         let expected = readings.len() as u64 == block.seqs.count();
@@ -92,15 +114,13 @@ impl Supply {
                 if schema.is_none() {
                     error!(schema = block.meta.schema, "the names of the tags in {} are lost", block.seqs);
                 }
+                if seqs != block.seqs {
+                    readings.truncate((seqs.last - block.seqs.first + 1) as usize);
+                    readings.drain(..(seqs.first - block.seqs.first) as usize);
+                }
                 self.redate.apply(block.epoch, &mut readings);
-                self.format.begin(Records {
-                    lane: Lane::Live,
-                    epoch: block.epoch,
-                    first: block.seqs.first,
-                    readings,
-                    offsets: None,
-                    schema,
-                });
+                let (lane, epoch, first) = (self.lane, block.epoch, seqs.first);
+                self.format.begin(Records { lane, epoch, first, readings, offsets: None, schema });
                 self.block_begun = true;
                 None
             }
@@ -109,19 +129,19 @@ impl Supply {
                     .err()
                     .map_or("its count is not that of its envelope".to_string(), |cause| cause.to_string());
                 error!(readings = block.seqs.count(), "a stored block is skipped and reported as lost: {cause}");
-                Some(self.format.gap(&undecodable(block)))
+                Some(self.format.gap(&undecodable(self.lane, block, seqs)))
             }
         }
     }
 }
 
-fn undecodable(block: &Block) -> Missing {
+fn undecodable(lane: Lane, block: &Block, seqs: SeqRange) -> Missing {
     let gap = Gap {
         class: Class::Normal,
-        seqs: block.seqs,
-        count: block.seqs.count(),
+        seqs,
+        count: seqs.count(),
         time_ns: Some((block.meta.t_min_ns, block.meta.t_max_ns)),
         reason: GapReason::Damaged,
     };
-    Missing { lane: Lane::Live, gap, reason: UNDECODABLE, epoch: block.epoch }
+    Missing { lane, gap, reason: UNDECODABLE, epoch: block.epoch }
 }

@@ -10,9 +10,12 @@ use super::super::encode::Encoder;
 use super::super::schema::{Schema, SchemaBuilder};
 use super::super::store::Page;
 use super::*;
+use crate::uplink::BoxFuture;
 use crate::uplink::format::json::Json;
 use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{Lane, Lasting, Message, Traffic};
+
+mod lanes;
 
 const READINGS_PER_BLOCK: u64 = 10;
 
@@ -183,7 +186,9 @@ impl FarSide {
     /// The seqs of all readings that were delivered, in the order of the log.
     fn seqs(&self) -> Vec<Seq> {
         let mut seqs = Vec::new();
-        for (message, _) in self.received.values() {
+        let mut messages: Vec<&Message> = self.received.values().map(|(message, _)| message).collect();
+        messages.sort_by_key(|message| (message.token.seq, message.token.part));
+        for message in messages {
             let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
             match json["readings"].as_array() {
                 Some(readings) => {
@@ -301,6 +306,10 @@ struct Bench {
 
 impl Bench {
     fn start(log: FakeLog, far: Arc<Mutex<FarSide>>) -> Bench {
+        Bench::draining(Drain::LiveFirst, log, far)
+    }
+
+    fn draining(drain: Drain, log: FakeLog, far: Arc<Mutex<FarSide>>) -> Bench {
         let topic = Template::parse("{device}", "plant", Rules::Mqtt).expect("a template");
         let format = Box::new(Json::new("plant", topic, Rules::Mqtt));
         let publisher =
@@ -310,6 +319,7 @@ impl Bench {
         let setup = Setup {
             name: "cloud".into(),
             way: Way { format, publisher: Box::new(publisher) },
+            drain,
             quarantine: Quarantine::beside(folder.path(), "cloud"),
             redate: Arc::default(),
             counters: counters.clone(),
@@ -338,6 +348,7 @@ impl Bench {
         self.task.await.expect("no panic");
     }
 
+    /// Whether every reading came, in whichever order and lane.
     fn assert_complete(&self) {
         let expected: Vec<Seq> = (1..*self.log.0.end.borrow()).collect();
         assert_eq!(self.far.lock().expect("no panic").seqs(), expected);

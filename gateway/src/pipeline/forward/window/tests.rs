@@ -2,7 +2,6 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::uplink::Lane;
 
 fn message(seq: Seq, part: u32) -> Message {
     Message {
@@ -25,32 +24,33 @@ fn token(seq: Seq) -> Token {
 fn window(seqs: std::ops::RangeInclusive<Seq>) -> Window {
     let mut window = Window::default();
     for seq in seqs {
-        window.begin(SeqRange { first: seq, last: seq });
+        window.begin(Lane::Live, SeqRange { first: seq, last: seq });
         window.add(message(seq, 0));
-        window.end();
+        window.end(Lane::Live);
     }
     window
 }
 
 fn send_all(window: &mut Window) -> Vec<Seq> {
-    std::iter::from_fn(|| window.next_to_send().map(|message| message.token.seq)).collect()
+    std::iter::from_fn(|| window.next_to_send(usize::MAX / 2, Instant::now()).map(|message| message.token.seq))
+        .collect()
 }
 
 fn ranges(window: &mut Window) -> Vec<(Seq, Seq)> {
-    window.take_done().iter().map(|range| (range.first, range.last)).collect()
+    window.take_done(Lane::Live).iter().map(|range| (range.first, range.last)).collect()
 }
 
 #[test]
 fn items_are_told_once_all_their_messages_are_acknowledged() {
     let mut window = Window::default();
-    window.begin(SeqRange { first: 10, last: 19 });
+    window.begin(Lane::Live, SeqRange { first: 10, last: 19 });
     window.add(message(10, 0));
     window.add(message(10, 1));
     assert_eq!(send_all(&mut window), [10, 10]);
-    window.acknowledged(Token { lane: Lane::Live, seq: 10, part: 0 });
-    window.acknowledged(Token { lane: Lane::Live, seq: 10, part: 1 });
+    window.acknowledged(Token { lane: Lane::Live, seq: 10, part: 0 }, Instant::now());
+    window.acknowledged(Token { lane: Lane::Live, seq: 10, part: 1 }, Instant::now());
     assert_eq!(ranges(&mut window), []);
-    window.end();
+    window.end(Lane::Live);
     assert_eq!(ranges(&mut window), [(10, 19)]);
 }
 
@@ -59,14 +59,14 @@ fn acknowledgements_out_of_order_become_ranges_and_join() {
     let mut window = window(1..=6);
     send_all(&mut window);
     for seq in [5, 3, 2] {
-        assert!(matches!(window.acknowledged(token(seq)), Returned::Delivered(_)));
+        assert!(matches!(window.acknowledged(token(seq), Instant::now()), Returned::Delivered(..)));
     }
     assert_eq!(ranges(&mut window), [(2, 3), (5, 5)]);
     assert_eq!(ranges(&mut window), []);
-    window.acknowledged(token(1));
+    window.acknowledged(token(1), Instant::now());
     assert_eq!(ranges(&mut window), [(1, 3)]);
-    window.acknowledged(token(4));
-    window.acknowledged(token(6));
+    window.acknowledged(token(4), Instant::now());
+    window.acknowledged(token(6), Instant::now());
     assert_eq!(ranges(&mut window), [(4, 6)]);
     assert!(window.is_empty());
 }
@@ -76,12 +76,12 @@ fn no_more_ranges_are_told_than_a_cursor_keeps() {
     let mut window = window(1..=400);
     send_all(&mut window);
     for seq in (2..=400).step_by(2) {
-        window.acknowledged(token(seq));
+        window.acknowledged(token(seq), Instant::now());
     }
-    assert_eq!(window.take_done().len(), RANGES_MAX);
-    assert_eq!(window.take_done().len(), 0);
+    assert_eq!(window.take_done(Lane::Live).len(), RANGES_MAX);
+    assert_eq!(window.take_done(Lane::Live).len(), 0);
     for seq in (1..=400).step_by(2) {
-        window.acknowledged(token(seq));
+        window.acknowledged(token(seq), Instant::now());
     }
     assert_eq!(ranges(&mut window), [(1, 400)]);
 }
@@ -89,11 +89,11 @@ fn no_more_ranges_are_told_than_a_cursor_keeps() {
 #[test]
 fn a_token_that_nobody_waits_for_changes_nothing() {
     let mut window = window(1..=2);
-    assert_eq!(window.acknowledged(token(1)), Returned::Unknown);
-    window.next_to_send();
-    assert_eq!(window.acknowledged(token(7)), Returned::Unknown);
-    assert!(matches!(window.acknowledged(token(1)), Returned::Delivered(_)));
-    assert_eq!(window.acknowledged(token(1)), Returned::Unknown);
+    assert_eq!(window.acknowledged(token(1), Instant::now()), Returned::Unknown);
+    window.next_to_send(usize::MAX / 2, Instant::now());
+    assert_eq!(window.acknowledged(token(7), Instant::now()), Returned::Unknown);
+    assert!(matches!(window.acknowledged(token(1), Instant::now()), Returned::Delivered(..)));
+    assert_eq!(window.acknowledged(token(1), Instant::now()), Returned::Unknown);
     assert_eq!((window.len(), window.sent()), (1, 0));
 }
 
@@ -101,9 +101,9 @@ fn a_token_that_nobody_waits_for_changes_nothing() {
 fn after_a_loss_everything_that_did_not_come_back_is_sent_again_in_order() {
     let mut window = window(1..=5);
     send_all(&mut window);
-    window.acknowledged(token(2));
+    window.acknowledged(token(2), Instant::now());
     assert_eq!(window.lost(EndedBy::Network, Instant::now()), None);
-    assert_eq!(window.acknowledged(token(3)), Returned::Unknown);
+    assert_eq!(window.acknowledged(token(3), Instant::now()), Returned::Unknown);
     assert_eq!(send_all(&mut window), [1, 3, 4, 5]);
 }
 
@@ -111,20 +111,20 @@ fn after_a_loss_everything_that_did_not_come_back_is_sent_again_in_order() {
 fn the_window_is_bounded_in_messages_and_in_bytes() {
     let mut window = Window::default();
     let mut seq = 0;
-    while window.has_room() {
+    while window.has_room(Lane::Live) {
         seq += 1;
-        window.begin(SeqRange { first: seq, last: seq });
+        window.begin(Lane::Live, SeqRange { first: seq, last: seq });
         window.add(message(seq, 0));
-        window.end();
+        window.end(Lane::Live);
     }
     assert_eq!(window.len(), MESSAGES_MAX);
     let mut window = Window::default();
-    window.begin(SeqRange { first: 1, last: 1 });
+    window.begin(Lane::Live, SeqRange { first: 1, last: 1 });
     window.add(Message { payload: Bytes::from(vec![0; 2 * BYTES_MAX]), ..message(1, 0) });
-    assert!(!window.has_room());
-    window.next_to_send();
-    window.acknowledged(token(1));
-    assert!(window.has_room());
+    assert!(!window.has_room(Lane::Live));
+    window.next_to_send(usize::MAX / 2, Instant::now());
+    window.acknowledged(token(1), Instant::now());
+    assert!(window.has_room(Lane::Live));
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn a_message_refused_again_and_again_is_poison_and_the_rest_flows() {
         assert_eq!(send_all(&mut window), [2]);
     }
     assert_eq!(window.refused(token(2), Lasting::ForThisMessage, now), Returned::Poison(token(2)));
-    window.acknowledged(token(1));
-    window.acknowledged(token(3));
+    window.acknowledged(token(1), Instant::now());
+    window.acknowledged(token(3), Instant::now());
     assert_eq!(ranges(&mut window), [(1, 1), (3, 3)]);
     window.give_up(token(2));
     assert_eq!(ranges(&mut window), [(2, 3)]);
@@ -175,7 +175,7 @@ fn with_a_far_side_that_chokes(window: &mut Window, poison: Option<Seq>, connect
                 if poison == Some(seq) || poison.is_none() {
                     break 'connected;
                 }
-                window.acknowledged(token(seq));
+                window.acknowledged(token(seq), Instant::now());
             }
         }
         let culprit = window.lost(EndedBy::FarSide, now);
@@ -209,10 +209,10 @@ proptest! {
         for (act, seq) in acts {
             match act {
                 0 | 1 => {
-                    window.next_to_send();
+                    window.next_to_send(usize::MAX / 2, Instant::now());
                 }
                 2 => {
-                    if matches!(window.acknowledged(token(seq)), Returned::Delivered(_)) {
+                    if matches!(window.acknowledged(token(seq), Instant::now()), Returned::Delivered(..)) {
                         prop_assert!(acknowledged.insert(seq));
                     }
                 }
@@ -220,7 +220,7 @@ proptest! {
                     window.lost(EndedBy::Network, now);
                 }
                 _ => {
-                    for range in window.take_done() {
+                    for range in window.take_done(Lane::Live) {
                         told.extend(range.first..=range.last);
                     }
                     prop_assert_eq!(&told, &acknowledged);

@@ -1,0 +1,181 @@
+//! The lanes of one uplink: which of them reads on, and whose message is next.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use buffer::{Cursor, Seq, SeqRange};
+use tracing::info;
+
+use super::backlog::Backlog;
+use super::pace::{More, Pace};
+use super::route::{Drain, Route};
+use super::stream::Stream;
+use super::supply::{Step, Supply};
+use super::window::Window;
+use crate::pipeline::link::Jitter;
+use crate::pipeline::store::StoreClosed;
+use crate::uplink::{Lane, Message};
+
+/// History begins to flow at a time drawn from this part of the outage before, so that gateways which lost the same
+/// far side do not all come at once …
+const JITTER_OF_OUTAGE: f64 = 0.1;
+
+/// … but not later than this; and within this where how long the outage was is not known.
+const JITTER_MAX: Duration = Duration::from_secs(30);
+const JITTER_AT_START: Duration = Duration::from_secs(2);
+
+/// The lanes.
+pub(super) struct Lanes {
+    uplink: Box<str>,
+    route: Route,
+    pace: Pace,
+    jitter: Jitter,
+    live: Stream,
+    history: Stream,
+    /// Since when there is no connection; `None` before the first.
+    lost_at: Option<Instant>,
+    /// Whether history flows, or has yet to begin.
+    draining: bool,
+}
+
+impl Lanes {
+    /// Lanes that go on where the cursor stands; `supply` is that of the live one.
+    pub(super) fn new(uplink: &str, drain: Drain, cursor: &Cursor, supply: Supply) -> io::Result<Lanes> {
+        let now = Instant::now();
+        Ok(Lanes {
+            uplink: uplink.into(),
+            route: Route::new(drain, cursor),
+            pace: Pace::new(now, now),
+            jitter: Jitter::random(),
+            history: Stream::new(supply.another(Lane::History)?),
+            live: Stream::new(supply),
+            lost_at: None,
+            draining: false,
+        })
+    }
+
+    /// A connection begins.
+    pub(super) fn connected(&mut self, now: Instant) {
+        let spread = self.lost_at.map_or(JITTER_AT_START, |lost_at| {
+            now.saturating_duration_since(lost_at).mul_f64(JITTER_OF_OUTAGE).min(JITTER_MAX)
+        });
+        self.pace.lost(now + self.jitter.up_to(spread));
+        self.route.connected();
+        self.live.forget_reading();
+    }
+
+    /// The connection is over; nothing is on its way.
+    pub(super) fn lost(&mut self, now: Instant) {
+        self.lost_at.get_or_insert(now);
+        self.pace.lost(now);
+    }
+
+    /// Lanes that have nothing left begin to read on.
+    pub(super) fn read_on(&mut self, log: &impl Backlog, delivered: &Cursor, end: Seq) {
+        if self.live.wants_more() {
+            let (first, leapt) = self.route.live(delivered, end);
+            if leapt {
+                self.draining = true;
+                let waiting = delivered.pending(first);
+                info!(uplink = &*self.uplink, waiting, "what is new goes first; the backlog follows as history");
+            }
+            self.live.read(log, SeqRange { first, last: Seq::MAX });
+        }
+        if self.history.wants_more()
+            && let Some(wanted) = self.route.history(delivered)
+        {
+            self.history.read(log, wanted);
+        }
+    }
+
+    /// Waits until something was read for one of them. May be dropped and called again.
+    pub(super) async fn arrived(&mut self, delivered: &Cursor) -> Result<(), StoreClosed> {
+        tokio::select! {
+            next = self.live.arrived(delivered) => self.route.live_read(next?),
+            next = self.history.arrived(delivered) => self.route.history_read(next?),
+        }
+        Ok(())
+    }
+
+    /// Moves the next message into the window; `false` when there is none, or none may enter.
+    pub(super) fn make_message(&mut self, window: &mut Window, now: Instant) -> bool {
+        if window.has_room(Lane::Live) && make(&mut self.live.supply, Lane::Live, window).is_some() {
+            return true;
+        }
+        if !self.pace.may_send(now) || !window.has_room(Lane::History) {
+            return false;
+        }
+        let Some(bytes) = make(&mut self.history.supply, Lane::History, window) else { return false };
+        self.pace.sent(bytes, now);
+        true
+    }
+
+    /// A message has come back, so long after it was sent, or was set aside.
+    pub(super) fn returned(&mut self, message: &Message, took: Option<Duration>, now: Instant) {
+        match (message.lane(), took) {
+            (Lane::Live, Some(took)) => self.pace.live_came_back(took, now),
+            (Lane::Live, None) => {}
+            (Lane::History | Lane::Replay(_), _) => {
+                let more = if self.history.supply.is_empty() { More::No } else { More::Waits };
+                self.pace.returned(message.size_bytes(), more, now);
+            }
+        }
+    }
+
+    /// When a lane that rests may go on; `None` while none rests.
+    pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
+        self.pace.resting_until().filter(|until| *until > now && !self.history.supply.is_empty())
+    }
+
+    /// Notices the end of the backlog.
+    pub(super) fn look(&mut self, window: &Window) {
+        let is_over = self.history.wants_more() && !self.route.has_history() && window.is_idle(Lane::History);
+        if self.draining && is_over {
+            self.draining = false;
+            info!(uplink = &*self.uplink, "the backlog is delivered");
+            // Its memory is for whoever has a backlog: the names of all tags among it.
+            if let Ok(supply) = self.live.supply.another(Lane::History) {
+                self.history = Stream::new(supply);
+            }
+        }
+    }
+
+    /// Whether there is a backlog that goes in a lane of its own.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// The pace of what is not live.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+}
+
+/// Moves the next message of a lane into the window; its bytes, or `None` when there is none.
+fn make(supply: &mut Supply, lane: Lane, window: &mut Window) -> Option<usize> {
+    loop {
+        let message = match supply.step() {
+            Step::Begin(seqs) => {
+                window.begin(lane, seqs);
+                match supply.open() {
+                    None => continue,
+                    Some(only) => {
+                        let bytes = only.size_bytes();
+                        window.add(only);
+                        window.end(lane);
+                        return Some(bytes);
+                    }
+                }
+            }
+            Step::Message(message) => message,
+            Step::End => {
+                window.end(lane);
+                continue;
+            }
+            Step::Empty => return None,
+        };
+        let bytes = message.size_bytes();
+        window.add(message);
+        return Some(bytes);
+    }
+}

@@ -1,0 +1,150 @@
+//! What is new goes first, the backlog follows, and nothing is lost in whichever order.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// So many blocks are a backlog.
+const BACKLOG: u64 = 1_000;
+
+/// A far side that notes the lane and the seqs of each message as it comes.
+fn noting() -> (Arc<Mutex<FarSide>>, Arc<Mutex<Vec<(Lane, SeqRange)>>>) {
+    let notes: Arc<Mutex<Vec<(Lane, SeqRange)>>> = Arc::default();
+    let noted = notes.clone();
+    let far = FarSide::new(move |message| {
+        noted.lock().expect("no panic").push((message.lane(), message.seqs));
+        Answer::Acknowledge
+    });
+    (far, notes)
+}
+
+fn firsts(notes: &[(Lane, SeqRange)], lane: Lane) -> Vec<Seq> {
+    notes.iter().filter(|(of, _)| *of == lane).map(|(_, seqs)| seqs.first).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_overtakes_a_backlog_which_is_marked_as_history() {
+    let log = FakeLog::new();
+    log.append(BACKLOG);
+    let (far, notes) = noting();
+    let bench = Bench::start(log, far);
+    bench.until(|| bench.counters.connected.load(Ordering::Relaxed)).await;
+    bench.log.append(1);
+    bench.drained().await;
+    bench.assert_complete();
+    let notes = notes.lock().expect("no panic").clone();
+    let (live, history) = (firsts(&notes, Lane::Live), firsts(&notes, Lane::History));
+    assert_eq!(live, [10 * BACKLOG + 1]);
+    assert_eq!(history, (0..BACKLOG).map(|block| 10 * block + 1).collect::<Vec<Seq>>(), "oldest first, each once");
+    let place = notes.iter().position(|(lane, _)| *lane == Lane::Live).expect("it came");
+    assert!(place < 700, "the new block came after {place} of the backlog");
+    assert!(text_of(&bench, Lane::History, 1).contains("\"lane\":\"history\""));
+    assert!(!text_of(&bench, Lane::Live, 10 * BACKLOG + 1).contains("lane"));
+}
+
+fn text_of(bench: &Bench, lane: Lane, seq: Seq) -> String {
+    let far = bench.far.lock().expect("no panic");
+    let (message, _) = &far.received[&Token { lane, seq, part: 0 }];
+    String::from_utf8(message.payload.to_vec()).expect("UTF-8")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_needs_the_order_gets_it() {
+    let log = FakeLog::new();
+    log.append(BACKLOG);
+    let (far, notes) = noting();
+    let bench = Bench::draining(Drain::OldestFirst, log, far);
+    bench.until(|| bench.counters.connected.load(Ordering::Relaxed)).await;
+    bench.log.append(50);
+    bench.drained().await;
+    bench.assert_complete();
+    let live = firsts(&notes.lock().expect("no panic"), Lane::Live);
+    assert!(live.is_sorted() && live.len() as u64 == BACKLOG + 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_of_a_backlog_may_go_first() {
+    let log = FakeLog::new();
+    log.append(5 * BACKLOG);
+    let (far, notes) = noting();
+    let bench = Bench::draining(Drain::NewestFirst, log, far);
+    bench.drained().await;
+    bench.assert_complete();
+    let history = firsts(&notes.lock().expect("no panic"), Lane::History);
+    assert_eq!(history.len() as u64, 5 * BACKLOG + 3, "blocks on an edge between two chunks come in parts");
+    assert!(history[0] > 30_000 && history[history.len() - 1] < 20_000, "{:?}", &history[..3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_side_with_room_for_one_message_gets_live_and_history() {
+    let log = FakeLog::new();
+    log.append(BACKLOG / 2);
+    let far = always(Answer::Acknowledge);
+    far.lock().expect("no panic").room = 1;
+    let bench = Bench::start(log, far);
+    bench.until(|| bench.counters.connected.load(Ordering::Relaxed)).await;
+    for _ in 0..50 {
+        bench.log.append(1);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bench.drained().await;
+    bench.assert_complete();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_month_of_short_outages_keeps_what_the_cursor_can_hold() {
+    let far = always(Answer::Acknowledge);
+    far.lock().expect("no panic").up_for = Some(Duration::from_millis(300));
+    let bench = Bench::start(FakeLog::new(), far.clone());
+    for _ in 0..60 {
+        bench.log.append(300);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    far.lock().expect("no panic").up_for = None;
+    bench.drained().await;
+    bench.assert_complete();
+}
+
+fn drains() -> impl Strategy<Value = Drain> {
+    prop_oneof![Just(Drain::LiveFirst), Just(Drain::OldestFirst), Just(Drain::NewestFirst)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// The task is dropped at any moment, which is what a kill does to it; the log keeps what it was told.
+    #[test]
+    fn nothing_is_lost_over_kills_outages_and_acknowledgements_in_any_order(
+        drain in drains(),
+        lives in proptest::collection::vec((0_u64..800, 1_u64..4_000, 0_usize..40, 20_u64..3_000), 1..8),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("one");
+        runtime.block_on(async {
+            let log = FakeLog::new();
+            let far = always(Answer::Acknowledge);
+            for (blocks, runs_ms, reversed_by, up_ms) in lives {
+                log.append(blocks);
+                {
+                    let mut far = far.lock().expect("no panic");
+                    (far.reversed_by, far.up_for) = (reversed_by, Some(Duration::from_millis(up_ms)));
+                }
+                let bench = Bench::draining(drain, log.clone(), far.clone());
+                for _ in 0..4 {
+                    tokio::time::sleep(Duration::from_millis(runs_ms / 4)).await;
+                    log.append(blocks / 8);
+                }
+                bench.task.abort();
+            }
+            {
+                let mut far = far.lock().expect("no panic");
+                (far.reversed_by, far.up_for) = (0, None);
+            }
+            let bench = Bench::draining(drain, log, far);
+            bench.drained().await;
+            let mut seqs = bench.far.lock().expect("no panic").seqs();
+            seqs.sort_unstable();
+            seqs.dedup();
+            assert_eq!(seqs, (1..*bench.log.0.end.borrow()).collect::<Vec<Seq>>());
+        });
+    }
+}
