@@ -6,7 +6,7 @@ use hardware_sim::faults::{Framing, Link};
 use hardware_sim::modbus::Plant;
 use tests::broker::Broker;
 use tests::field::Field;
-use tests::oracle::compare;
+use tests::oracle::{compare, holes};
 use tests::site::Site;
 use tests::subscriber::Subscriber;
 use tests::{need, wait};
@@ -38,12 +38,14 @@ fn stores_through_an_outage_and_drains_ten_times_faster_than_live() {
     let outage = Duration::from_secs(if need::long() { 600 } else { 20 });
     wait::pass(outage);
     let memory_after = gateway.resident_kib();
-    let before = recorder.count();
     proxy.link(Link::Up);
     let backlog_end = plc.oracle.last();
     recorder.until_counter(PLC, "n", backlog_end, outage / 2 + wait::SOON);
+    wait::for_it("the backlog has drained", outage + wait::SOON, || {
+        recorder.with(|all| holes(&all.readings).is_empty())
+    });
     let readings = recorder.readings();
-    let drained = &readings[before..];
+    let drained: Vec<_> = readings.iter().filter(|reading| reading.lane() == "history").collect();
     let took = drained.last().expect("it drained").at.duration_since(drained[0].at).unwrap_or_default();
     let live = TAGS as f64 * 10.0;
     let rate = drained.len() as f64 / took.as_secs_f64().max(0.001);

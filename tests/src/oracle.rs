@@ -23,7 +23,7 @@ pub struct Verdict {
     pub lost: Vec<Answered>,
     /// Numbers that arrived under two places.
     pub doubled: Vec<u64>,
-    /// Numbers whose first arrival came after that of a higher one.
+    /// Numbers whose first arrival came after that of a higher one in the same lane.
     pub disordered: Vec<u64>,
     /// Good values that no simulator ever answered.
     pub wrong: Vec<String>,
@@ -86,7 +86,7 @@ pub fn compare(answered: &[Answered], received: &[Received], device: &str, tag: 
     let mut verdict = Verdict::default();
     let mut places = HashSet::new();
     let mut arrived: HashMap<u64, (u64, u64)> = HashMap::new();
-    let mut highest = 0;
+    let mut highest: HashMap<&str, u64> = HashMap::new();
     for reading in received.iter().filter(|reading| reading.device == device && reading.tag == tag) {
         if !places.insert((reading.epoch, reading.seq)) {
             verdict.repeated += 1;
@@ -102,11 +102,16 @@ pub fn compare(answered: &[Answered], received: &[Received], device: &str, tag: 
         };
         if arrived.insert(counter, (reading.epoch, reading.seq)).is_some() {
             verdict.doubled.push(counter);
-        } else if counter < highest {
+            continue;
+        }
+        // Each lane has an order of its own.
+        let highest = highest.entry(reading.lane()).or_default();
+        if counter < *highest {
             verdict.disordered.push(counter);
         }
-        highest = highest.max(counter);
+        *highest = (*highest).max(counter);
     }
+    let highest = highest.values().copied().max().unwrap_or(0);
     let first = arrived.keys().copied().min().unwrap_or(u64::MAX);
     let within = |answer: &&Answered| (first..=highest).contains(&answer.counter);
     verdict.arrived = arrived.len();

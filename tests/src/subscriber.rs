@@ -60,6 +60,11 @@ impl Received {
         self.body["reason"].as_str().unwrap_or_default()
     }
 
+    /// The lane in which it came: `live`, which payloads do not name, `history` or `replay`.
+    pub fn lane(&self) -> &str {
+        self.body["lane"].as_str().unwrap_or("live")
+    }
+
     /// The time that the gateway gave it.
     pub fn time(&self) -> &str {
         self.body["time"].as_str().unwrap_or_default()
@@ -292,7 +297,13 @@ fn record(shared: &Shared, topic: String, payload: &[u8]) {
             let readings = body["readings"].as_array().cloned().unwrap_or_default();
             let device = body["device"].as_str().unwrap_or_default();
             let epoch = body["epoch"].as_u64().unwrap_or_default();
-            recorded.readings.extend(readings.into_iter().map(|one| received(at, &topic, device, epoch, one)));
+            let lane = &body["lane"];
+            recorded.readings.extend(readings.into_iter().map(|mut one| {
+                if !lane.is_null() {
+                    one["lane"] = lane.clone();
+                }
+                received(at, &topic, device, epoch, one)
+            }));
         }
         Some(body) if body["seq"].is_u64() => {
             let device = body["device"].as_str().unwrap_or_default().to_owned();

@@ -7,9 +7,12 @@ use super::*;
 /// So many blocks are a backlog.
 const BACKLOG: u64 = 1_000;
 
-/// A far side that notes the lane and the seqs of each message as it comes.
-fn noting() -> (Arc<Mutex<FarSide>>, Arc<Mutex<Vec<(Lane, SeqRange)>>>) {
-    let notes: Arc<Mutex<Vec<(Lane, SeqRange)>>> = Arc::default();
+/// The lane and the seqs of each message, as it came.
+type Notes = Arc<Mutex<Vec<(Lane, SeqRange)>>>;
+
+/// A far side that notes what comes.
+fn noting() -> (Arc<Mutex<FarSide>>, Notes) {
+    let notes = Notes::default();
     let noted = notes.clone();
     let far = FarSide::new(move |message| {
         noted.lock().expect("no panic").push((message.lane(), message.seqs));
