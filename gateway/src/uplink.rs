@@ -8,6 +8,7 @@ pub mod base64;
 pub mod format;
 pub mod kafka;
 pub mod mqtt;
+pub mod registry;
 pub mod stream;
 pub mod topic;
 
@@ -90,6 +91,8 @@ pub struct UplinkSpec {
     pub password: Option<Password>,
     /// Certificates for TLS, read at each connect.
     pub tls: TlsFiles,
+    /// Where the schemas of its records are kept, for destinations whose readers look there.
+    pub registry: Option<registry::RegistrySpec>,
     /// Whose log the messages come from, for the messages' properties: the gateway's UUID.
     pub identity: Box<str>,
     /// The gateway around it; `None` while a configuration is only looked at.
@@ -129,6 +132,7 @@ impl UplinkSpec {
             user: None,
             password: None,
             tls: TlsFiles::default(),
+            registry: None,
             identity: "".into(),
             site: None,
         }

@@ -165,6 +165,22 @@ fn the_schema_is_json_schema() {
 }
 
 #[test]
+fn the_schemas_of_records_are_printed_for_their_readers() {
+    let site = Site::new(&readme_file());
+    let printed = ["--avro", "--json-schema"].map(|kind| site.forebay(&["schema", kind]));
+    for schema in &printed {
+        exits(schema, DONE);
+        assert!(json(schema).to_string().contains("uncertain"), "{}", out(schema));
+    }
+    assert!(out(&site.forebay(&["schema", "--protobuf"])).contains("message Reading"));
+    assert!(out(&site.forebay(&["schema", "--ksql"])).contains("CREATE STREAM forebay_readings"));
+    exits(&site.forebay(&["schema", "--avro", "--ksql"]), USAGE);
+    let none = site.forebay(&["schema", "--ksql", "-c", "gateway.yaml"]);
+    exits(&none, CONFIGURATION);
+    assert!(both(&none).contains("no uplink leads to Kafka"), "{}", both(&none));
+}
+
+#[test]
 fn reads_and_writes_a_device_by_its_url() {
     let field = Field::new();
     let plant = Plant::new();

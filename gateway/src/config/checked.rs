@@ -12,7 +12,8 @@ use super::Secret;
 use crate::pipeline::forward::route::Drain;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
-use crate::uplink::{TlsFiles, UplinkSpec};
+use crate::uplink::registry::{RegistrySpec, Schemas};
+use crate::uplink::{Password, TlsFiles, UplinkSpec};
 
 /// All that one gateway does.
 ///
@@ -64,19 +65,51 @@ pub struct UplinkConfig {
     pub tls: TlsFiles,
     /// In which order a backlog leaves.
     pub drain: Drain,
+    /// The schema registry, where there is one.
+    pub registry: Option<RegistryConfig>,
+}
+
+/// A schema registry.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// Where it is.
+    pub url: EndpointUrl,
+    /// Who logs in.
+    pub user: Option<Box<str>>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// Certificates for https.
+    pub tls: TlsFiles,
+    /// What is done with a schema that it does not know.
+    pub schemas: Schemas,
+}
+
+impl RegistryConfig {
+    fn spec(&self) -> RegistrySpec {
+        RegistrySpec {
+            url: self.url.clone(),
+            user: self.user.clone(),
+            password: self.password.clone().map(fetched),
+            tls: self.tls.clone(),
+            schemas: self.schemas,
+        }
+    }
+}
+
+fn fetched(secret: Secret) -> Password {
+    Arc::new(move || secret.fetch())
 }
 
 impl UplinkConfig {
     /// What the uplink is given; `identity` is the UUID of the gateway's log.
     pub fn spec(&self, gateway: &str, identity: &str) -> UplinkSpec {
-        let password =
-            self.password.clone().map(|secret| -> crate::uplink::Password { Arc::new(move || secret.fetch()) });
         UplinkSpec {
             topic: self.topic.clone(),
             format: self.format.clone(),
             payload: self.payload.clone(),
             user: self.user.clone(),
-            password,
+            password: self.password.clone().map(fetched),
+            registry: self.registry.as_ref().map(RegistryConfig::spec),
             tls: self.tls.clone(),
             identity: identity.into(),
             ..UplinkSpec::new(gateway, &self.name, self.url.clone())

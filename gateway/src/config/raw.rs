@@ -18,7 +18,7 @@ use crate::pipeline::store::SyncPolicy;
 
 pub(super) use device::{RawDevice, RawSettings};
 pub(super) use tag::{RawReport, RawTag, TagSettings};
-pub(super) use uplink::RawUplink;
+pub(super) use uplink::{RawRegistry, RawTls, RawUplink};
 
 /// The whole file.
 #[derive(Debug)]

@@ -3,11 +3,15 @@
 //! A [`FormatKind`] is one static value that checks what was configured, without I/O; a [`Format`] is the live one of one
 //! uplink. The operator chooses it with the key `format`; [`choose`] is how an uplink comes by it.
 
+pub mod avro;
 mod batches;
 pub mod compressed;
 pub mod json;
 pub mod json_compact;
+pub mod json_schema;
+pub mod keyed;
 pub mod line_protocol;
+pub mod protobuf;
 pub mod template;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -103,6 +107,11 @@ pub trait Format: Send {
     /// Another one for the same uplink with no block begun, for another lane; what an uplink numbers or announces once is
     /// shared between them.
     fn another(&self) -> Box<dyn Format>;
+
+    /// What a registry has to know before a message may leave; `None` where there is nothing of the kind.
+    fn registration(&self) -> Option<&keyed::Registration> {
+        None
+    }
 }
 
 /// What a block holds, or a part of it, with what its tag ids mean.

@@ -4,8 +4,9 @@
 
 use super::UplinkError;
 
-/// The longest topic, bytes (MQTT 5, 1.5.4).
-const TOPIC_BYTES_MAX: usize = 65_535;
+/// The longest topic, bytes: MQTT 5, 1.5.4, which is taken for keys as well; and Kafka's `Topic.validate`.
+const MQTT_BYTES_MAX: usize = 65_535;
+const KAFKA_BYTES_MAX: usize = 249;
 
 const PLACEHOLDERS: [&str; 3] = ["gateway", "device", "tag"];
 
@@ -14,6 +15,11 @@ const PLACEHOLDERS: [&str; 3] = ["gateway", "device", "tag"];
 pub enum Rules {
     /// MQTT 5, 4.7: `+`, `#` and control characters may not stand in a topic; in names they are percent-encoded.
     Mqtt,
+    /// Topics of Kafka (`Topic.validate`): letters, digits, `.`, `_` and `-` of ASCII, at most 249. In names a slash becomes a
+    /// dot and what else cannot stand there `_`: records bear the names as they are.
+    Kafka,
+    /// Keys of records: names stand as they are.
+    Key,
 }
 
 /// A topic with places for names.
@@ -71,17 +77,25 @@ impl Template {
             let Part::Literal(literal) = part else { continue };
             if let Some(wrong) = literal.chars().find(|character| is_reserved(*character, self.rules)) {
                 let wrong = wrong.escape_debug();
-                return Err(format!(
-                    "`{wrong}` in `{text}` cannot be published to: it is a wildcard or a control character"
-                ));
+                return Err(match self.rules {
+                    Rules::Kafka => format!(
+                        "`{wrong}` in `{text}` cannot stand in a topic of Kafka: write letters, digits, `.`, `_` and `-`"
+                    ),
+                    Rules::Mqtt | Rules::Key => {
+                        format!("`{wrong}` in `{text}` cannot be published to: it is a wildcard or a control character")
+                    }
+                });
             }
         }
-        if matches!(self.parts.first(), Some(Part::Literal(first)) if first.starts_with('$')) {
+        let belongs_to_the_broker = self.rules == Rules::Mqtt
+            && matches!(self.parts.first(), Some(Part::Literal(first)) if first.starts_with('$'));
+        if belongs_to_the_broker {
             return Err(format!("`{text}` begins with `$`: those topics belong to the broker"));
         }
+        let bytes_max = if self.rules == Rules::Kafka { KAFKA_BYTES_MAX } else { MQTT_BYTES_MAX };
         match self.render("", "").len() {
-            ..=TOPIC_BYTES_MAX => Ok(()),
-            length => Err(format!("the topic has {length} bytes; at most {TOPIC_BYTES_MAX} are possible")),
+            length if length <= bytes_max => Ok(()),
+            length => Err(format!("the topic has {length} bytes; at most {bytes_max} are possible")),
         }
     }
 
@@ -127,9 +141,16 @@ fn push_part(parts: &mut Vec<Part>, literal: &mut String, part: Part) {
 
 /// `%` is encoded too, so that two names never give one topic. Slashes stay: they make levels.
 fn push_name(name: &str, rules: Rules, topic: &mut String) {
-    let encoded = |character: char| character == '%' || is_reserved(character, rules);
+    let encoded = |character: char| rules != Rules::Key && (character == '%' || is_reserved(character, rules));
     if !name.contains(encoded) {
         return topic.push_str(name);
+    }
+    if rules == Rules::Kafka {
+        return topic.extend(name.chars().map(|character| match character {
+            '/' => '.',
+            character if is_reserved(character, rules) => '_',
+            character => character,
+        }));
     }
     for character in name.chars() {
         if encoded(character) {
@@ -146,6 +167,8 @@ fn push_name(name: &str, rules: Rules, topic: &mut String) {
 fn is_reserved(character: char, rules: Rules) -> bool {
     match rules {
         Rules::Mqtt => character.is_control() || matches!(character, '+' | '#'),
+        Rules::Kafka => !character.is_ascii_alphanumeric() && !matches!(character, '.' | '_' | '-'),
+        Rules::Key => false,
     }
 }
 
@@ -197,6 +220,16 @@ mod tests {
         let template = parse("{device}/{tag}").expect("a template");
         assert_eq!(template.render("a+b", "50%#"), "a%2Bb/50%25%23");
         assert_eq!(own("acme/l#7", "state", Rules::Mqtt), "acme/l%237/$state");
+    }
+
+    #[test]
+    fn topics_of_kafka_and_keys_have_rules_of_their_own() {
+        let kafka = |text| Template::parse(text, "acme/lïne7", Rules::Kafka);
+        assert_eq!(kafka("plant.{gateway}.{device}").expect("a topic").render("a b%", ""), "plant.acme.l_ne7.a_b_");
+        assert!(kafka("plant/x").is_err_and(|error| error.message.contains("letters")));
+        assert!(kafka(&"x".repeat(250)).is_err_and(|error| error.message.contains("249")));
+        let key = Template::parse("{device}/{tag}", "acme", Rules::Key).expect("a key");
+        assert_eq!(key.render("a+b", "50%#"), "a+b/50%#");
     }
 
     proptest! {

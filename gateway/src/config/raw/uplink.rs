@@ -3,9 +3,10 @@
 use super::DRAIN;
 use crate::config::Secret;
 use crate::config::fields::Fields;
-use crate::config::form::{Known, SecretForm, Text};
+use crate::config::form::{Known, OneOf, SecretForm, Section, Text};
 use crate::config::source::Spanned;
 use crate::pipeline::forward::route::Drain;
+use crate::uplink::registry::Schemas;
 
 /// What stands under an uplink's name.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(in crate::config) struct RawUplink<'t> {
     pub(in crate::config) password: Option<Spanned<Secret>>,
     pub(in crate::config) tls: RawTls<'t>,
     pub(in crate::config) drain: Option<Spanned<Drain>>,
+    pub(in crate::config) registry: Option<Spanned<RawRegistry<'t>>>,
     /// The uplink's own options that were written as keys.
     pub(in crate::config) options: Vec<(&'static str, Spanned<&'t str>)>,
 }
@@ -28,6 +30,16 @@ pub(in crate::config) struct RawTls<'t> {
     pub(in crate::config) ca: Option<Spanned<&'t str>>,
     pub(in crate::config) cert: Option<Spanned<&'t str>>,
     pub(in crate::config) key: Option<Spanned<&'t str>>,
+}
+
+/// A schema registry.
+#[derive(Debug)]
+pub(in crate::config) struct RawRegistry<'t> {
+    pub(in crate::config) url: Option<Spanned<&'t str>>,
+    pub(in crate::config) user: Option<Spanned<&'t str>>,
+    pub(in crate::config) password: Option<Spanned<Secret>>,
+    pub(in crate::config) tls: RawTls<'t>,
+    pub(in crate::config) schemas: Schemas,
 }
 
 /// Takes the keys of an uplink.
@@ -60,6 +72,11 @@ pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
             &DRAIN,
         ),
         tls: fields.section("tls", "Certificates, all in PEM; read at each connect.", tls),
+        registry: fields.optional(
+            "registry",
+            "The schema registry for `format: avro`, `protobuf` and `json-schema`.",
+            &Section { name: "registry", read: registry },
+        ),
         options: kinds
             .uplink_options()
             .into_iter()
@@ -70,6 +87,25 @@ pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
             .collect(),
     }
 }
+
+fn registry<'t>(fields: &mut Fields<'_, 't>) -> RawRegistry<'t> {
+    RawRegistry {
+        url: fields.required(
+            "url",
+            "Where it is; what speaks the interface of Confluent's Schema Registry.",
+            &Text { example: "http://registry.example:8081" },
+        ),
+        user: fields.optional("user", "Who logs in.", &Text { example: "forebay" }),
+        password: fields.optional("password", "The password, by reference.", &SecretForm),
+        tls: fields.section("tls", "Certificates for https, all in PEM.", tls),
+        schemas: fields.default("schemas", "What is done with a schema that it does not know.", &SCHEMAS, "register"),
+    }
+}
+
+const SCHEMAS: OneOf<Schemas> = OneOf(&[
+    ("register", Schemas::Register, "it is checked against those before it and registered"),
+    ("look-up", Schemas::LookUp, "a person registers it; until then nothing is sent"),
+]);
 
 fn tls<'t>(fields: &mut Fields<'_, 't>) -> RawTls<'t> {
     RawTls {

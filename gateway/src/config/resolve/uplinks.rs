@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use driver_core::{EndpointUrl, Place, SpecError};
 
 use super::place::{hide_login, part_of};
-use crate::config::checked::UplinkConfig;
+use crate::config::checked::{RegistryConfig, UplinkConfig};
 use crate::config::form::{Context, Named};
 use crate::config::near::nearest;
-use crate::config::raw::RawUplink;
+use crate::config::raw::{RawRegistry, RawTls, RawUplink};
 use crate::config::source::{Source, Span, Spanned};
 use crate::pipeline::forward::route::Drain;
-use crate::uplink::{TlsFiles, UplinkError};
+use crate::uplink::{TlsFiles, UplinkError, registry};
 
 /// All uplinks that can be used.
 pub(super) fn uplinks(
@@ -45,8 +45,11 @@ fn uplink(
         no_uplink(&url, written, source, context);
         return None;
     };
+    let registry = match &raw.value.registry {
+        Some(written) => Some(self::registry(&written.value, source, context)?),
+        None => None,
+    };
     let text = |text: Option<Spanned<&str>>| text.map(|text| text.value.into());
-    let file = |text: Option<Spanned<&str>>| text.map(|text| PathBuf::from(text.value));
     let RawUplink { topic, format, payload, user, password, tls, .. } = &raw.value;
     let config = UplinkConfig {
         name: raw.name.into(),
@@ -56,11 +59,21 @@ fn uplink(
         payload: text(*payload),
         user: text(*user),
         password: password.as_ref().map(|password| password.value.clone()),
-        tls: TlsFiles { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) },
         drain: raw.value.drain.map_or(drain, |drain| drain.value),
+        tls: files(tls),
+        registry,
     };
-    match kind.open(&config.spec(gateway, "")) {
-        Ok(_) => Some(config),
+    let spec = config.spec(gateway, "");
+    let opened = kind.open(&spec).and_then(|way| match spec.registry.as_ref().map(registry::check) {
+        Some(errors) if !errors.is_empty() => Err(errors),
+        Some(_) if way.format.registration().is_none() => {
+            let message = "is not asked for this format; write `format: avro`, `protobuf` or `json-schema`".into();
+            Err(vec![UplinkError { key: "registry", message }])
+        }
+        _ => Ok(()),
+    });
+    match opened {
+        Ok(()) => Some(config),
         Err(errors) => {
             errors.into_iter().for_each(|error| {
                 // A message that names nothing first is about the key.
@@ -70,6 +83,31 @@ fn uplink(
             None
         }
     }
+}
+
+/// A registry whose URL is one.
+fn registry(raw: &RawRegistry<'_>, source: &Source, context: &mut Context<'_>) -> Option<RegistryConfig> {
+    let written = raw.url?;
+    hide_login(source, written.span, context.faults);
+    match written.value.parse::<EndpointUrl>() {
+        Ok(url) => Some(RegistryConfig {
+            url,
+            user: raw.user.map(|user| user.value.into()),
+            password: raw.password.as_ref().map(|password| password.value.clone()),
+            tls: files(&raw.tls),
+            schemas: raw.schemas,
+        }),
+        Err(SpecError { place, message }) => {
+            let range = if let Place::Url(range) = place { range } else { 0..written.value.len() };
+            context.faults.error(part_of(source, written, range), message, "");
+            None
+        }
+    }
+}
+
+fn files(raw: &RawTls<'_>) -> TlsFiles {
+    let file = |text: Option<Spanned<&str>>| text.map(|text| PathBuf::from(text.value));
+    TlsFiles { ca: file(raw.ca), cert: file(raw.cert), key: file(raw.key) }
 }
 
 fn no_uplink(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context: &mut Context<'_>) {
@@ -129,8 +167,9 @@ fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>, source: &Source
         "key" => uplink.tls.key,
         _ => None,
     };
+    let registry = uplink.registry.as_ref().filter(|_| error.key == "registry").map(|registry| registry.span);
     let password = uplink.password.as_ref().filter(|_| error.key == "password").map(|password| password.span);
-    text.map(|text| text.span).or(password).unwrap_or(raw.span)
+    text.map(|text| text.span).or(password).or(registry).unwrap_or(raw.span)
 }
 
 /// What is wrong with an option is said of the URL, and the message names the option first. The option may stand in the

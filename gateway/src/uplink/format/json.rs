@@ -26,9 +26,12 @@
 //! where they say something. Times have six decimals, or nine where the last three are not zero.
 
 mod keys;
+mod record;
 pub(super) mod time;
 pub(super) mod value;
 pub(super) mod writer;
+
+pub use record::JsonRecords;
 
 use buffer::Seq;
 use driver_core::{Reading, TagId};
@@ -37,6 +40,7 @@ use self::keys::{Keys, Pieces};
 use self::value::{write_escaped, write_integer};
 use self::writer::{Writer, write_gap, write_lane};
 use super::batches::{Batches, Rows, Span, tag_unknown};
+use super::keyed::Keyed;
 use super::{Format, FormatInfo, FormatKind, Missing, Records, Types};
 use crate::uplink::topic::{Rules as TopicRules, Template};
 use crate::uplink::{UplinkError, UplinkSpec};
@@ -60,7 +64,12 @@ impl FormatKind for JsonKind {
     }
 
     fn open(&self, spec: &UplinkSpec, topic: Template, rules: TopicRules) -> Result<Box<dyn Format>, Vec<UplinkError>> {
-        Ok(Box::new(Json::new(&spec.gateway, topic, rules)))
+        match rules {
+            TopicRules::Mqtt => Ok(Box::new(Json::new(&spec.gateway, topic, rules))),
+            TopicRules::Kafka | TopicRules::Key => {
+                Ok(Box::new(Keyed::open(spec, topic, Box::new(JsonRecords::default()), None)?))
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::frame::{Frame, Frames, write_frame};
+use crate::uplink::base64::base64;
 
 /// The longest answer to the handshake, bytes.
 const ANSWER_BYTES_MAX: usize = 8 * 1024;
@@ -64,19 +65,6 @@ pub(super) fn answer(bytes: &[u8], key: &str) -> Result<Option<usize>, String> {
     } else {
         Err("its accept key is wrong".into())
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().zip([16, 8, 0]).fold(0_u32, |word, (byte, shift)| word | u32::from(*byte) << shift);
-        for place in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }
 
 /// A stream whose bytes travel in binary frames; pings are answered, a close is the end.

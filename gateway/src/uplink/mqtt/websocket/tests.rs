@@ -36,13 +36,6 @@ fn the_handshake_of_the_standard_is_accepted() {
     assert!(answer(&[b'x'; ANSWER_BYTES_MAX + 1], key).is_err());
 }
 
-#[test]
-fn base64_is_that_of_the_standard() {
-    for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-        assert_eq!(base64(bytes.as_bytes()), text);
-    }
-}
-
 #[tokio::test]
 async fn bytes_travel_in_frames_both_ways_and_pings_are_answered() {
     let (near, mut far) = duplex(1 << 16);
