@@ -15,10 +15,11 @@ mod open;
 use driver_core::AnyDriver;
 
 pub use driver_modbus as modbus;
+pub use driver_s7 as s7;
 pub use open::{OpenError, Plc, open};
 
 /// A driver is added by its folder and one line here.
-static DRIVERS: &[&dyn AnyDriver] = &[&modbus::ModbusDriver];
+static DRIVERS: &[&dyn AnyDriver] = &[&modbus::ModbusDriver, &s7::S7Driver];
 
 /// All drivers of this build.
 pub fn all() -> &'static [&'static dyn AnyDriver] {

@@ -54,9 +54,17 @@ impl<'a> AddressParts<'a> {
     /// # Errors
     /// An unknown type or order, with the nearest known one, or a length that cannot be.
     pub fn parse(text: &'a str) -> Result<AddressParts<'a>, AddressError> {
+        AddressParts::parse_with(text, None)
+    }
+
+    /// As [`AddressParts::parse`], where a string without a length has this one.
+    ///
+    /// # Errors
+    /// As [`AddressParts::parse`].
+    pub fn parse_with(text: &'a str, string_length: Option<u16>) -> Result<AddressParts<'a>, AddressError> {
         let (rest, order) = split_order(text)?;
         let Some(colon) = type_colon(rest) else { return Ok(AddressParts { location: rest, typed: None, order }) };
-        let typed = parse_type(rest, colon + 1..rest.len())?;
+        let typed = parse_type_with(rest, colon + 1..rest.len(), string_length)?;
         Ok(AddressParts { location: &rest[..colon], typed: Some(typed), order })
     }
 }
@@ -66,10 +74,16 @@ impl<'a> AddressParts<'a> {
 /// # Errors
 /// As [`AddressParts::parse`].
 pub fn parse_type(text: &str, range: Range<usize>) -> Result<Typed, AddressError> {
+    parse_type_with(text, range, None)
+}
+
+fn parse_type_with(text: &str, range: Range<usize>, string_length: Option<u16>) -> Result<Typed, AddressError> {
     let (rest, elements) = bracketed(text, range.clone(), ['[', ']'])?;
     let (name, length) = bracketed(text, rest, ['(', ')'])?;
     let written = &text[name.clone()];
     let data_type = DataType::from_name(written).ok_or_else(|| unknown_type(written, name.clone()))?;
+    let length =
+        length.or_else(|| string_length.filter(|_| is_string(data_type)).map(|n| (u32::from(n), name.clone())));
     let data_type = with_length(data_type, length, name)?;
     let elements = elements.map(|(count, at)| limited(count, ELEMENTS_MAX, "elements", at)).transpose()?;
     Ok(Typed { data_type, elements, range })
@@ -140,6 +154,10 @@ fn with_length(data_type: DataType, length: Counted, name: Range<usize>) -> Resu
             Err(AddressError::new(at, message))
         }
     }
+}
+
+fn is_string(data_type: DataType) -> bool {
+    matches!(data_type, DataType::String(_) | DataType::Wstring(_))
 }
 
 fn limited(number: u32, max: u16, what: &str, at: Range<usize>) -> Result<u16, AddressError> {

@@ -98,7 +98,7 @@ impl fmt::Display for DataType {
 }
 
 /// Canonical names first: [`DataType::name`] takes the first that fits.
-const NAMES: [(&str, DataType); 45] = [
+const NAMES: [(&str, DataType); 47] = [
     ("BOOL", DataType::Bool),
     ("SINT", DataType::Sint),
     ("USINT", DataType::Usint),
@@ -144,6 +144,8 @@ const NAMES: [(&str, DataType); 45] = [
     ("f32", DataType::Real),
     ("f64", DataType::Lreal),
     ("double", DataType::Lreal),
+    ("LDATE_AND_TIME", DataType::Ldt),
+    ("DATE_AND_LTIME", DataType::Ldt),
 ];
 
 #[cfg(test)]

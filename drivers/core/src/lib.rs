@@ -24,10 +24,12 @@ mod time;
 mod value;
 
 mod address;
+mod calendar;
 mod data_type;
 mod order;
 
 mod codec;
+mod receive;
 mod scale;
 mod span;
 
@@ -38,6 +40,7 @@ pub mod testkit;
 mod corpus;
 
 pub use address::{AddressError, AddressParts, ELEMENTS_MAX, STRING_MAX, Typed, nearest, parse_type};
+pub use calendar::Date;
 pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;
 pub use driver::{Connection, Contact, Device, Driver, DriverInfo, Fact, Plan, PlannedRequest, TagText, WriteOutcome};
@@ -46,6 +49,7 @@ pub use line::{AnyDriver, BoxFuture, Line};
 pub use order::Order;
 pub use quality::{Level, Quality, Reason};
 pub use reading::{Reading, Readings};
+pub use receive::ReceiveBuffer;
 pub use scale::{Scale, Target};
 pub use span::{CostModel, Piece, Point, Span, spans};
 pub use spec::{DeviceSpec, LineSpec, TagSpec};

@@ -2,30 +2,10 @@
 
 use std::fmt;
 
-use crate::{DataType, Timestamp, Value};
+use crate::{DataType, Date, Timestamp, Value};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
-
-/// A calendar date of the proleptic Gregorian calendar.
-struct Date {
-    year: i64,
-    month: i64,
-    day: i64,
-}
-
-/// Days since 1970-01-01 as a date; after Howard Hinnant's `civil_from_days`.
-fn date(days: i64) -> Date {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    Date { year: year_of_era + era * 400 + i64::from(month <= 2), month, day }
-}
 
 /// Nanoseconds since midnight as `hh:mm:ss` with as many decimals as there are.
 fn write_time_of_day(f: &mut fmt::Formatter<'_>, nanos: i64) -> fmt::Result {
@@ -41,7 +21,7 @@ fn write_time_of_day(f: &mut fmt::Formatter<'_>, nanos: i64) -> fmt::Result {
 
 fn write_date_time(f: &mut fmt::Formatter<'_>, nanos: i64) -> fmt::Result {
     let nanos_per_day = SECONDS_PER_DAY * NANOS_PER_SECOND;
-    let Date { year, month, day } = date(nanos.div_euclid(nanos_per_day));
+    let Date { year, month, day } = Date::from_days(nanos.div_euclid(nanos_per_day));
     write!(f, "{year:04}-{month:02}-{day:02}T")?;
     write_time_of_day(f, nanos.rem_euclid(nanos_per_day))
 }
@@ -121,8 +101,8 @@ pub fn parse_value(text: &str, data_type: DataType, elements: usize) -> Result<V
 
 fn parse_one(text: &str, data_type: DataType) -> Result<Value, String> {
     use DataType::{
-        Bool, Byte, Char, Date, DateAndTime, Dint, Dword, Half, Int, Ldt, Lint, Lreal, Ltime, Ltod, Lword, Real, Sint,
-        String, Time, TimeOfDay, Udint, Uint, Ulint, Usint, Wchar, Word, Wstring,
+        Bool, Byte, Char, DateAndTime, Dint, Dtl, Dword, Half, Int, Ldt, Lint, Lreal, Ltime, Ltod, Lword, Real, S5time,
+        Sint, String, Time, TimeOfDay, Udint, Uint, Ulint, Usint, Wchar, Word, Wstring,
     };
     let expected = |what: &str| format!("`{text}` is no {data_type}: expected {what}");
     match data_type {
@@ -145,17 +125,16 @@ fn parse_one(text: &str, data_type: DataType) -> Result<Value, String> {
         }
         Half | Real => text.parse().map(Value::Real).map_err(|_| expected("a number, such as 21.5")),
         Lreal => text.parse().map(Value::LReal).map_err(|_| expected("a number, such as 21.5")),
-        Time | Ltime => {
+        Time | Ltime | S5time => {
             parse_duration(text).map(Value::Duration).ok_or_else(|| expected("a time such as 1.5s or 500ms"))
         }
         TimeOfDay | Ltod => {
             parse_time_of_day(text).map(Value::TimeOfDay).ok_or_else(|| expected("a time of day such as 12:00:00"))
         }
-        Date | DateAndTime | Ldt => parse_date_time(text)
+        DataType::Date | DateAndTime | Dtl | Ldt => parse_date_time(text)
             .map(Value::DateTime)
             .ok_or_else(|| expected("a date such as 2026-11-23, or with the time 2026-11-23T02:28:33")),
         Char | Wchar | String(_) | Wstring(_) => Ok(Value::Text(text.into())),
-        other => Err(format!("values of type {other} cannot be typed in")),
     }
 }
 
@@ -226,23 +205,9 @@ fn parse_date_time(text: &str) -> Option<i64> {
     let mut parts = day.split('-');
     let (year, month, day) =
         (digits(parts.next()?, 4..=4)?, digits(parts.next()?, 2..=2)?, digits(parts.next()?, 2..=2)?);
-    let days = days_since_1970(&Date { year, month, day });
-    let is_day = parts.next().is_none() && {
-        let back = date(days);
-        (back.year, back.month, back.day) == (year, month, day)
-    };
-    let nanos = i128::from(is_day.then_some(days)?) * i128::from(SECONDS_PER_DAY * NANOS_PER_SECOND);
+    let days = Date { year, month, day }.days().filter(|_| parts.next().is_none())?;
+    let nanos = i128::from(days) * i128::from(SECONDS_PER_DAY * NANOS_PER_SECOND);
     i64::try_from(nanos + i128::from(parse_time_of_day(time)?)).ok()
-}
-
-/// The inverse of [`date`], for months from 0 to 99; after Howard Hinnant's `days_from_civil`.
-fn days_since_1970(date: &Date) -> i64 {
-    let year = date.year - i64::from(date.month <= 2);
-    let year_of_era = year.rem_euclid(400);
-    let month_from_march = (date.month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + date.day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    year.div_euclid(400) * 146_097 + day_of_era - 719_468
 }
 
 /// A number of so many digits and nothing else.

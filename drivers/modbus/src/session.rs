@@ -7,7 +7,6 @@ mod error;
 mod identify;
 mod pipeline;
 mod probe;
-mod receive;
 mod stats;
 mod stream;
 
@@ -16,6 +15,7 @@ mod tests;
 
 use std::slice;
 
+use driver_core::ReceiveBuffer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -25,7 +25,6 @@ use crate::wire::{
 };
 use alarm::Alarm;
 use doubt::{Doubt, Doubts};
-use receive::ReceiveBuffer;
 use stream::{Arrival, Found};
 
 pub use config::{IN_FLIGHT_MAX, Pace, SessionConfig};

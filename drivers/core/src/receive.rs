@@ -1,20 +1,21 @@
-//! The receive buffer: read into at the end, consumed at the start.
+//! The receive buffer of a connection: read into at the end, consumed at the start.
 
 /// Bytes received and not consumed yet.
 #[derive(Debug)]
-pub(super) struct ReceiveBuffer {
+pub struct ReceiveBuffer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
 impl ReceiveBuffer {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// A buffer of so many bytes.
+    pub fn new(capacity: usize) -> Self {
         Self { bytes: vec![0; capacity].into_boxed_slice(), start: 0, end: 0 }
     }
 
     /// Makes room for `capacity` bytes in all; never shrinks.
-    pub(super) fn grow(&mut self, capacity: usize) {
+    pub fn grow(&mut self, capacity: usize) {
         if capacity > self.bytes.len() {
             let mut bytes = std::mem::take(&mut self.bytes).into_vec();
             bytes.resize(capacity, 0);
@@ -23,7 +24,7 @@ impl ReceiveBuffer {
     }
 
     /// Where the next bytes go. Moves what is left to the front when less than `room` is free behind it.
-    pub(super) fn free(&mut self, room: usize) -> &mut [u8] {
+    pub fn free(&mut self, room: usize) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.bytes.len() - self.end < room {
@@ -34,23 +35,24 @@ impl ReceiveBuffer {
     }
 
     /// Takes in `len` bytes that were written into [`Self::free`].
-    pub(super) fn fill(&mut self, len: usize) {
+    pub fn fill(&mut self, len: usize) {
         self.end = (self.end + len).min(self.bytes.len());
     }
 
-    pub(super) fn filled(&self) -> &[u8] {
+    /// What was received and not consumed.
+    pub fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
     /// Consumes `len` bytes and tells where they stand; they stay there until [`Self::free`] is called.
-    pub(super) fn consume(&mut self, len: usize) -> usize {
+    pub fn consume(&mut self, len: usize) -> usize {
         let at = self.start;
         self.start = (self.start + len).min(self.end);
         at
     }
 
     /// Everything from `at` on that was filled.
-    pub(super) fn from(&self, at: usize) -> &[u8] {
+    pub fn from(&self, at: usize) -> &[u8] {
         self.bytes.get(at..self.end).unwrap_or_default()
     }
 }
