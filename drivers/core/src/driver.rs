@@ -29,6 +29,11 @@ pub trait Driver: Send + Sync + 'static {
         spec: &DeviceSpec,
     ) -> Result<Self::Device, Vec<SpecError>>;
 
+    /// What the status of a bad reading means, and what to do about it; `None` where the protocol has no words for it.
+    fn explain(&self, _status: u32) -> Option<String> {
+        None
+    }
+
     /// Opens a connection. Bounded in time by the driver.
     fn connect(&self, endpoint: &Self::Endpoint) -> impl Future<Output = Result<Self::Connection, LinkError>> + Send;
 }

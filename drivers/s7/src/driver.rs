@@ -37,6 +37,10 @@ impl Driver for S7Driver {
         S7Device::new(endpoint, index, spec)
     }
 
+    fn explain(&self, status: u32) -> Option<String> {
+        crate::wire::code::explain(status).map(str::to_owned)
+    }
+
     async fn connect(&self, endpoint: &S7Endpoint) -> Result<S7Connection, LinkError> {
         let deadline = Instant::now() + CONNECT_MAX;
         let session = Session::connect(endpoint, deadline).await.map_err(|error| cannot_connect(endpoint, error))?;

@@ -17,6 +17,9 @@ mod connection;
 pub mod session;
 pub mod wire;
 
+#[cfg(test)]
+mod corpus;
+
 pub use connection::S7Connection;
 pub use device::S7Device;
 pub use driver::S7Driver;

@@ -175,3 +175,6 @@ pub(crate) fn part_bytes(tag: &Tag, bytes_max: u32) -> u32 {
     };
     (bytes_max / grain.max(1) * grain.max(1)).max(1)
 }
+
+#[cfg(test)]
+mod tests;

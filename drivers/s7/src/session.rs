@@ -5,6 +5,9 @@ mod error;
 mod open;
 mod stream;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use driver_core::ReceiveBuffer;

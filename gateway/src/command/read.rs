@@ -1,6 +1,6 @@
 //! `forebay read URL ADDRESS…`: the values of a device, once.
 
-use driver_core::{Fact, GroupId, Line, LinkError, Reading, Readings, Reason, SystemClock};
+use driver_core::{Fact, GroupId, Line, LinkError, Reading, Readings, SystemClock};
 use serde_json::json;
 
 use super::Exit;
@@ -70,13 +70,21 @@ fn print_table(args: &Args, line: &dyn Line, facts: &[Fact], readings: &[Reading
     if !rows.is_empty() {
         print(&table(["address", "value", "quality", "type", "on the wire"], &rows));
     }
-    let mut told: Vec<Reason> = Vec::new();
-    for reason in readings.iter().filter_map(|reading| reading.quality.reason()) {
-        if !told.contains(&reason) {
-            told.push(reason);
-            eprintln!("{reason}: {}", advice(reason));
+    let mut told: Vec<String> = Vec::new();
+    for reading in readings {
+        let Some(reason) = reading.quality.reason() else { continue };
+        let words = format!("{reason}: {}", explained(args, reading).unwrap_or_else(|| advice(reason).to_owned()));
+        if !told.contains(&words) {
+            eprintln!("{words}");
+            told.push(words);
         }
     }
+}
+
+/// What the protocol itself has to say of a bad reading.
+fn explained(args: &Args, reading: &Reading) -> Option<String> {
+    let (scheme, _) = args.url.split_once(':')?;
+    drivers::by_scheme(scheme)?.explain(reading.status)
 }
 
 fn row(args: &Args, line: &dyn Line, reading: &Reading) -> [String; 5] {

@@ -13,6 +13,8 @@ pub struct HeaderError(u16);
 /// The item was served.
 pub const SERVED: u8 = 0xFF;
 
+/// A module that is not plugged, as well as one that fails: of several addresses only its own are refused.
+const NO_MODULE: u8 = 0x01;
 const NOT_PERMITTED: u8 = 0x03;
 const TYPE_INCONSISTENT: u8 = 0x07;
 const NO_SUCH_OBJECT: u8 = 0x0A;
@@ -22,7 +24,7 @@ const FUNCTION_NOT_PERMITTED: u16 = 0x8104;
 impl ReturnCode {
     /// Whether it is the address that the PLC does not have or does not give.
     pub fn blames_the_address(self) -> bool {
-        (NOT_PERMITTED..=TYPE_INCONSISTENT).contains(&self.0) || self.0 == NO_SUCH_OBJECT
+        (NOT_PERMITTED..=TYPE_INCONSISTENT).contains(&self.0) || matches!(self.0, NO_MODULE | NO_SUCH_OBJECT)
     }
 
     /// Whether the data block does not exist for us: every address of it is refused.
@@ -51,7 +53,7 @@ impl HeaderError {
 /// The words for a status of a reading: an item's return code, or a header's class and error.
 pub fn explain(status: u32) -> Option<&'static str> {
     Some(match status {
-        0x01 => "the module reports a hardware fault: look at the CPU's diagnostic buffer",
+        0x01 => "no module is at that address, or it reports a fault: look at the CPU's diagnostic buffer",
         0x03 => {
             "access is not permitted: permit PUT/GET (TIA Portal: CPU properties, Protection & Security, Connection \
              mechanisms), switch `optimized block access` off in the block's attributes, and look at the CPU's access level"
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn what_the_address_is_to_blame_for_is_told_from_what_it_is_not() {
         for (code, address, block) in
-            [(1, false, false), (3, true, false), (5, true, false), (10, true, true), (9, false, false)]
+            [(1, true, false), (3, true, false), (5, true, false), (10, true, true), (9, false, false)]
         {
             assert_eq!((ReturnCode(code).blames_the_address(), ReturnCode(code).blames_the_block()), (address, block));
         }
