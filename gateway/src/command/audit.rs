@@ -1,4 +1,5 @@
-//! `forebay audit URL`: reads what a broker received, and proves that nothing is missing.
+//! `forebay audit URL`: reads what a broker of MQTT receives or what stands in topics of Kafka, and proves that nothing is
+//! missing.
 //!
 //! A gateway numbers its readings without holes; so whoever reads its topics can tell a loss without asking the gateway.
 //! Messages go from [`mod@feed`] through [`content`] into the [`ledger`], whose accounts are pure; [`report`] prints them.
@@ -22,19 +23,22 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use driver_core::{Clock, EndpointUrl};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use self::feed::Feed;
+use self::feed::{Broker, Feed, Follow, From, Kafka, Left};
 use self::ledger::{Ledger, Of, One};
 use super::Exit;
 use super::one_shot::block_on;
 use super::stdout::print;
 use crate::clock::WallClock;
 use crate::config::Secret;
+use crate::uplink::format::keyed;
+use crate::uplink::kafka;
 use crate::uplink::mqtt::Mqtt;
 use crate::uplink::mqtt::subscriber::{Memory, Subscriber};
 use crate::uplink::topic::{Rules, own};
@@ -54,14 +58,20 @@ const SECONDS_MAX: u64 = 366 * 24 * 3600;
 A reading is lost when its number is missing and no gap record declares it: so the topics must cover all devices of a
 gateway. Gap records stand on GATEWAY/$gap: name the gateway where the topics do not cover them. The count begins with the first block of readings that is seen whole.
 With --client-id the broker collects what arrives between two audits, so that the second one goes on where the first ended.
+Of Kafka, all partitions of the topics are read, from their beginning or --from a time to where they end when the audit
+begins, and with --seconds what comes afterwards; gap records stand in the same topics. Records in Avro and Protobuf are
+told by their headers: for them --gateway is the UUID that `forebay audit` prints as the log.
 Exit codes: 0 complete; 1 readings are missing, or numbers were given twice, or no reading arrived; 2 the command line is
 wrong; 3 the broker cannot be reached or went away.")]
 pub(super) struct Args {
-    /// The broker, such as mqtts://broker.example:8883
+    /// The broker, such as mqtts://broker.example:8883 or kafka://k1.example:9092
     url: String,
-    /// The topics to read, such as 'acme/berlin/line7/#'; without it, all of the gateway
-    #[arg(long, required_unless_present = "gateway")]
+    /// The topics to read, such as 'acme/berlin/line7/#'; without it, all of the gateway, and forebay.readings of Kafka
+    #[arg(long)]
     topic: Vec<String>,
+    /// Of Kafka: records of this time and later, such as 2026-11-23T02:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
     /// Only the readings of this gateway
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
@@ -114,8 +124,9 @@ pub(super) fn run(args: &Args) -> Exit {
 /// The way from the broker, not yet connected.
 fn feed(args: &Args) -> Result<Feed, Vec<UplinkError>> {
     let url: EndpointUrl = args.url.parse().map_err(|error| vec![UplinkError::from(error)])?;
-    if !Mqtt.info().schemes.contains(&url.scheme()) {
-        let message = "names no MQTT broker; write mqtt://, mqtts://, ws:// or wss://".into();
+    let is_kafka = url.scheme().starts_with("kafka");
+    if !is_kafka && !Mqtt.info().schemes.contains(&url.scheme()) {
+        let message = "names no broker; write mqtt://, mqtts://, ws://, wss://, kafka:// or kafkas://".into();
         return Err(vec![UplinkError { key: "url", message }]);
     }
     let spec = UplinkSpec {
@@ -124,6 +135,17 @@ fn feed(args: &Args) -> Result<Feed, Vec<UplinkError>> {
         tls: TlsFiles { ca: args.ca.clone(), cert: args.cert.clone(), key: args.key.clone() },
         ..UplinkSpec::new(args.gateway.as_deref().unwrap_or("forebay"), "audit", url)
     };
+    if is_kafka {
+        return kafka(args, &spec).map(|feed| Feed::Kafka(Box::new(feed)));
+    }
+    let wrong = |key, message: &str| Err(vec![UplinkError { key, message: message.into() }]);
+    match args {
+        Args { topic, gateway: None, .. } if topic.is_empty() => {
+            return wrong("--topic", "is missing; name topics, or a gateway with --gateway");
+        }
+        Args { from: Some(_), .. } => return wrong("--from", "is for Kafka; a broker of MQTT keeps nothing"),
+        _ => {}
+    }
     if spec.password.is_some() && !["mqtts", "wss"].contains(&spec.url.scheme()) {
         eprintln!("the password travels in the clear; use mqtts:// or wss://");
     }
@@ -131,7 +153,32 @@ fn feed(args: &Args) -> Result<Feed, Vec<UplinkError>> {
         Some(name) => (name.clone(), Memory::Kept),
         None => (format!("forebay-audit-{:016x}", RandomState::new().hash_one(std::process::id())), Memory::Connection),
     };
-    Ok(Feed { subscriber: Subscriber::new(&spec, &client_id, filters(args), memory)?, memory })
+    let subscriber = Subscriber::new(&spec, &client_id, filters(args), memory)?;
+    Ok(Feed::Broker(Box::new(Broker { subscriber, memory })))
+}
+
+/// The topics of Kafka, not yet connected.
+fn kafka(args: &Args, spec: &UplinkSpec) -> Result<Kafka, Vec<UplinkError>> {
+    let wrong = |key, message: String| vec![UplinkError { key, message }];
+    let config = kafka::config::check(spec)?;
+    if args.client_id.is_some() {
+        return Err(wrong("--client-id", "is for MQTT; topics of Kafka keep what arrives".into()));
+    }
+    let from = match &args.from {
+        None => From::Start,
+        Some(text) => match time::parse(text) {
+            Some(nanos) => From::Time(nanos.div_euclid(1_000_000)),
+            None => {
+                return Err(wrong("--from", format!("`{text}` is no time; write one such as 2026-11-23T02:00:00Z")));
+            }
+        },
+    };
+    let mut topics: Vec<Box<str>> = args.topic.iter().map(|topic| topic.as_str().into()).collect();
+    if topics.is_empty() {
+        topics.push(keyed::TOPIC.into());
+    }
+    let follow = if args.seconds.is_some() { Follow::Yes } else { Follow::No };
+    Ok(Kafka::new(config, topics, from, follow))
 }
 
 fn password(args: &Args) -> Option<Password> {
@@ -167,24 +214,32 @@ enum Ended {
 
 async fn audit(args: &Args, mut feed: Feed) -> io::Result<Exit> {
     let mut asked = Asked { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
-    if let Err(error) = feed.subscriber.connect().await {
+    if let Err(error) = feed.connect().await {
         eprintln!("{error}");
         return Ok(Exit::Failure);
     }
     let of = args.gateway.as_deref().map_or(Of::All, |name| Of::One(One::new(name)));
-    let mut ledger = Ledger::new(of);
+    let mut ledger = match feed {
+        Feed::Broker(_) => Ledger::new(of),
+        Feed::Kafka(_) => Ledger::whole(of),
+    };
     let until = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let length = args.seconds.map_or("until Ctrl-C".to_owned(), |seconds| format!("for {seconds} s"));
-    eprintln!("auditing {} {length}", feed.subscriber.endpoint());
+    let length = match (args.seconds, &feed) {
+        (Some(seconds), _) => format!("for {seconds} s"),
+        (None, Feed::Broker(_)) => "until Ctrl-C".to_owned(),
+        (None, Feed::Kafka(_)) => "as it stands".to_owned(),
+    };
+    eprintln!("auditing {} {length}", feed.endpoint());
     let mut ended = listen(&mut feed, &mut ledger, until, &mut asked, |_| false).await;
+    feed.settle(&mut ledger);
     ledger.freeze();
-    if matches!(ended, Ended::Asked) && ledger.lost() > 0 {
+    if matches!((&ended, &feed), (Ended::Asked, Feed::Broker(_))) && ledger.lost() > 0 {
         eprintln!("waiting up to {} s for what may be on its way; Ctrl-C ends at once", SETTLE_WITHIN.as_secs());
         let until = Some(Instant::now() + SETTLE_WITHIN);
         ended = listen(&mut feed, &mut ledger, until, &mut asked, |ledger| ledger.lost() == 0).await;
     }
-    if let Err(loss) = feed.subscriber.close().await {
-        eprintln!("{}", loss.reason);
+    if let Err(cause) = feed.close().await {
+        eprintln!("{cause}");
     }
     print(&if args.json { format!("{:#}\n", report::json(&ledger)) } else { report::text(&ledger) });
     Ok(match ended {
@@ -222,7 +277,7 @@ async fn listen(
 ) -> Ended {
     let clock = WallClock::new();
     let begun = Instant::now();
-    let progress = Progress::new();
+    let progress = Progress::new(feed.left());
     let mut tick = interval(PROGRESS_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -237,7 +292,8 @@ async fn listen(
             }
         };
         match arrived {
-            Ok(arrived) => ledger.take(&arrived, clock.now().0.0),
+            Ok(Some(heard)) => ledger.hear(&heard, clock.now().0.0),
+            Ok(None) => return progress.end(Ended::Settled),
             Err(reason) => return progress.end(Ended::Lost(reason)),
         }
         if is_settled(ledger) {
@@ -249,18 +305,22 @@ async fn listen(
 /// A line on the terminal that is written over and over.
 struct Progress {
     is_shown: bool,
+    /// Records that are still to be read, where that is known.
+    left: Option<Left>,
 }
 
 impl Progress {
-    fn new() -> Progress {
-        Progress { is_shown: io::stderr().is_terminal() }
+    fn new(left: Option<Left>) -> Progress {
+        Progress { is_shown: io::stderr().is_terminal(), left }
     }
 
     fn show(&self, since: Duration, ledger: &Ledger) {
         let readings = ledger.accounts().fold(0_u64, |sum, (_, account)| sum.saturating_add(account.readings));
         let (gateways, missing) = (ledger.accounts().count(), ledger.lost());
         let seconds = since.as_secs();
-        self.write(&format!("\r\x1b[K{seconds} s  {gateways} gateways  {readings} readings  {missing} missing"));
+        let left = self.left.as_ref().map(|left| format!("  {} records to go", left.load(Ordering::Relaxed)));
+        let left = left.unwrap_or_default();
+        self.write(&format!("\r\x1b[K{seconds} s  {gateways} gateways  {readings} readings  {missing} missing{left}"));
     }
 
     fn end(&self, ended: Ended) -> Ended {

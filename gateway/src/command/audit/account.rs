@@ -68,10 +68,10 @@ pub(super) struct Doubled {
 }
 
 impl Account {
-    pub(super) fn new(name: Box<str>) -> Account {
+    pub(super) fn new(name: Box<str>, start: Start) -> Account {
         Account {
             name,
-            start: Start::default(),
+            start,
             seen: Ranges::default(),
             epochs: BTreeMap::new(),
             declared: Ranges::default(),
@@ -91,7 +91,7 @@ impl Account {
     }
 
     /// Takes in the readings of one message, which are of one device.
-    pub(super) fn take(&mut self, readings: &[Reading<'_>], arrived_ns: i64) {
+    pub(super) fn take(&mut self, readings: &[Reading<'_>], arrived_ns: Option<i64>) {
         let horizon = self.horizon.unwrap_or(Seq::MAX);
         let counted = || readings.iter().filter(|reading| reading.seq <= horizon);
         let seqs = (counted().map(|reading| reading.seq).min(), counted().map(|reading| reading.seq).max());
@@ -101,7 +101,7 @@ impl Account {
         counted().for_each(|reading| self.take_one(reading, arrived_ns));
     }
 
-    fn take_one(&mut self, reading: &Reading<'_>, arrived_ns: i64) {
+    fn take_one(&mut self, reading: &Reading<'_>, arrived_ns: Option<i64>) {
         let Reading { epoch, seq, fingerprint, .. } = *reading;
         if self.epochs.len() >= EPOCHS_MAX && !self.epochs.contains_key(&epoch) {
             self.beyond += 1;
@@ -116,7 +116,9 @@ impl Account {
                 self.order.follow(reading);
                 self.quality.count(reading.quality, reading.reason);
                 match reading.clock {
-                    Clock::Synchronized => self.latency.record(reading.time_ns, arrived_ns),
+                    Clock::Synchronized => {
+                        arrived_ns.into_iter().for_each(|arrived_ns| self.latency.record(reading.time_ns, arrived_ns));
+                    }
                     Clock::Unsynchronized => self.unsynchronized += 1,
                 }
                 let here = (epoch, seq);
@@ -189,6 +191,11 @@ impl Account {
     /// The first seq that must not be missing.
     pub(super) fn counted_from(&self) -> Option<Seq> {
         self.start.seq()
+    }
+
+    /// The first seq that must not be missing is this one.
+    pub(super) fn count_from(&mut self, seq: Seq) {
+        self.start = Start::At(seq);
     }
 
     /// Nothing is missing that was not declared, and no number was given twice.

@@ -18,6 +18,26 @@ pub(super) struct Latency {
     pub(super) ahead: u64,
 }
 
+/// What is known of when a message arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It arrives as it is taken in.
+    Now,
+    /// It was there before, and bears this time, milliseconds since 1970: of its newest reading, where whoever sent it set
+    /// it, or of when it was sent or appended.
+    Recorded(i64),
+}
+
+impl Arrival {
+    /// When it arrived, nanoseconds since 1970, where that is known of a message whose newest reading is of `newest_ns`.
+    pub(super) fn known(self, newest_ns: i64, now_ns: i64) -> Option<i64> {
+        match self {
+            Arrival::Now => Some(now_ns),
+            Arrival::Recorded(ms) => (ms > newest_ns.div_euclid(1_000_000)).then(|| ms.saturating_mul(1_000_000)),
+        }
+    }
+}
+
 /// What a histogram says, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Percentiles {
@@ -102,6 +122,13 @@ mod tests {
         let Percentiles { p50_ms, p99_ms, max_ms } = latency.percentiles().expect("figures");
         assert!((10.0..10.7).contains(&p50_ms) && (2_900.0..=3_000.0).contains(&p99_ms), "{p50_ms} {p99_ms}");
         assert_eq!((max_ms, latency.ahead), (3_000.0, 1));
+    }
+
+    #[test]
+    fn a_record_that_bears_its_readings_time_does_not_say_when_it_arrived() {
+        assert_eq!(Arrival::Now.known(5, 9), Some(9));
+        assert_eq!(Arrival::Recorded(7).known(7_999_999, 9), None);
+        assert_eq!(Arrival::Recorded(8).known(7_999_999, 9), Some(8_000_000));
     }
 
     proptest! {

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use buffer::Seq;
+
 use super::account::Account;
-use super::content::{Content, Reading, What, content};
+use super::content::{Clock, Content, Gap, Reading, What, content};
+use super::feed::{Heard, Marked, Marks};
+use super::latency::Arrival;
+use super::start::Start;
 use crate::uplink::mqtt::subscriber::Arrived;
 use crate::uplink::topic::{Rules, own};
 
@@ -47,6 +52,10 @@ pub(super) struct Ledger {
     states: BTreeMap<Box<str>, Box<str>>,
     /// Messages that are not Forebay's.
     pub(super) foreign: u64,
+    /// Records that are told by their headers alone, because their format is not looked into.
+    pub(super) by_headers: u64,
+    /// From where an account counts that begins.
+    start: Start,
     /// Messages of gateways beyond those that can be followed.
     pub(super) beyond: u64,
 }
@@ -54,15 +63,37 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Empty.
     pub(super) fn new(of: Of) -> Ledger {
-        Ledger { of, accounts: BTreeMap::new(), states: BTreeMap::new(), foreign: 0, beyond: 0 }
+        Ledger::starting(of, Start::Unknown)
+    }
+
+    /// Empty, of topics that are read from their beginning, in any order.
+    pub(super) fn whole(of: Of) -> Ledger {
+        Ledger::starting(of, Start::Whole)
+    }
+
+    fn starting(of: Of, start: Start) -> Ledger {
+        let (accounts, states) = (BTreeMap::new(), BTreeMap::new());
+        Ledger { of, accounts, states, foreign: 0, by_headers: 0, start, beyond: 0 }
+    }
+
+    /// Takes in a message that comes now.
+    #[cfg(test)]
+    pub(super) fn take(&mut self, message: &Arrived, arrived_ns: i64) {
+        let heard = Heard { message: message.clone(), arrival: Arrival::Now, marks: None };
+        self.hear(&heard, arrived_ns);
     }
 
     /// Takes a message in.
-    pub(super) fn take(&mut self, message: &Arrived, arrived_ns: i64) {
+    pub(super) fn hear(&mut self, heard: &Heard, now_ns: i64) {
+        let Heard { message, arrival, marks } = heard;
         let value = serde_json::from_slice(&message.payload).unwrap_or_default();
         let Some(Content { gateway, what }) = content(&value) else {
-            self.foreign += 1;
-            return;
+            return match marks {
+                Some(marks) if !message.payload.is_empty() => self.take_marked(message, marks, *arrival, now_ns),
+                // What has no payload is a note of the gateway to itself.
+                Some(_) => {}
+                None => self.foreign += 1,
+            };
         };
         if let Of::One(one) = &self.of
             && !one.is_meant(gateway, &message.topic)
@@ -73,8 +104,47 @@ impl Ledger {
             What::State(state) => self.state(gateway, state),
             What::Gap(gap) => self.with(message, gateway, None, |account| account.declare(gap)),
             What::Readings(readings) => {
+                let newest_ns = readings.iter().map(|reading| reading.time_ns).max().unwrap_or_default();
+                let arrived_ns = arrival.known(newest_ns, now_ns);
                 self.with(message, gateway, readings.first(), |account| account.take(&readings, arrived_ns));
             }
+        }
+    }
+
+    /// Takes in a record by its headers. They name the gateway by its UUID only.
+    fn take_marked(&mut self, message: &Arrived, marks: &Marks, arrival: Arrival, now_ns: i64) {
+        let uuid = message.gateway.as_deref().unwrap_or_default();
+        if let Of::One(one) = &self.of
+            && *one.name != *uuid
+        {
+            return;
+        }
+        self.by_headers += 1;
+        let Marks { epoch, seqs, key, what, time_ns } = marks;
+        let reading = Reading {
+            epoch: *epoch,
+            seq: seqs.first,
+            device: "",
+            tag: key,
+            time_ns: *time_ns,
+            clock: Clock::Synchronized,
+            quality: "good",
+            reason: "",
+            fingerprint: crc32c::crc32c(&message.payload),
+        };
+        let gap = Gap { seqs: *seqs, count: seqs.count(), reason: "declared".into() };
+        let arrived_ns = arrival.known(*time_ns, now_ns);
+        self.with(message, Some(uuid), None, |account| match what {
+            Marked::Reading => account.take(&[reading], arrived_ns),
+            Marked::Gap => account.declare(gap),
+            Marked::Batch => account.beyond += 1,
+        });
+    }
+
+    /// Holes below `seq` in a gateway's log are no loss: the topics begin later.
+    pub(super) fn count_from(&mut self, log: &str, seq: Seq) {
+        if let Some(account) = self.accounts.get_mut(log) {
+            account.count_from(seq);
         }
     }
 
@@ -104,7 +174,7 @@ impl Ledger {
                 self.beyond += 1;
                 return;
             }
-            self.accounts.insert(key.into(), Account::new(name.into()));
+            self.accounts.insert(key.into(), Account::new(name.into(), self.start.clone()));
         }
         let Some(account) = self.accounts.get_mut(key) else { return };
         if let Some(known) = gateway.filter(|known| **known != *account.name) {

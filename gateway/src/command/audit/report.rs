@@ -25,6 +25,12 @@ pub(super) fn text(ledger: &Ledger) -> String {
     if ledger.foreign > 0 {
         out.push_str(&format!("{} messages on these topics are not Forebay's\n", ledger.foreign));
     }
+    if ledger.by_headers > 0 {
+        out.push_str(&format!(
+            "{} records are told by their headers alone: what they say of quality is not looked at\n",
+            ledger.by_headers
+        ));
+    }
     if ledger.beyond > 0 {
         out.push_str(&format!("{} messages are of more gateways than can be followed; use --gateway\n", ledger.beyond));
     }
@@ -129,7 +135,7 @@ fn latency(account: &Account) -> String {
 pub(super) fn json(ledger: &Ledger) -> Value {
     let gateways: Vec<Value> = ledger.accounts().map(|(key, account)| gateway(ledger, key, account)).collect();
     let (foreign, beyond) = (ledger.foreign, ledger.beyond);
-    json!({ "complete": ledger.is_complete(), "gateways": gateways, "foreign_messages": foreign, "unfollowed_messages": beyond })
+    json!({ "complete": ledger.is_complete(), "gateways": gateways, "foreign_messages": foreign, "unfollowed_messages": beyond, "by_headers": ledger.by_headers })
 }
 
 fn gateway(ledger: &Ledger, key: &str, account: &Account) -> Value {

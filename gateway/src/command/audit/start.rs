@@ -20,13 +20,17 @@ use buffer::{Seq, SeqRange};
 const DEVICES_MAX: usize = 10_000;
 
 /// Where the count begins.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum Start {
     /// Nothing has come.
     #[default]
     Unknown,
     /// The first block is perhaps not over.
     Perhaps { first: Seq, highest: Seq, device: Box<str>, earlier: BTreeSet<Box<str>> },
+    /// Nothing has come of what is seen from its beginning.
+    Whole,
+    /// What is seen from its beginning, in any order, has this lowest seq so far.
+    Lowest(Seq),
     /// Here.
     At(Seq),
 }
@@ -36,6 +40,8 @@ impl Start {
     pub(super) fn step(self, of: &str, seqs: SeqRange) -> Start {
         match self {
             Start::At(_) => self,
+            Start::Whole => Start::Lowest(seqs.first),
+            Start::Lowest(lowest) => Start::Lowest(lowest.min(seqs.first)),
             Start::Unknown => {
                 let SeqRange { first, last } = seqs;
                 Start::Perhaps { first, highest: last, device: of.into(), earlier: BTreeSet::new() }
@@ -61,8 +67,8 @@ impl Start {
     /// The first seq that must not be missing, as far as is known; `None` when nothing has come.
     pub(super) fn seq(&self) -> Option<Seq> {
         match self {
-            Start::Unknown => None,
-            Start::Perhaps { first, .. } | Start::At(first) => Some(*first),
+            Start::Unknown | Start::Whole => None,
+            Start::Perhaps { first, .. } | Start::Lowest(first) | Start::At(first) => Some(*first),
         }
     }
 }
@@ -80,6 +86,13 @@ mod tests {
             start = start.step(device, SeqRange { first: *first, last: *last });
         }
         start.seq()
+    }
+
+    #[test]
+    fn what_is_seen_from_its_beginning_counts_from_the_lowest() {
+        let range = |first, last| SeqRange { first, last };
+        let start = Start::Whole.step("b", range(5, 9)).step("a", range(1, 4)).step("c", range(20, 21));
+        assert_eq!(start.seq(), Some(1));
     }
 
     #[test]

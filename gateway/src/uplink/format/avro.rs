@@ -22,7 +22,7 @@ use driver_core::{ClockState, Reading, Value};
 use self::write::{write_bytes, write_decimal, write_long, write_text};
 use super::json::time::{TimeText, write_time_of_day};
 use super::json::value::write_value as write_json;
-use super::keyed::{self, Content, Keyed, Of, Registration, SchemaId, Shape};
+use super::keyed::{self, Content, Keyed, Kind, Of, Registration, SchemaId, Shape};
 use super::{Format, FormatInfo, FormatKind, Missing, Types};
 use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{Lane, UplinkError, UplinkSpec, registry};
@@ -99,8 +99,12 @@ enum Depth {
 }
 
 impl Content for Avro {
-    fn content_type(&self) -> &'static str {
-        "application/avro"
+    fn content_type(&self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::Reading => "application/avro",
+            Kind::Batch => "application/avro;type=batch",
+            Kind::Gap => "application/avro;type=gap",
+        }
     }
 
     fn reading(&mut self, reading: &Reading, of: &Of<'_>, out: &mut Vec<u8>) {

@@ -68,8 +68,8 @@ pub fn shape(spec: &UplinkSpec) -> Shape {
 
 /// Writes what records say. Everything is appended to `out`.
 pub trait Content: Send {
-    /// What is written, as a media type.
-    fn content_type(&self) -> &'static str;
+    /// What is written, as a media type that also tells kinds apart where the bytes do not.
+    fn content_type(&self, kind: Kind) -> &'static str;
 
     /// A reading by itself.
     fn reading(&mut self, reading: &Reading, of: &Of<'_>, out: &mut Vec<u8>);
@@ -85,6 +85,17 @@ pub trait Content: Send {
 
     /// Another of its kind, for another lane.
     fn another(&self) -> Box<dyn Content>;
+}
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One reading.
+    Reading,
+    /// Readings of one device.
+    Batch,
+    /// Readings that will never come.
+    Gap,
 }
 
 /// Whose a reading is, and where it stands.
@@ -198,7 +209,7 @@ impl Keyed {
         let seqs = SeqRange { first: of.seq, last: of.seq };
         let time = Some(reading.timestamp);
         block.done += 1;
-        Some(self.message(block.token(), place, time, block.records.epoch, seqs))
+        Some(self.message(Kind::Reading, block.token(), place, time, block.records.epoch, seqs))
     }
 
     fn batch(&mut self, block: &mut Block) -> Option<Message> {
@@ -225,7 +236,7 @@ impl Keyed {
         self.content.batch(&of, count, &self.items, &mut self.out);
         let seqs = SeqRange { first: of.seq, last: block.records.seq(last as usize) };
         block.done += count;
-        Some(self.message(block.token(), place, time, block.records.epoch, seqs))
+        Some(self.message(Kind::Batch, block.token(), place, time, block.records.epoch, seqs))
     }
 
     /// Empties `out` and writes what stands before each payload that a registry knows the schema of.
@@ -236,14 +247,22 @@ impl Keyed {
         }
     }
 
-    fn message(&mut self, token: Token, place: Place, time: Option<Timestamp>, epoch: u32, seqs: SeqRange) -> Message {
+    fn message(
+        &mut self,
+        kind: Kind,
+        token: Token,
+        place: Place,
+        time: Option<Timestamp>,
+        epoch: u32,
+        seqs: SeqRange,
+    ) -> Message {
         if self.memory.capacity() < self.out.len() {
             self.memory = BytesMut::with_capacity(PIECE_BYTES.max(self.out.len()));
         }
         self.memory.extend_from_slice(&self.out);
         let payload = self.memory.split().freeze();
-        let Place { topic, key } = place;
-        Message { token, topic, key: Some(key), payload, time, content_type: self.content.content_type(), epoch, seqs }
+        let (Place { topic, key }, content_type) = (place, self.content.content_type(kind));
+        Message { token, topic, key: Some(key), payload, time, content_type, epoch, seqs }
     }
 
     fn place(&mut self, tag: TagId) -> Place {
@@ -294,7 +313,7 @@ impl Format for Keyed {
         let place = Place { topic: self.gap_topic.clone(), key: Bytes::copy_from_slice(self.gateway.as_bytes()) };
         let token = Token { lane: missing.lane, seq: gap.seqs.first, part: 0 };
         let time = gap.time_ns.map(|(_, newest)| Timestamp(newest));
-        self.message(token, place, time, missing.epoch, gap.seqs)
+        self.message(Kind::Gap, token, place, time, missing.epoch, gap.seqs)
     }
 
     fn another(&self) -> Box<dyn Format> {

@@ -10,7 +10,7 @@ use driver_core::{ClockState, Reading, Value};
 
 use self::write::{write_field, write_key, write_nested, write_unsigned, zigzag};
 use super::json::time::{TimeText, write_time_of_day};
-use super::keyed::{self, Content, Keyed, Of, Registration, SchemaId, Shape};
+use super::keyed::{self, Content, Keyed, Kind, Of, Registration, SchemaId, Shape};
 use super::{Format, FormatInfo, FormatKind, Missing, Types};
 use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{Lane, UplinkError, UplinkSpec, registry};
@@ -90,8 +90,12 @@ mod field {
 }
 
 impl Content for Protobuf {
-    fn content_type(&self) -> &'static str {
-        "application/protobuf"
+    fn content_type(&self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::Reading => "application/protobuf",
+            Kind::Batch => "application/protobuf;type=batch",
+            Kind::Gap => "application/protobuf;type=gap",
+        }
     }
 
     fn reading(&mut self, reading: &Reading, of: &Of<'_>, out: &mut Vec<u8>) {

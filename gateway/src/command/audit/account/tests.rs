@@ -26,8 +26,8 @@ type Number = (u32, Seq);
 type Hole = (Seq, Seq);
 
 fn account(seqs: &[Number]) -> Account {
-    let mut account = Account::new("line7".into());
-    seqs.iter().for_each(|(epoch, seq)| account.take(&[reading(*epoch, *seq)], 0));
+    let mut account = Account::new("line7".into(), Start::default());
+    seqs.iter().for_each(|(epoch, seq)| account.take(&[reading(*epoch, *seq)], Some(0)));
     account
 }
 
@@ -69,7 +69,7 @@ fn a_declared_gap_is_no_loss_and_counts_once() {
 fn a_number_given_twice_is_an_error_and_a_repeat_is_none() {
     let mut account = account(&[(3, 7), (3, 7), (4, 7)]);
     assert!(account.is_complete(), "another epoch is another number");
-    account.take(&[Reading { fingerprint: 99, ..reading(3, 8) }, reading(3, 8)], 0);
+    account.take(&[Reading { fingerprint: 99, ..reading(3, 8) }, reading(3, 8)], Some(0));
     assert_eq!((account.doubled.same, account.doubled.different), (1, 1));
     assert_eq!(account.doubled.reused, [(3, 8)]);
     assert!(!account.is_complete());
@@ -80,23 +80,24 @@ fn what_was_on_its_way_at_the_end_still_counts_and_what_is_new_does_not() {
     let mut account = account(&[(1, 1), (1, 4)]);
     account.freeze();
     assert_eq!(account.lost(), 2);
-    [2, 3, 9].iter().for_each(|seq| account.take(&[reading(1, *seq)], 0));
+    [2, 3, 9].iter().for_each(|seq| account.take(&[reading(1, *seq)], Some(0)));
     assert_eq!((account.lost(), account.readings, account.span), (0, 4, Some([(1, 1), (1, 4)])));
 }
 
 #[test]
 fn a_storm_of_holes_takes_bounded_memory_and_every_hole_counts() {
-    let mut account = Account::new("line7".into());
+    let mut account = Account::new("line7".into(), Start::default());
     let readings = RANGES_MAX as u64 + 50;
-    (0..readings).for_each(|number| account.take(&[reading(1, number * 2)], 0));
+    (0..readings).for_each(|number| account.take(&[reading(1, number * 2)], Some(0)));
     assert_eq!(account.lost(), readings - 1);
     assert!(account.seen.len() <= RANGES_MAX && account.epochs[&1].len() <= RANGES_MAX);
 }
 
 #[test]
 fn readings_without_a_clock_have_no_latency() {
-    let mut account = Account::new("line7".into());
-    account.take(&[Reading { clock: Clock::Unsynchronized, quality: "bad", reason: "timeout", ..reading(1, 1) }], 0);
+    let mut account = Account::new("line7".into(), Start::default());
+    account
+        .take(&[Reading { clock: Clock::Unsynchronized, quality: "bad", reason: "timeout", ..reading(1, 1) }], Some(0));
     assert_eq!((account.unsynchronized, account.latency.percentiles()), (1, None));
     assert_eq!((account.quality.bad, account.quality.reasons["timeout"]), (1, 1));
 }
@@ -118,7 +119,7 @@ fn came() -> impl Strategy<Value = Came> {
 proptest! {
     #[test]
     fn plain_sets_come_to_the_same_account(all in proptest::collection::vec(came(), 0..200)) {
-        let mut account = Account::new("line7".into());
+        let mut account = Account::new("line7".into(), Start::default());
         let (mut values, mut declared, mut first) = (BTreeMap::new(), BTreeSet::new(), None);
         let (mut same, mut different) = (0, 0);
         for came in all {
@@ -128,7 +129,7 @@ proptest! {
                     declared.extend(first..=first + more);
                 }
                 Came::Reading { epoch, seq, value } => {
-                    account.take(&[Reading { fingerprint: value, ..reading(epoch, seq) }], 0);
+                    account.take(&[Reading { fingerprint: value, ..reading(epoch, seq) }], Some(0));
                     first.get_or_insert(seq);
                     match values.get(&(epoch, seq)) {
                         None => drop(values.insert((epoch, seq), value)),

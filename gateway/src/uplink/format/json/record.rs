@@ -12,7 +12,7 @@ use super::time::TimeText;
 use super::value::{write_integer, write_string, write_value};
 use super::writer::{write_gap, write_lane};
 use crate::uplink::format::Missing;
-use crate::uplink::format::keyed::{Content, Of, Shape};
+use crate::uplink::format::keyed::{Content, Kind, Of, Shape};
 
 /// Writes JSON records.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl JsonRecords {
 }
 
 impl Content for JsonRecords {
-    fn content_type(&self) -> &'static str {
+    fn content_type(&self, _: Kind) -> &'static str {
         super::CONTENT_TYPE
     }
 
