@@ -32,7 +32,9 @@ use form::{Context, Form, Key, Section};
 use source::Span;
 use tree::{Content, Texts, Tree};
 
-pub use checked::{BufferConfig, Config, LineConfig, LogConfig, LogFormat, RegistryConfig, UplinkConfig};
+pub use checked::{
+    BufferConfig, CommandsConfig, Config, LineConfig, LogConfig, LogFormat, RegistryConfig, UplinkConfig,
+};
 pub use fault::{Fault, Severity};
 pub use kinds::Kinds;
 pub use report::Report;

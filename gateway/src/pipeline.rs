@@ -22,7 +22,9 @@ pub mod link;
 pub mod learned;
 pub mod poll;
 
+pub mod expression;
 pub mod process;
+pub mod watched;
 
 pub mod batch;
 pub mod encode;

@@ -1,12 +1,13 @@
 //! `forebay write URL ADDRESS VALUE`: one value into a device, read back.
 
-use driver_core::{Field, Line, LinkError, TagId, TagText, Value, WriteError, WriteOutcome, parse_value};
+use driver_core::{Line, LinkError, TagId, TagText, Value, WriteError, WriteOutcome, parse_value};
 use serde_json::json;
 
 use super::Exit;
 use super::json::json_value;
 use super::one_shot::{Purpose, block_on, line};
 use super::stdout::print;
+use crate::pipeline::command::verify::{holds, holds_nearest};
 
 /// Write one value to a device and read it back, with no configuration file.
 #[derive(clap::Args)]
@@ -57,7 +58,9 @@ async fn send(line: &mut dyn Line, value: &Value) -> Result<WriteOutcome, LinkEr
 fn report(args: &Args, tag: &TagText, value: &Value, outcome: &WriteOutcome) -> Exit {
     let (held, exit, text) = match outcome {
         WriteOutcome::Written(Value::None) => (None, Exit::Success, "written; it cannot be read back".to_owned()),
-        WriteOutcome::Written(held) if is_same(held, value) || is_nearest(held, value, tag) => {
+        WriteOutcome::Written(held)
+            if holds(held, value) || holds_nearest(held, value, tag.data_type, tag.elements) =>
+        {
             (Some(held), Exit::Success, format!("the device now holds {held}"))
         }
         WriteOutcome::Written(held) => (
@@ -81,52 +84,4 @@ fn report(args: &Args, tag: &TagText, value: &Value, outcome: &WriteOutcome) -> 
         eprintln!("{}: {text}", args.address);
     }
     exit
-}
-
-/// Whether the device holds the nearest value that the type has: 0.1 as F16 is 0.099975586.
-fn is_nearest(held: &Value, written: &Value, tag: &TagText) -> bool {
-    let elements = (tag.elements > 1).then(|| u16::try_from(tag.elements).unwrap_or(u16::MAX));
-    let field = Field { elements, ..Field::in_registers(tag.data_type) };
-    field.encode(held).is_ok_and(|held| field.encode(written).is_ok_and(|written| held == written))
-}
-
-/// Whether the device holds what was written. NaN is NaN, and no device keeps the spaces at the end of a text.
-fn is_same(held: &Value, written: &Value) -> bool {
-    match (held, written) {
-        (Value::Real(held), Value::Real(written)) => held == written || held.is_nan() && written.is_nan(),
-        (Value::LReal(held), Value::LReal(written)) => held == written || held.is_nan() && written.is_nan(),
-        (Value::Text(held), Value::Text(written)) => held.trim_end_matches(' ') == written.trim_end_matches(' '),
-        (Value::Array(held), Value::Array(written)) => {
-            held.len() == written.len() && held.iter().zip(written).all(|(held, written)| is_same(held, written))
-        }
-        (held, written) => held == written,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use driver_core::DataType;
-
-    use super::*;
-
-    #[test]
-    fn what_reads_back_as_it_was_meant_is_the_same() {
-        let text = |text: &str| Value::Text(text.into());
-        let reals = |number: f32| Value::Array([Value::Real(1.0), Value::Real(number)].into());
-        assert!(is_same(&reals(f32::NAN), &reals(f32::NAN)));
-        assert!(is_same(&Value::LReal(f64::NAN), &Value::LReal(f64::NAN)));
-        assert!(is_same(&text("A1"), &text("A1  ")));
-        assert!(!is_same(&reals(2.0), &reals(3.0)) && !is_same(&text(" A1"), &text("A1")));
-        assert!(!is_same(&Value::Int(1), &Value::Int(2)));
-        let tag = |data_type, elements| TagText {
-            canonical: String::new(),
-            also: String::new(),
-            data_type,
-            elements,
-            writable: true,
-        };
-        assert!(is_nearest(&Value::Real(0.099_975_586), &Value::Real(0.1), &tag(DataType::Half, 1)));
-        assert!(!is_nearest(&Value::Real(0.2), &Value::Real(0.1), &tag(DataType::Half, 1)));
-        assert!(!is_nearest(&reals(2.0), &reals(3.0), &tag(DataType::Real, 2)));
-    }
 }

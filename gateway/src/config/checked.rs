@@ -9,6 +9,8 @@ use driver_core::{EndpointUrl, LineSpec};
 use tracing::Level;
 
 use super::Secret;
+use crate::pipeline::command::books::WhenAuditFails;
+use crate::pipeline::command::rule::Writables;
 use crate::pipeline::forward::route::Drain;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
@@ -31,6 +33,10 @@ pub struct Config {
     pub uplinks: Vec<UplinkConfig>,
     /// Where readings are kept.
     pub buffer: BufferConfig,
+    /// What commands may write.
+    pub writables: Arc<Writables>,
+    /// What is kept of commands.
+    pub commands: CommandsConfig,
     /// What the gateway says of itself.
     pub log: LogConfig,
 }
@@ -132,6 +138,15 @@ pub struct BufferConfig {
     pub drain: Drain,
     /// When what was stored is made durable.
     pub sync: SyncPolicy,
+}
+
+/// What is kept of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandsConfig {
+    /// The most that the audit trail may take on disk, bytes.
+    pub audit_bytes_max: u64,
+    /// What happens to commands while it cannot be written.
+    pub when_audit_fails: WhenAuditFails,
 }
 
 /// What the gateway says of itself.

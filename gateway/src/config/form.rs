@@ -4,6 +4,7 @@
 mod choice;
 mod number;
 mod quantity;
+mod rate;
 mod secret;
 mod section;
 mod text;
@@ -16,9 +17,10 @@ use super::schema::Definitions;
 use super::source::Span;
 use super::tree::{Content, Node, Texts};
 
-pub(super) use choice::{Either, Known, OneOf, Or};
+pub(super) use choice::{Either, Known, OneOf, Or, Truth};
 pub(super) use number::{Allowed, Integer, Number, Percent};
 pub(super) use quantity::{Interval, Size};
+pub(super) use rate::PerTime;
 pub(super) use secret::SecretForm;
 pub(super) use section::{MapOf, Named, Section};
 pub(super) use text::{Name, Text};

@@ -3,13 +3,14 @@
 mod device;
 mod tag;
 mod uplink;
+mod write;
 
 use std::time::Duration;
 
 use buffer::WhenFull;
 use tracing::Level;
 
-use super::checked::{BufferConfig, LogConfig, LogFormat};
+use super::checked::{BufferConfig, CommandsConfig, LogConfig, LogFormat};
 use super::fields::Fields;
 use super::form::{Either, Interval, MapOf, Name, Named, OneOf, Or, Section, Size, Text};
 use super::source::{Span, Spanned};
@@ -19,6 +20,7 @@ use crate::pipeline::store::SyncPolicy;
 pub(super) use device::{RawDevice, RawSettings};
 pub(super) use tag::{RawReport, RawTag, TagSettings};
 pub(super) use uplink::{RawRegistry, RawTls, RawUplink};
+pub(super) use write::{RawLinkLoss, RawWrite};
 
 /// The whole file.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(super) struct RawConfig<'t> {
     pub(super) devices_span: Span,
     pub(super) uplinks: Vec<Named<'t, RawUplink<'t>>>,
     pub(super) buffer: BufferConfig,
+    pub(super) commands: CommandsConfig,
     pub(super) log: LogConfig,
 }
 
@@ -63,6 +66,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
         &MapOf(Section { name: "uplink", read: uplink::uplink }),
     );
     let buffer = fields.section("buffer", "Where readings are kept until every uplink has them.", buffer);
+    let commands = fields.section("commands", "What is kept of commands that write to devices.", write::commands);
     let log = fields.section("log", "What the gateway says of itself.", log);
     RawConfig {
         gateway: name,
@@ -72,6 +76,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
         devices: devices.map(|devices| devices.value).unwrap_or_default(),
         uplinks: uplinks.map(|uplinks| uplinks.value).unwrap_or_default(),
         buffer,
+        commands,
         log,
     }
 }

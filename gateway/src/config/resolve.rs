@@ -7,6 +7,7 @@ mod lines;
 mod place;
 mod rule;
 mod uplinks;
+mod writes;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::checked::Config;
 use super::form::Context;
 use super::raw::RawConfig;
 use super::source::{Source, Span};
+use writes::{North, Plant, writables};
 
 /// The most tags that all devices together may have.
 const TAGS_MAX: usize = 1_000_000;
@@ -36,13 +38,18 @@ pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context
         let help = "write where they go under `uplinks`, unless they are to stay here";
         context.faults.warning(span, "there is no uplink: readings go into the buffer and no further", help);
     }
+    let plant = Plant { tags: &lines.tags, configs: &lines.configs, planned: &lines.planned };
+    let north = if raw.uplinks.is_empty() { North::Missing } else { North::There };
+    let writables = writables(&lines.writes, &plant, north, source, context);
     let config = Config {
         gateway: gateway.into(),
         tags: Arc::new(lines.tags),
         lines: lines.configs,
         uplinks,
         buffer: raw.buffer,
+        writables: Arc::new(writables),
+        commands: raw.commands,
         log: raw.log,
     };
-    (config, lines.planned)
+    (config, lines.planned.into_iter().flatten().collect())
 }

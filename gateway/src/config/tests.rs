@@ -13,6 +13,8 @@ use driver_core::{GroupId, Order, TagId};
 use proptest::prelude::*;
 
 use super::*;
+use crate::pipeline::command::Role;
+use crate::pipeline::command::rule::Verify;
 use crate::pipeline::process::{Deadband, Report as Reporting};
 use crate::uplink::format::json::JsonKind;
 
@@ -135,6 +137,42 @@ devices:
 }
 
 #[test]
+fn what_may_be_written_is_inherited_and_its_interlock_is_about_its_own_device() {
+    let config = good(
+        r#"
+gateway: g
+every: 2s
+templates:
+  pump:
+    tags:
+      mode: hr:1
+      speed: { address: "hr:2", scale: 0.5, write: { max: 50, only_if: "mode == 2 and panel.key.on", rate: 6/min } }
+devices:
+  panel: { url: modbus-tcp://h, tags: { key.on: { address: "hr:1:BOOL", every: 100ms } } }
+  left: { url: modbus-tcp://i, template: pump }
+  right:
+    url: modbus-tcp://j
+    template: pump
+    tags: { speed: { write: { role: engineer, verify: false, expires: 1s, on_link_loss: { value: 7.5 } } } }
+uplinks: { u: { url: mqtts://h } }
+"#,
+    );
+    let list = config.writables.list();
+    let names: Vec<String> = list.iter().map(|writable| writable.target.to_string()).collect();
+    assert_eq!(names, ["left.speed", "right.speed"]);
+    let [left, right] = [&list[0].rule, &list[1].rule];
+    let interlock = left.only_if.as_ref().expect("an interlock");
+    assert_eq!(interlock.condition.operands(), [TagId(1), TagId(0)]);
+    assert_eq!(*interlock.fresh_for, [Duration::from_secs(6), Duration::from_secs(1)]);
+    assert_eq!((left.max, left.rate.count, left.rate.per), (Some(50.0), 6, Duration::from_secs(60)));
+    assert_eq!((right.max, right.role, right.verify), (None, Role::Engineer, Verify::Taken));
+    let output = right.on_link_loss.as_ref().expect("an output");
+    assert_eq!((&output.value, output.after), (&driver_core::Value::LReal(7.5), Duration::from_secs(30)));
+    assert_eq!(list[0].form.scale.map(|scale| scale.apply(2.0)), Some(1.0));
+    assert_eq!((list[1].place.line, list[1].place.device), (2, 0));
+}
+
+#[test]
 fn tags_may_bear_any_name() {
     let config =
         good("gateway: 42\ndevices:\n  on: { url: modbus-tcp://h, tags: { yes: hr:1, 1.10: hr:2, \"null\": hr:3 } }\n");
@@ -210,7 +248,7 @@ fn every_fault_is_told_once_as_json_too() {
 fn the_sample_is_understood_and_shows_the_defaults() {
     let sample = good(SAMPLE);
     let least = good("gateway: g\ndevices: { d: { url: modbus-tcp://h, tags: { a: hr:1 } } }\n");
-    assert_eq!((sample.buffer, sample.log), (least.buffer, least.log));
+    assert_eq!((sample.buffer, sample.log, sample.commands), (least.buffer, least.log, least.commands));
 }
 
 #[test]

@@ -44,9 +44,9 @@ impl Acquisition {
         Ok(Acquisition { lanes, crew })
     }
 
-    /// Where writes to a line's devices go in.
-    pub fn lane(&self, line: usize) -> Option<&mpsc::Sender<Write>> {
-        self.lanes.get(line)
+    /// Where writes go in, by the line's index.
+    pub fn lanes(&self) -> Vec<mpsc::Sender<Write>> {
+        self.lanes.clone()
     }
 
     /// Raised every few seconds, for as long as no line keeps the thread to itself.
@@ -54,7 +54,7 @@ impl Acquisition {
         self.crew.rounds()
     }
 
-    /// Ends all polls, in good order where a device answers. `false`: the thread had panicked.
+    /// Ends all polls, once nobody else can write any more; in good order where a device answers. `false`: the thread had panicked.
     pub fn stop(self) -> bool {
         drop(self.lanes);
         self.crew.stop()

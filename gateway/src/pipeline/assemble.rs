@@ -40,6 +40,8 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         buffer: buffer_setup(config.buffer, config.uplinks.iter().map(|uplink| &*uplink.name)),
         uplinks: config.uplinks,
         types,
+        writables: config.writables,
+        commands: config.commands,
     }
 }
 

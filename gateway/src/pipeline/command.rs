@@ -8,8 +8,17 @@
 //!
 //! Each command gets exactly one [`Answer`]. Nothing is writable unless the configuration says so with `write:` at the tag.
 
+pub mod books;
 pub mod desk;
+pub mod fit;
+pub mod guard;
 pub mod json;
+pub mod life;
+mod memory;
+mod record;
+pub mod rule;
+pub mod trail;
+pub mod verify;
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -12,25 +12,27 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use buffer::{Log, Options};
-use driver_core::{Clock, ClockState, LinkError, TagId, Value, WriteOutcome};
-use tokio::sync::oneshot;
+use driver_core::{Clock, ClockState};
 use tracing::{error, info, warn};
 
 use super::acquire::Acquisition;
-use super::command::desk::Desk;
+use super::command::desk::{Desk, DeskSetup, DeskThread};
+use super::command::rule::Writables;
+use super::command::trail;
 use super::deliver::{Delivery, UplinkSetup, way};
 use super::forward::backlog::Stored;
 use super::forward::quarantine::Quarantine;
 use super::health::{Health, Stuck, ThreadWatch};
 use super::learned::LearnedFolder;
-use super::poll::{LineSetup, Shared, Write};
+use super::poll::{LineSetup, Shared};
 use super::process::Process;
 use super::redate::Redate;
 use super::schema::Schemas;
 use super::store::{StoreHandle, StoreThread, SyncPolicy};
 use super::tags::Tags;
+use super::watched::Watched;
 use crate::clock::{ClockEvent, WallClock};
-use crate::config::UplinkConfig;
+use crate::config::{CommandsConfig, UplinkConfig};
 use crate::uplink::{Site, TagType, UplinkError, UplinkSpec};
 
 /// What a gateway is made of.
@@ -47,6 +49,10 @@ pub struct Setup {
     pub uplinks: Vec<UplinkConfig>,
     /// The types of its tags, where a format announces them; else empty.
     pub types: Arc<[TagType]>,
+    /// What commands may write.
+    pub writables: Arc<Writables>,
+    /// What is kept of commands.
+    pub commands: CommandsConfig,
 }
 
 /// The log as it was configured.
@@ -86,31 +92,18 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// Where the outcome of a write comes out.
-pub type WriteReply = oneshot::Receiver<Result<WriteOutcome, LinkError>>;
-
-/// Why a write was not handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WriteRefused {
-    /// No tag has this id.
-    #[error("there is no such tag")]
-    UnknownTag,
-    /// As many writes wait for the line as may.
-    #[error("too many writes wait for this line; try again when they are done")]
-    Busy,
-}
-
 /// The running pipeline.
 pub struct Gateway {
     clock: Arc<WallClock>,
-    tags: Arc<Tags>,
     health: Arc<Health>,
     acquisition: Acquisition,
     store: StoreThread,
     log: StoreHandle,
     redate: Arc<Redate>,
     delivery: Delivery,
-    watches: [ThreadWatch; 3],
+    desk: Desk,
+    desk_thread: DeskThread,
+    watches: [ThreadWatch; 4],
 }
 
 /// What a gateway says of itself in one line.
@@ -137,7 +130,7 @@ pub struct Status {
 impl Gateway {
     /// Opens the log, begins to poll and to forward.
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup { gateway, tags, lines, buffer, uplinks, types } = setup;
+        let Setup { gateway, tags, lines, buffer, uplinks, types, writables, commands } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let log = Log::open(&buffer.path, &buffer.options)?;
         let names = Schemas::folder_in(&buffer.path);
@@ -147,28 +140,43 @@ impl Gateway {
             StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
         let redate = Arc::new(Redate::within(&buffer.path));
         let site = Site { schema: tags.schema().clone(), types, folder: buffer.path.join("uplinks") };
-        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &site, &log, &redate, &Desk);
+        let (desk, queue) = Desk::new();
+        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &site, &log, &redate, &desk);
         let health = Arc::new(Health::new(lines.len(), begun));
+        let watched = Arc::new(Watched::new(tags.len(), writables.watched()));
         let shared = Shared {
             clock: clock.clone(),
-            process: RefCell::new(Process::new(tags.clone(), begun)),
+            process: RefCell::new(Process::new(tags.clone(), watched.clone(), begun)),
             door: Box::new(intake),
             health: health.clone(),
             learned: LearnedFolder::within(&buffer.path),
         };
         let started = uplinks.and_then(|uplinks| {
             let delivery = Delivery::start(uplinks).map_err(StartError::Thread)?;
-            Ok((Acquisition::start(lines, shared).map_err(StartError::Thread)?, delivery))
+            let acquisition = Acquisition::start(lines, shared).map_err(StartError::Thread)?;
+            let setup = DeskSetup {
+                tags,
+                writables,
+                watched,
+                clock: clock.clone(),
+                lanes: acquisition.lanes(),
+                uplinks: delivery.counters().to_vec(),
+                folder: trail::folder_in(&buffer.path),
+                audit_bytes_max: commands.audit_bytes_max,
+                when_audit_fails: commands.when_audit_fails,
+            };
+            let desk_thread = DeskThread::start(setup, queue).map_err(StartError::Thread)?;
+            Ok((acquisition, delivery, desk_thread))
         });
-        let (acquisition, delivery) = match started {
+        let (acquisition, delivery, desk_thread) = match started {
             Ok(started) => started,
             Err(cause) => {
                 stop_store(store);
                 return Err(cause);
             }
         };
-        let watches = ["store", "acquisition", "uplinks"].map(|name| ThreadWatch::new(name, begun));
-        Ok(Gateway { clock, tags, health, acquisition, store, log, redate, delivery, watches })
+        let watches = ["store", "acquisition", "uplinks", "commands"].map(|name| ThreadWatch::new(name, begun));
+        Ok(Gateway { clock, health, acquisition, store, log, redate, delivery, desk, desk_thread, watches })
     }
 
     /// The way to the log, for whoever forwards what is in it.
@@ -195,7 +203,7 @@ impl Gateway {
     pub fn look(&mut self, now: Instant) -> Option<Stuck> {
         self.look_at_the_clock();
         let store_rounds = self.log.progress().rounds.load(Ordering::Relaxed);
-        let rounds = [store_rounds, self.acquisition.rounds(), self.delivery.rounds()];
+        let rounds = [store_rounds, self.acquisition.rounds(), self.delivery.rounds(), self.desk_thread.rounds()];
         let threads = self.watches.iter_mut().zip(rounds).filter_map(|(watch, rounds)| watch.stuck(rounds, now));
         threads.fold(None, |first, stuck| first.or(Some(stuck))).or_else(|| self.health.stuck(now))
     }
@@ -223,19 +231,16 @@ impl Gateway {
         }
     }
 
-    /// Hands a write over to the tag's line, where it overtakes the polls. The receiver gets the outcome; it is closed
-    /// without one when the gateway stops first.
-    pub fn write(&self, tag: TagId, value: Value) -> Result<WriteReply, WriteRefused> {
-        let place = self.tags.place(tag).ok_or(WriteRefused::UnknownTag)?;
-        let lane = self.acquisition.lane(place.line as usize).ok_or(WriteRefused::UnknownTag)?;
-        let (reply, outcome) = oneshot::channel();
-        let write = Write { device: place.device as usize, tag, value, reply };
-        lane.try_send(write).map_err(|_| WriteRefused::Busy)?;
-        Ok(outcome)
+    /// Where commands are handed over.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
     }
 
-    /// Ends the polls, gives the uplinks a moment for what is on its way, writes what waits, and makes it durable.
+    /// Ends commands and polls, gives the uplinks a moment for what is on its way, writes what waits, and makes it durable.
     pub fn stop(self) {
+        if !self.desk_thread.stop() {
+            error!("the thread for commands had panicked; please report this");
+        }
         if !self.acquisition.stop() {
             error!("the acquisition thread had panicked; please report this");
         }
@@ -315,10 +320,15 @@ mod tests {
     use std::time::Duration;
 
     use buffer::Store;
+    use driver_core::{DataType, TagId};
 
+    use super::super::command::books::WhenAuditFails;
+    use super::super::command::rule::{TagForm, Writable, WriteRule};
+    use super::super::command::{CommandDoor, Origin, Outcome, RefusedFor, Role, Target, json};
     use super::super::poll::DeviceSetup;
     use super::super::poll::scripted::{Act, Scripted, World, tag_of};
     use super::super::process::Rule;
+    use super::super::tags::DevicePlace;
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -349,6 +359,8 @@ mod tests {
             },
             uplinks: Vec::new(),
             types: Arc::default(),
+            writables: Arc::default(),
+            commands: CommandsConfig { audit_bytes_max: 1 << 20, when_audit_fails: WhenAuditFails::Refuse },
         }
     }
 
@@ -386,14 +398,30 @@ mod tests {
     }
 
     #[test]
-    fn writes_reach_the_device_and_unknown_tags_are_refused() {
+    fn commands_reach_the_device_and_are_answered() {
         let folder = tempfile::tempdir().expect("a folder");
-        let gateway = Gateway::start(setup(folder.path(), &[Act::Answers(MS)])).expect("it starts");
+        let target = Target { device: "device".into(), tag: "t0".into() };
+        let writable = Writable {
+            tag: TagId(0),
+            target: target.clone(),
+            place: DevicePlace { line: 0, device: 0 },
+            form: TagForm { data_type: DataType::Int, elements: 1, scale: None },
+            rule: WriteRule::default(),
+        };
+        let setup = setup(folder.path(), &[Act::Answers(MS)]);
+        let gateway = Gateway::start(Setup { writables: Arc::new(Writables::new(vec![writable])), ..setup });
+        let gateway = gateway.expect("it starts");
         wait_for(&gateway, 1);
-        let reply = gateway.write(TagId(0), Value::Int(8)).expect("there is room");
-        let outcome = reply.blocking_recv().expect("an answer").expect("a connection");
-        assert_eq!(outcome, WriteOutcome::Written(Value::Int(8)));
-        assert_eq!(gateway.write(TagId(99), Value::Int(8)).map(drop), Err(WriteRefused::UnknownTag));
+        let asked = |tag: &str| {
+            let origin = Origin { door: CommandDoor::Http, from: "x".into(), who: "x".into(), role: Role::Operator };
+            let text = format!(r#"{{"device":"device","tag":"{tag}","value":8}}"#);
+            json::read(text.as_bytes(), origin, Instant::now())
+        };
+        for (tag, expected) in [("t0", Outcome::Done), ("t9", Outcome::Refused(RefusedFor::UnknownTag))] {
+            let (sender, answer) = std::sync::mpsc::channel();
+            gateway.desk().submit(asked(tag), Box::new(move |answer| sender.send(answer).expect("the test waits")));
+            assert_eq!(answer.recv_timeout(PATIENCE).map(|answer| answer.outcome), Ok(expected));
+        }
         gateway.stop();
     }
 }

@@ -92,8 +92,27 @@ pub struct Write {
     pub tag: TagId,
     /// What it shall hold, as the device holds it.
     pub value: Value,
-    /// Where the outcome goes.
-    pub reply: oneshot::Sender<Result<WriteOutcome, LinkError>>,
+    /// After which it is not written any more.
+    pub until: std::time::Instant,
+    /// Where it is told what became of it.
+    pub reply: oneshot::Sender<Performed>,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Performed {
+    /// The device took it, and holds this now; [`Value::None`] when it cannot be read back.
+    Written(Value),
+    /// It was not written; why.
+    Refused(String),
+    /// It was not written, because its time had passed.
+    TooLate,
+    /// The device did not answer: whether it wrote is not known.
+    Silent,
+    /// The connection was lost meanwhile: whether the device wrote is not known.
+    Lost(String),
+    /// The line ended meanwhile: whether the device wrote is not known.
+    Gone,
 }
 
 /// Polls a line until all senders of `lane` are gone; what panics is made anew.
@@ -266,13 +285,17 @@ impl Poller<'_> {
         if !self.turns.is_connected() {
             return refuse(write);
         }
-        let Write { device, tag, value, reply } = write;
-        self.back_by(Instant::now() + ACT_TIME_MAX);
+        let Write { device, tag, value, until, reply } = write;
+        let now = Instant::now();
+        if now.into_std() >= until {
+            return answer(reply, Performed::TooLate);
+        }
+        self.back_by(now + ACT_TIME_MAX);
         let result = self.line.write(device, tag, &value).await;
         if let Err(cause) = &result {
             self.turns.lost(cause, Instant::now().into_std());
         }
-        answer(reply, result);
+        answer(reply, Performed::of(result));
     }
 
     /// Saves what is new on a thread of its own: the disk is never waited for between two polls. What is new while an
@@ -307,14 +330,24 @@ impl Poller<'_> {
     }
 }
 
+impl Performed {
+    fn of(result: Result<WriteOutcome, LinkError>) -> Performed {
+        match result {
+            Ok(WriteOutcome::Written(held)) => Performed::Written(held),
+            Ok(WriteOutcome::Failed(WriteError::Unknown)) => Performed::Silent,
+            Ok(WriteOutcome::Failed(error)) => Performed::Refused(error.to_string()),
+            Err(cause) => Performed::Lost(cause.to_string()),
+        }
+    }
+}
+
 fn refuse(write: Write) {
-    let refused = WriteError::Refused("there is no connection to it".into());
-    answer(write.reply, Ok(WriteOutcome::Failed(refused)));
+    answer(write.reply, Performed::Refused("there is no connection to the device".into()));
 }
 
 /// Whoever asked may have gone meanwhile; then nobody is left to be told.
-fn answer(reply: oneshot::Sender<Result<WriteOutcome, LinkError>>, outcome: Result<WriteOutcome, LinkError>) {
-    drop(reply.send(outcome));
+fn answer(reply: oneshot::Sender<Performed>, performed: Performed) {
+    drop(reply.send(performed));
 }
 
 #[cfg(test)]

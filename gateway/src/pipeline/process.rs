@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use driver_core::{Quality, Reading, Reason, Scale, Value};
 
 use super::tags::Tags;
+use super::watched::Watched;
 
 /// What is done with the readings of a tag.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +58,8 @@ pub struct Process {
     /// By tag id; empty when no tag reports on change.
     last: Box<[Last]>,
     start: Instant,
+    /// Is told of readings before they are filtered.
+    watched: Arc<Watched>,
 }
 
 /// What went on last of one tag: 16 bytes.
@@ -73,25 +76,33 @@ struct Last {
 const NEVER: u16 = u16::MAX;
 
 impl Process {
-    /// Nothing has been reported yet at `start`.
-    pub fn new(tags: Arc<Tags>, start: Instant) -> Process {
+    /// Nothing has been reported yet at `start`; `watched` is told of readings before they are filtered.
+    pub fn new(tags: Arc<Tags>, watched: Arc<Watched>, start: Instant) -> Process {
         let none = Last { bits: 0, at_ms: 0, quality: NEVER };
         let remembered = if tags.reports_on_change() { tags.len() } else { 0 };
-        Process { tags, last: vec![none; remembered].into(), start }
+        Process { tags, last: vec![none; remembered].into(), start, watched }
     }
 
     /// Scales the readings of a poll and takes away those that need not go on.
     pub fn run(&mut self, readings: &mut Vec<Reading>, now: Instant) {
+        let mut noting = self.watched.noting(now);
         if self.tags.all_plain() {
+            if let Some(noting) = &mut noting {
+                readings.iter().for_each(|reading| noting.note(reading));
+            }
             return;
         }
         let now_ms = now.saturating_duration_since(self.start).as_millis() as u32;
-        let Process { tags, last, .. } = self;
+        let (tags, last) = (&self.tags, &mut self.last);
         readings.retain_mut(|reading| {
-            let Some(rule) = tags.rule(reading.tag) else { return true };
-            if let Some(scale) = &rule.scale {
+            let rule = tags.rule(reading.tag);
+            if let Some(scale) = rule.and_then(|rule| rule.scale.as_ref()) {
                 scale_reading(scale, reading);
             }
+            if let Some(noting) = &mut noting {
+                noting.note(reading);
+            }
+            let Some(rule) = rule else { return true };
             match (rule.report, last.get_mut(reading.tag.index())) {
                 (Report::OnChange { deadband, heartbeat }, Some(last)) => {
                     last.passes(reading, deadband, heartbeat, now_ms)
@@ -182,7 +193,7 @@ mod tests {
     use driver_core::{ClockState, TagId, Timestamp};
 
     fn process(rule: Rule) -> Process {
-        Process::new(Arc::new(Tags::of_rules(&[rule])), Instant::now())
+        Process::new(Arc::new(Tags::of_rules(&[rule])), Arc::default(), Instant::now())
     }
 
     fn reading(value: Value, quality: Quality) -> Reading {

@@ -15,6 +15,12 @@ pub(in crate::config) struct Known(pub(in crate::config) Vec<(&'static str, &'st
 /// The first form that understands the text.
 pub(in crate::config) struct Or<A, B>(pub(in crate::config) A, pub(in crate::config) B);
 
+/// `true` or `false`, for what is a yes or no and nothing more.
+pub(in crate::config) struct Truth<T> {
+    pub(in crate::config) yes: T,
+    pub(in crate::config) no: T,
+}
+
 /// What [`Or`] understood.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::config) enum Either<A, B> {
@@ -83,6 +89,26 @@ fn one_of(names: &[&str]) -> String {
 
 fn choices(words: impl Iterator<Item = (&'static str, &'static str)>) -> Value {
     json!({ "oneOf": words.map(|(name, help)| json!({ "const": name, "description": help })).collect::<Value>() })
+}
+
+impl<'t, T: Copy> Scalar<'t> for Truth<T> {
+    type Value = T;
+
+    fn parse(&self, word: Word<'t>) -> Result<T, Complaint> {
+        match word.text {
+            "true" => Ok(self.yes),
+            "false" => Ok(self.no),
+            other => Err(Complaint::new(format!("`{other}` is not known here"), "write true or false")),
+        }
+    }
+
+    fn expected(&self) -> String {
+        "true or false".into()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "boolean" })
+    }
 }
 
 impl<'t, A: Scalar<'t>, B: Scalar<'t>> Scalar<'t> for Or<A, B> {

@@ -20,6 +20,7 @@ pub(in crate::config) enum Allowed {
     Any,
     NotZero,
     NotNegative,
+    Positive,
 }
 
 /// A percentage above 0, up to 100.
@@ -54,6 +55,7 @@ impl<'t> Scalar<'t> for Number {
             Allowed::Any => true,
             Allowed::NotZero => *number != 0.0,
             Allowed::NotNegative => *number >= 0.0,
+            Allowed::Positive => *number > 0.0,
         });
         let expected = || format!("write {}", Scalar::expected(self));
         allowed.ok_or_else(|| Complaint::new(format!("`{}` cannot stand here", word.text), expected()))
@@ -64,6 +66,7 @@ impl<'t> Scalar<'t> for Number {
             Allowed::Any => "",
             Allowed::NotZero => " other than 0",
             Allowed::NotNegative => " not below 0",
+            Allowed::Positive => " above 0",
         };
         format!("a number{bound}")
     }
@@ -73,6 +76,7 @@ impl<'t> Scalar<'t> for Number {
             Allowed::Any => json!({ "type": "number" }),
             Allowed::NotZero => json!({ "type": "number", "not": { "const": 0 } }),
             Allowed::NotNegative => json!({ "type": "number", "minimum": 0 }),
+            Allowed::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
         }
     }
 }
@@ -133,6 +137,7 @@ mod tests {
         assert!(any.parse(Word { text: "1", quotes: Quotes::Around }).is_err());
         assert!(Number(Allowed::NotZero).parse(Word::plain("0.0")).is_err());
         assert!(Number(Allowed::NotNegative).parse(Word::plain("-1")).is_err());
+        assert!(Number(Allowed::Positive).parse(Word::plain("0")).is_err());
         let integer = Integer { min: 1, max: 247 };
         assert_eq!(integer.parse(Word::plain("247")), Ok(247));
         assert!(integer.parse(Word::plain("248")).is_err() && integer.parse(Word::plain("1.5")).is_err());

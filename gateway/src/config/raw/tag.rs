@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::write::{RawWrite, write};
 use super::{DAY, EVERY, EVERY_HELP};
 use crate::config::fields::Fields;
 use crate::config::form::{
@@ -30,6 +31,7 @@ pub(in crate::config) struct TagSettings<'t> {
     pub(in crate::config) report: Option<Spanned<RawReport>>,
     pub(in crate::config) deadband: Option<Spanned<RawDeadband>>,
     pub(in crate::config) heartbeat: Option<Spanned<Duration>>,
+    pub(in crate::config) write: Option<Spanned<RawWrite<'t>>>,
 }
 
 /// Which readings go on.
@@ -92,6 +94,11 @@ fn tag<'t>(fields: &mut Fields<'_, 't>) -> RawTag<'t> {
             &Or(Number(Allowed::NotNegative), Percent),
         ),
         heartbeat: fields.optional("heartbeat", "The longest silence of a tag that is reported on change.", &HEARTBEAT),
+        write: fields.optional(
+            "write",
+            "Lets commands write it; without this key it is read-only. `write: {}` takes any value of its type.",
+            &Section { name: "write", read: write },
+        ),
     };
     RawTag { address, settings: Some(Box::new(settings)) }
 }

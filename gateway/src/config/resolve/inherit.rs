@@ -113,6 +113,7 @@ fn layered<'t>(layers: [Option<&TagSettings<'t>>; 2]) -> TagSettings<'t> {
         report: own.report.or(template.report),
         deadband: own.deadband.or(template.deadband),
         heartbeat: own.heartbeat.or(template.heartbeat),
+        write: own.write.or(template.write),
     }
 }
 

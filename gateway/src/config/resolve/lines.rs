@@ -11,6 +11,7 @@ use super::bus::Bus;
 use super::inherit::{Inherited, templates};
 use super::place::part_of;
 use super::rule::rule;
+use super::writes::PendingWrite;
 use crate::config::checked::LineConfig;
 use crate::config::form::{Context, Named};
 use crate::config::raw::{RawConfig, RawDevice};
@@ -26,21 +27,30 @@ const GROUPS_MAX: usize = 256;
 const RULES_COMPARED_MAX: usize = 16;
 
 /// What became of all devices.
-pub(super) struct Lines {
+pub(super) struct Lines<'t> {
     pub(super) tags: Tags,
+    /// The tags that may be written.
+    pub(super) writes: Vec<PendingWrite<'t>>,
     pub(super) configs: Vec<LineConfig>,
-    pub(super) planned: Vec<Box<dyn Line>>,
+    /// By line; `None` for one that its driver refused.
+    pub(super) planned: Vec<Option<Box<dyn Line>>>,
 }
 
 /// All lines, in the order of the file.
-pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, context: &mut Context<'_>) -> Lines {
+pub(super) fn lines<'t>(
+    raw: &RawConfig<'t>,
+    buses: Vec<Bus<'t>>,
+    source: &Source,
+    context: &mut Context<'_>,
+) -> Lines<'t> {
     let templates = templates(raw, context);
     let inherited: Vec<Inherited> =
         raw.devices.iter().map(|device| Inherited::new(&device.value, &templates, raw.every, context)).collect();
     let mut table = Table::default();
     let (mut configs, mut planned) = (Vec::new(), Vec::new());
     if too_many(&inherited, context) {
-        return Lines { tags: table.build(), configs, planned };
+        let (tags, writes) = table.build();
+        return Lines { tags, writes, configs, planned };
     }
     for bus in buses {
         let owner = &raw.devices[bus.owner];
@@ -59,8 +69,9 @@ pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, c
             continue;
         }
         match bus.driver.line(&spec) {
-            Ok(line) => planned.push(line),
+            Ok(line) => planned.push(Some(line)),
             Err(errors) => {
+                planned.push(None);
                 let addresses_unseen = errors.iter().all(|error| matches!(error.place, Place::Url(_)));
                 spans.tell(errors, &spec, context);
                 if addresses_unseen {
@@ -70,7 +81,8 @@ pub(super) fn lines(raw: &RawConfig<'_>, buses: Vec<Bus<'_>>, source: &Source, c
         }
         configs.push(LineConfig { name: owner.name.into(), spec });
     }
-    Lines { tags: table.build(), configs, planned }
+    let (tags, writes) = table.build();
+    Lines { tags, writes, configs, planned }
 }
 
 /// A driver that does not understand a URL has not looked at the addresses behind it. Its options aside, it may.
@@ -105,16 +117,17 @@ fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '
 
 /// The table of all tags, in the order of their ids.
 #[derive(Default)]
-struct Table {
+struct Table<'t> {
     schema: SchemaBuilder,
     /// Neighbours mostly have the same rule.
     rules: Vec<Rule>,
     /// By tag id: the index of its rule.
     rule_of: Vec<u32>,
     places: Vec<DevicePlace>,
+    writes: Vec<PendingWrite<'t>>,
 }
 
-impl Table {
+impl<'t> Table<'t> {
     fn add(&mut self, name: &str, unit: &str, rule: Rule) -> TagId {
         let recent = self.rules.len().saturating_sub(RULES_COMPARED_MAX);
         let known = self.rules[recent..].iter().position(|known| *known == rule).map(|index| recent + index);
@@ -127,9 +140,9 @@ impl Table {
         TagId(self.rule_of.len() as u32 - 1)
     }
 
-    fn build(self) -> Tags {
+    fn build(self) -> (Tags, Vec<PendingWrite<'t>>) {
         let rules = self.rule_of.iter().map(|index| self.rules[*index as usize]);
-        Tags::new(Arc::new(self.schema.build()), rules, self.places.into())
+        (Tags::new(Arc::new(self.schema.build()), rules, self.places.into()), self.writes)
     }
 }
 
@@ -151,7 +164,7 @@ impl<'t> Draft<'t> {
         device: &Named<'t, RawDevice<'t>>,
         inherited: &Inherited<'_, 't>,
         place: DevicePlace,
-        table: &mut Table,
+        table: &mut Table<'t>,
         context: &mut Context<'_>,
     ) {
         if inherited.tags_max() == 0 {
@@ -173,7 +186,10 @@ impl<'t> Draft<'t> {
                 continue;
             };
             let unit = tag.settings.unit.map_or("", |unit| unit.value);
-            let id = table.add(tag.name, unit, rule(&tag.settings, context.faults));
+            let rule = rule(&tag.settings, context.faults);
+            let id = table.add(tag.name, unit, rule);
+            let write = tag.settings.write;
+            table.writes.extend(write.map(|write| PendingWrite { tag: id, scale: rule.scale, write }));
             tags.push(TagSpec { id, address: address.value.into(), group });
             addresses.push(address);
         }

@@ -1,4 +1,4 @@
-//! A driver that understands just enough: `hr:12`, `ir:3:REAL`.
+//! A driver that understands just enough: `hr:12`, which can be written, and `ir:3:REAL`, which cannot; `hr:12.3` is a BOOL.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use driver_core::{
 
 pub(super) struct Plc;
 
-pub(super) struct PlcDevice;
+pub(super) struct PlcDevice(Vec<TagText>);
 
 /// There is none: the configuration touches no network.
 pub(super) enum Never {}
@@ -42,7 +42,11 @@ impl Driver for Plc {
         if spec.unit == Some(0) {
             errors.push(SpecError { place: Place::Device(index), message: "unit 0 is the broadcast".into() });
         }
-        if errors.is_empty() { Ok(PlcDevice) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(PlcDevice(spec.tags.iter().map(|tag| text(&tag.address)).collect()))
+        } else {
+            Err(errors)
+        }
     }
 
     async fn connect(&self, (): &()) -> Result<Never, LinkError> {
@@ -69,19 +73,20 @@ fn fault(address: &str) -> Option<(std::ops::Range<usize>, String)> {
     None
 }
 
+fn text(address: &str) -> TagText {
+    let plain = if address.contains('.') { DataType::Bool } else { DataType::Int };
+    let data_type = address.split(':').nth(2).and_then(DataType::from_name).unwrap_or(plain);
+    let writable = address.starts_with("hr");
+    TagText { canonical: address.into(), also: String::new(), data_type, elements: 1, writable }
+}
+
 impl Device for PlcDevice {
     fn plan(&self) -> Plan {
         Plan::default()
     }
 
-    fn tag_text(&self, _: usize) -> TagText {
-        TagText {
-            canonical: String::new(),
-            also: String::new(),
-            data_type: DataType::Int,
-            elements: 1,
-            writable: false,
-        }
+    fn tag_text(&self, tag: usize) -> TagText {
+        self.0[tag].clone()
     }
 
     fn learned(&mut self) -> Option<String> {

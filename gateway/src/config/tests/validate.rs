@@ -55,6 +55,7 @@ fn fault(root: &Value, keywords: &Map<String, Value>, keyword: &str, argument: &
         }
         "minimum" => value.as_f64().is_none_or(|number| Some(number) >= argument.as_f64()),
         "maximum" => value.as_f64().is_none_or(|number| Some(number) <= argument.as_f64()),
+        "exclusiveMinimum" => value.as_f64().is_none_or(|number| Some(number) > argument.as_f64()),
         "minLength" => length.is_none_or(|length| Some(length) >= argument.as_u64()),
         "maxLength" => length.is_none_or(|length| Some(length) <= argument.as_u64()),
         "minProperties" => object.is_none_or(|object| Some(object.len() as u64) >= argument.as_u64()),

@@ -24,11 +24,12 @@ impl<'s> Places<'s> {
         Places { text, known }
     }
 
-    /// The part without blanks after it, which the parser counts to a text in quotes.
+    /// The part without blanks and comments after it, which the parser counts to a text in quotes.
     pub(super) fn span(&self, marked: Marked) -> Span {
         let start = self.byte(marked.start);
         let end = self.byte(marked.end).max(start);
         let part = self.text.get(start as usize..end as usize).unwrap_or_default();
+        let part = quoted(part).unwrap_or(part);
         Span { start, end: start + part.trim_end().len() as u32 }
     }
 
@@ -53,9 +54,39 @@ impl<'s> Places<'s> {
     }
 }
 
+/// A text that begins with a quote, up to its partner: `\"` does not end a text in double quotes, nor `''` one in single.
+fn quoted(part: &str) -> Option<&str> {
+    let quote = part.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    let mut rest = part.char_indices().skip(1).peekable();
+    while let Some((at, character)) = rest.next() {
+        match (character, rest.peek()) {
+            ('\\', _) if quote == '"' => drop(rest.next()),
+            ('\'', Some((_, '\''))) if quote == '\'' => drop(rest.next()),
+            (end, _) if end == quote => return part.get(..at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_in_quotes_ends_with_its_quote() {
+        let cases = [
+            (r#""a" # "b""#, Some(r#""a""#)),
+            (r#""a\"b" x"#, Some(r#""a\"b""#)),
+            ("'it''s'  # c", Some("'it''s'")),
+            ("'a", None),
+            ("a 'b'", None),
+            ("", None),
+        ];
+        for (part, expected) in cases {
+            assert_eq!(quoted(part), expected, "{part}");
+        }
+    }
 
     proptest::proptest! {
         #[test]

@@ -323,7 +323,7 @@ impl Bench {
             quarantine: Quarantine::beside(folder.path(), "cloud"),
             redate: Arc::default(),
             counters: counters.clone(),
-            desk: Desk,
+            desk: Desk::new().0,
         };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(setup, log.clone(), stopped));

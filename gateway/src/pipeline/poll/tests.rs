@@ -51,7 +51,7 @@ impl Bench {
         let tags = Arc::new(Tags::of_rules(&vec![Rule::PLAIN; devices.len()]));
         let shared = Shared {
             clock: Arc::new(CountingClock::default()),
-            process: RefCell::new(Process::new(tags, begun.into_std())),
+            process: RefCell::new(Process::new(tags, Arc::default(), begun.into_std())),
             door: Box::new(kept.clone()),
             health: health.clone(),
             learned: LearnedFolder::within(folder.path()),
@@ -95,9 +95,10 @@ impl Bench {
         within.map(|(_, reading)| reading.quality).collect()
     }
 
-    async fn write(&self, device: usize, value: Value) -> oneshot::Receiver<Result<WriteOutcome, LinkError>> {
+    async fn write(&self, device: usize, value: Value) -> oneshot::Receiver<Performed> {
         let (reply, outcome) = oneshot::channel();
-        let write = Write { device, tag: tag_of(device), value, reply };
+        let until = (Instant::now() + 60 * SECOND).into_std();
+        let write = Write { device, tag: tag_of(device), value, until, reply };
         self.lane.as_ref().expect("open").send(write).await.expect("the line takes writes");
         outcome
     }
@@ -153,7 +154,7 @@ async fn a_connect_that_hangs_does_not_keep_readings_or_writes_waiting() {
             let bad = bench.readings(0, Duration::ZERO, 30 * SECOND);
             assert!((28..=30).contains(&bad.len()), "{}", bad.len());
             let outcome = bench.write(0, Value::Int(1)).await.await.expect("an answer");
-            assert!(matches!(outcome, Ok(WriteOutcome::Failed(WriteError::Refused(_)))));
+            assert!(matches!(outcome, Performed::Refused(_)));
             assert!(bench.begun.elapsed() < 31 * SECOND);
         })
     })
@@ -276,8 +277,8 @@ async fn a_panicking_driver_is_made_anew_and_its_tags_are_bad_meanwhile() {
             tokio::time::sleep(60 * SECOND).await;
             let after = bench.readings(0, 80 * SECOND, 100 * SECOND);
             assert!(after.len() >= 19 && after.iter().all(|quality| *quality == Quality::Good), "{after:?}");
-            let outcome = bench.write(0, Value::Int(4)).await.await.expect("an answer").expect("a connection");
-            assert_eq!(outcome, WriteOutcome::Written(Value::Int(4)));
+            let outcome = bench.write(0, Value::Int(4)).await.await.expect("an answer");
+            assert_eq!(outcome, Performed::Written(Value::Int(4)));
         })
     })
     .await;
@@ -307,10 +308,36 @@ async fn writes_overtake_polls() {
         (tasks, async move {
             tokio::time::sleep(3 * SECOND).await;
             let asked = bench.begun.elapsed();
-            let outcome = bench.write(5, Value::Int(9)).await.await.expect("an answer").expect("a connection");
-            assert_eq!(outcome, WriteOutcome::Written(Value::Int(9)));
+            let outcome = bench.write(5, Value::Int(9)).await.await.expect("an answer");
+            assert_eq!(outcome, Performed::Written(Value::Int(9)));
             assert!(bench.begun.elapsed() - asked <= 201 * MS, "{:?}", bench.begun.elapsed() - asked);
             assert_eq!(bench.times(Done::Write(5)).len(), 1);
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_time_has_passed_behind_a_poll_is_not_done() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, 60 * SECOND, Act::Answers(MS), &[Act::Silent(90 * SECOND)]);
+        (tasks, async move {
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(bench.write(0, Value::Int(9)).await.await, Ok(Performed::TooLate));
+            assert_eq!(bench.times(Done::Write(0)), []);
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_a_write_that_breaks_the_connection_is_not_known() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, 60 * SECOND, Act::Answers(MS), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(SECOND).await;
+            bench.world().devices[0] = Act::Breaks(MS);
+            assert!(matches!(bench.write(0, Value::Int(9)).await.await, Ok(Performed::Lost(_))));
         })
     })
     .await;

@@ -1,0 +1,110 @@
+//! The last readings of some tags: what commands change and what interlocks look at.
+//!
+//! The acquisition thread notes them as they are polled, scaled and not yet filtered; whoever decides about a command
+//! looks. Tags that nobody watches cost one look into a table, and nothing at all where none is watched.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use driver_core::{Quality, Reading, TagId, Value};
+
+const NOBODY: u32 = u32::MAX;
+
+/// The last readings of the tags that are watched.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// By tag id: the place of its last reading. Empty when no tag is watched.
+    places: Box<[u32]>,
+    last: Mutex<Box<[Option<Seen>]>>,
+}
+
+/// A reading and when it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The value in the unit of the tag; [`Value::None`] when the quality is bad.
+    pub value: Value,
+    /// How far to trust it.
+    pub quality: Quality,
+    /// When it was polled.
+    pub at: Instant,
+}
+
+/// The table, held while the readings of one poll are noted.
+pub struct Noting<'a> {
+    places: &'a [u32],
+    last: MutexGuard<'a, Box<[Option<Seen>]>>,
+    now: Instant,
+}
+
+impl Watched {
+    /// Watches these of so many tags.
+    pub fn new(tags: usize, watched: impl IntoIterator<Item = TagId>) -> Watched {
+        let (mut places, mut count) = (Vec::new(), 0);
+        for tag in watched {
+            places.resize(tags, NOBODY);
+            if let Some(place) = places.get_mut(tag.index()).filter(|place| **place == NOBODY) {
+                *place = count;
+                count += 1;
+            }
+        }
+        Watched { places: places.into(), last: Mutex::new(vec![None; count as usize].into()) }
+    }
+
+    /// To note the readings of one poll; `None` when nobody watches.
+    pub fn noting(&self, now: Instant) -> Option<Noting<'_>> {
+        (!self.places.is_empty()).then(|| Noting { places: &self.places, last: self.lock(), now })
+    }
+
+    /// The last reading of a tag that is watched.
+    pub fn last(&self, tag: TagId) -> Option<Seen> {
+        let place = *self.places.get(tag.index())?;
+        self.lock().get(place as usize)?.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Box<[Option<Seen>]>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noting<'_> {
+    /// Notes a reading, if its tag is watched.
+    #[inline]
+    pub fn note(&mut self, reading: &Reading) {
+        let place = self.places.get(reading.tag.index()).copied().unwrap_or(NOBODY);
+        if let Some(last) = self.last.get_mut(place as usize) {
+            *last = Some(Seen { value: reading.value.clone(), quality: reading.quality, at: self.now });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use driver_core::{ClockState, Timestamp};
+
+    use super::*;
+
+    fn reading(tag: u32, value: i64) -> Reading {
+        Reading {
+            tag: TagId(tag),
+            value: Value::Int(value),
+            quality: Quality::Good,
+            status: 0,
+            timestamp: Timestamp(0),
+            clock: ClockState::Synchronized,
+        }
+    }
+
+    #[test]
+    fn the_last_reading_of_a_watched_tag_is_there_and_no_other() {
+        let watched = Watched::new(3, [TagId(2), TagId(0), TagId(2)]);
+        let now = Instant::now();
+        assert_eq!(watched.last(TagId(2)), None);
+        let mut noting = watched.noting(now).expect("it watches");
+        [reading(0, 1), reading(1, 2), reading(2, 3), reading(2, 4), reading(9, 5)].iter().for_each(|r| noting.note(r));
+        drop(noting);
+        let value = |tag| watched.last(TagId(tag)).map(|seen| seen.value);
+        assert_eq!((value(0), value(1), value(2)), (Some(Value::Int(1)), None, Some(Value::Int(4))));
+        assert_eq!(watched.last(TagId(9)), None);
+        assert!(Watched::new(100, []).noting(now).is_none());
+    }
+}
