@@ -26,3 +26,13 @@ mod wire;
 pub use core::{BrokerCounts, Message, Observer};
 pub use misbehaviour::Misbehaviour;
 pub use server::{Broker, BrokerConfig};
+
+#[cfg(test)]
+#[path = "../fuzz/mqtt.rs"]
+mod fuzzed;
+
+#[cfg(test)]
+#[test]
+fn the_corpus_of_the_fuzz_target_holds() {
+    crate::corpus::inputs("mqtt").iter().for_each(|input| fuzzed::check(input));
+}

@@ -20,3 +20,6 @@ mod oracle;
 mod place;
 mod point;
 mod random;
+
+#[cfg(test)]
+mod corpus;

@@ -26,10 +26,12 @@ mod userdata;
 mod status_list;
 
 mod session;
+mod conversation;
 mod server;
 
 pub use area::{Area, ItemError};
 pub use config::{Access, CpuState, Identity, PlcConfig};
+pub use conversation::{Conversation, Talk};
 pub use item::{Item, Transport};
 pub use plc::{Plc, PlcCounts, Seen};
 pub use server::S7Server;

@@ -1,6 +1,5 @@
 //! Serves a PLC over TCP.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,15 +13,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Plc;
-use super::answer::latency;
-use super::session::{Session, Step};
-use crate::frame::{Extent, tpkt};
+use super::conversation::{Conversation, Talk};
 use crate::place::Place;
 
-/// Requests of one connection that wait for their answers; nothing more is read while there are so many.
-const WAITING_MAX: usize = 256;
-
-/// Room for at least so many bytes is made before each read.
+/// The room for one read.
 const READ_MIN: usize = 4 * 1024;
 
 /// The pause after the listener failed, for instance for want of file descriptors.
@@ -108,73 +102,23 @@ async fn connection(stream: TcpStream, plc: Plc, _place: Place) {
 
 async fn serve(mut stream: TcpStream, plc: &Plc) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut session = Session::new();
-    let mut received = Vec::new();
-    let mut waiting: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
+    let mut conversation = Conversation::new(plc);
+    let (mut received, mut replies) = (Vec::with_capacity(READ_MIN), Vec::new());
     loop {
-        let mut replies = Vec::new();
-        let open = take(&mut session, plc, &mut received, &mut waiting, &mut replies);
-        let open = open && answer(&mut session, plc, &mut waiting, &mut replies);
-        stream.write_all(&replies).await?;
-        if !open {
-            return stream.shutdown().await;
-        }
-        let due = waiting.front().map(|(due, _)| *due);
-        received.reserve(READ_MIN);
-        // Both arms may be cancelled: what was read stands in the buffer.
+        let due = conversation.next_due();
+        received.clear();
+        // Both arms may be cancelled: a read that is cancelled has read nothing.
         tokio::select! {
-            read = stream.read_buf(&mut received), if waiting.len() < WAITING_MAX => if read? == 0 {
+            read = stream.read_buf(&mut received), if conversation.has_room() => if read? == 0 {
                 return Ok(());
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
         }
-    }
-}
-
-/// Takes the packets that have come whole. False ends the connection.
-fn take(
-    session: &mut Session,
-    plc: &Plc,
-    received: &mut Vec<u8>,
-    waiting: &mut VecDeque<(Instant, Vec<u8>)>,
-    replies: &mut Vec<u8>,
-) -> bool {
-    while waiting.len() < WAITING_MAX {
-        let len = match tpkt(received) {
-            Extent::Frame(len) if len <= received.len() => len,
-            Extent::Frame(_) | Extent::Unclear => return true,
-            Extent::Foreign => return false,
-        };
-        let packet: Vec<u8> = received.drain(..len).collect();
-        match session.take(plc, &packet) {
-            Step::Wait => {}
-            Step::Reply(reply) => replies.extend(reply),
-            Step::Request(request) => {
-                if waiting.len() >= session.jobs_max() {
-                    plc.with(|state| state.counts.breaches += 1);
-                }
-                // In order: one that needs less time does not overtake.
-                let due = Instant::now() + latency(plc, &request);
-                let due = waiting.back().map_or(due, |(before, _)| due.max(*before));
-                waiting.push_back((due, request));
-            }
-            Step::End(reply) => {
-                replies.extend(reply);
-                return false;
-            }
+        replies.clear();
+        let talk = conversation.turn(&received, Instant::now(), &mut replies);
+        stream.write_all(&replies).await?;
+        if talk == Talk::Ended {
+            return stream.shutdown().await;
         }
     }
-    true
-}
-
-/// Answers the requests whose time has come. False ends the connection.
-fn answer(session: &mut Session, plc: &Plc, waiting: &mut VecDeque<(Instant, Vec<u8>)>, replies: &mut Vec<u8>) -> bool {
-    while waiting.front().is_some_and(|(due, _)| *due <= Instant::now()) {
-        let Some((_, request)) = waiting.pop_front() else { break };
-        match session.answer(plc, &request) {
-            Some(reply) => replies.extend(reply),
-            None => return false,
-        }
-    }
-    true
 }

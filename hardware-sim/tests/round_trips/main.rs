@@ -4,6 +4,7 @@ mod broker;
 mod faults;
 mod modbus;
 mod modbus_client;
+mod s7;
 mod mqtt_client;
 mod serial;
 mod wait;
