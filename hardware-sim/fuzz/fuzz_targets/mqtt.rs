@@ -1,18 +1,14 @@
 #![no_main]
 
+#[path = "../../src/broker"]
 mod broker {
-    #[path = "../../../src/broker/decode.rs"]
     mod decode;
-    #[path = "../../../src/broker/encode.rs"]
     mod encode;
-    #[path = "../../../src/broker/packet.rs"]
     mod packet;
-    #[path = "../../../src/broker/property.rs"]
     mod property;
-    #[path = "../../../src/broker/reader.rs"]
     mod reader;
 
-    #[path = "../../mqtt.rs"]
+    #[path = "../../fuzz/mqtt.rs"]
     pub(crate) mod mqtt;
 }
 

@@ -40,9 +40,15 @@ impl Conversation {
     /// Takes what was received, and appends what goes back now.
     pub fn turn(&mut self, received: &[u8], now: Instant, replies: &mut Vec<u8>) -> Talk {
         self.received.extend_from_slice(received);
-        match self.take(now, replies) {
-            Talk::Open => self.answer(now, replies),
-            Talk::Ended => Talk::Ended,
+        let end = self.take(now, replies);
+        // What was asked before the end is answered before it.
+        let talk = self.answer(now, replies);
+        match end {
+            Some(last) => {
+                replies.extend(last);
+                Talk::Ended
+            }
+            None => talk,
         }
     }
 
@@ -56,26 +62,23 @@ impl Conversation {
         self.waiting.len() < WAITING_MAX
     }
 
-    /// Takes the packets that have come whole.
-    fn take(&mut self, now: Instant, replies: &mut Vec<u8>) -> Talk {
+    /// Takes the packets that have come whole; gives the last words where one of them ends it.
+    fn take(&mut self, now: Instant, replies: &mut Vec<u8>) -> Option<Vec<u8>> {
         while self.has_room() {
             let len = match tpkt(&self.received) {
                 Extent::Frame(len) if len <= self.received.len() => len,
-                Extent::Frame(_) | Extent::Unclear => return Talk::Open,
-                Extent::Foreign => return Talk::Ended,
+                Extent::Frame(_) | Extent::Unclear => return None,
+                Extent::Foreign => return Some(Vec::new()),
             };
             let packet: Vec<u8> = self.received.drain(..len).collect();
             match self.session.take(&self.plc, &packet) {
                 Step::Wait => {}
                 Step::Reply(reply) => replies.extend(reply),
                 Step::Request(request) => self.enqueue(request, now),
-                Step::End(reply) => {
-                    replies.extend(reply);
-                    return Talk::Ended;
-                }
+                Step::End(last) => return Some(last),
             }
         }
-        Talk::Open
+        None
     }
 
     /// In order: a request that needs less time does not overtake.
