@@ -1,9 +1,11 @@
 //! The devices of a configuration as simulators on loopback, and the configuration that leads to them.
 //!
-//! Every address that a tag names shows a signal. Modbus TCP and RTU over TCP are served as they are, serial lines as
+//! Every address that a tag names shows a signal. S7, Modbus TCP and RTU over TCP are served as they are, serial lines as
 //! RTU on pseudo-terminals; the simulator knows neither TLS nor ASCII, so that such devices are served as TCP or RTU.
 
-mod points;
+mod signals;
+mod modbus;
+mod s7;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,6 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use driver_core::{EndpointUrl, LineSpec};
 use hardware_sim::faults::SerialJoint;
 use hardware_sim::modbus::{ModbusServer, Plant};
+use hardware_sim::s7::S7Server;
 
 use super::folder::Folder;
 use crate::config::Config;
@@ -25,13 +28,20 @@ const BAUD: u32 = 115_200;
 pub(super) struct Simulation {
     /// The URL as written, and the simulator's.
     replaced: Vec<(String, String)>,
-    servers: Vec<ModbusServer>,
+    modbus: Vec<ModbusServer>,
+    s7: Vec<S7Server>,
     joints: Vec<SerialJoint>,
     folder: Folder,
 }
 
 /// How a URL is served.
 enum Way {
+    Modbus(Transport),
+    S7,
+}
+
+/// What carries Modbus.
+enum Transport {
     Tcp,
     RtuOverTcp,
     Serial,
@@ -40,8 +50,9 @@ enum Way {
 impl Simulation {
     /// Starts a simulator for each line. A URL that stands at several lines is one simulator.
     pub(super) async fn of(config: &Config) -> io::Result<Simulation> {
-        let mut simulation =
-            Simulation { replaced: Vec::new(), servers: Vec::new(), joints: Vec::new(), folder: Folder::make("sim")? };
+        let folder = Folder::make("sim")?;
+        let (modbus, s7) = (Vec::new(), Vec::new());
+        let mut simulation = Simulation { replaced: Vec::new(), modbus, s7, joints: Vec::new(), folder };
         let mut done: Vec<&str> = Vec::new();
         for line in &config.lines {
             let url = line.spec.url.as_str();
@@ -49,28 +60,31 @@ impl Simulation {
                 continue;
             }
             done.push(url);
-            let plant = Plant::new();
-            let same = config.lines.iter().filter(|other| other.spec.url.as_str() == url);
-            same.for_each(|line| points::put(&plant, &line.spec));
-            simulation.serve(&line.spec, plant).await?;
+            let lines = config.lines.iter().map(|line| &line.spec).filter(|other| other.url.as_str() == url);
+            let place = match way(&line.spec.url)? {
+                Way::S7 => simulation.serve_s7(&line.spec, lines).await?,
+                Way::Modbus(transport) => simulation.serve_modbus(transport, lines).await?,
+            };
+            simulation.replaced.push((url.to_owned(), format!("{place}{}", query(&line.spec.url))));
         }
         Ok(simulation)
     }
 
-    async fn serve(&mut self, spec: &LineSpec, plant: Plant) -> io::Result<()> {
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (server, place) = match way(&spec.url)? {
-            Way::Tcp => {
-                let server = ModbusServer::tcp(loopback, plant).await?;
-                let place = format!("modbus-tcp://{}", address(&server)?);
-                (server, place)
-            }
-            Way::RtuOverTcp => {
-                let server = ModbusServer::rtu_over_tcp(loopback, plant).await?;
+    /// Says where the lines are served, all of which have the same URL.
+    async fn serve_modbus<'c>(
+        &mut self,
+        transport: Transport,
+        lines: impl Iterator<Item = &'c LineSpec>,
+    ) -> io::Result<String> {
+        let plant = Plant::new();
+        lines.for_each(|line| modbus::put(&plant, line));
+        let (server, place) = match transport {
+            Transport::RtuOverTcp => {
+                let server = ModbusServer::rtu_over_tcp(loopback(), plant).await?;
                 let place = format!("modbus-rtu-over-tcp://{}", address(&server)?);
                 (server, place)
             }
-            Way::Serial => {
+            Transport::Serial => {
                 let folder = self.folder.path().join(format!("line{}", self.joints.len()));
                 std::fs::create_dir_all(&folder)?;
                 let joint = SerialJoint::open(&folder, None)?;
@@ -78,10 +92,24 @@ impl Simulation {
                 self.joints.push(joint);
                 (server, format!("modbus-rtu://{}", folder.join("client").display()))
             }
+            Transport::Tcp => {
+                let server = ModbusServer::tcp(loopback(), plant).await?;
+                let place = format!("modbus-tcp://{}", address(&server)?);
+                (server, place)
+            }
         };
-        self.servers.push(server);
-        self.replaced.push((spec.url.to_string(), format!("{place}{}", query(&spec.url))));
-        Ok(())
+        self.modbus.push(server);
+        Ok(place)
+    }
+
+    /// As above.
+    async fn serve_s7<'c>(&mut self, one: &LineSpec, lines: impl Iterator<Item = &'c LineSpec>) -> io::Result<String> {
+        let plc = s7::plc(one);
+        lines.for_each(|line| s7::put(&plc, line));
+        let server = S7Server::start(loopback(), plc).await?;
+        let place = format!("s7://{}", server.address());
+        self.s7.push(server);
+        Ok(place)
     }
 
     /// The text of the configuration with the simulators' URLs in place of the devices'.
@@ -114,11 +142,16 @@ impl Simulation {
 
 fn way(url: &EndpointUrl) -> io::Result<Way> {
     match (url.scheme(), url.host().is_empty()) {
-        ("modbus-tcp" | "modbus-tls", _) | ("modbus-ascii", false) => Ok(Way::Tcp),
-        ("modbus-rtu-over-tcp", _) => Ok(Way::RtuOverTcp),
-        ("modbus-rtu" | "modbus-ascii", true) => Ok(Way::Serial),
+        ("modbus-tcp" | "modbus-tls", _) | ("modbus-ascii", false) => Ok(Way::Modbus(Transport::Tcp)),
+        ("s7", _) => Ok(Way::S7),
+        ("modbus-rtu-over-tcp", _) => Ok(Way::Modbus(Transport::RtuOverTcp)),
+        ("modbus-rtu" | "modbus-ascii", true) => Ok(Way::Modbus(Transport::Serial)),
         (scheme, _) => Err(io::Error::other(format!("there is no simulator for `{scheme}` in this build"))),
     }
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
 fn address(server: &ModbusServer) -> io::Result<SocketAddr> {
@@ -153,7 +186,8 @@ mod tests {
                 ("modbus-tcp://h".into(), "modbus-tcp://127.0.0.1:1".into()),
                 ("modbus-tcp://h:5020?unit=2".into(), "modbus-tcp://127.0.0.1:2?unit=2".into()),
             ],
-            servers: Vec::new(),
+            modbus: Vec::new(),
+            s7: Vec::new(),
             joints: Vec::new(),
             folder: Folder::make("only-whole-urls").expect("a folder"),
         };
@@ -166,6 +200,6 @@ mod tests {
     fn what_concerns_tls_is_left_out() {
         let url: EndpointUrl = "modbus-tls://h?ca=/x.pem&unit=3&key=/k".parse().expect("a URL");
         assert_eq!(query(&url), "?unit=3");
-        assert!(matches!(way(&url), Ok(Way::Tcp)));
+        assert!(matches!(way(&url), Ok(Way::Modbus(Transport::Tcp))));
     }
 }
