@@ -8,6 +8,7 @@ mod buffer;
 mod audit;
 mod types;
 mod simulated_plcs;
+mod s7;
 mod brokers;
 mod crashes;
 mod outages;

@@ -15,13 +15,16 @@ use tests::{need, wait};
 
 use crate::rig::{embedded, file};
 
+/// Every case of Modbus.
+fn all() -> Vec<Case> {
+    cases::modbus::registers().into_iter().chain(cases::modbus::bits()).collect()
+}
+
 /// Starts the gateway on a device of this URL and compares every case.
-fn every_value_arrives_from(url: &str) {
+pub(crate) fn every_value_arrives_from(url: &str, all: &[Case]) {
     let field = Field::new();
     let (_broker, uplink, recorder) = embedded(&field);
-    let all: Vec<Case> = cases::modbus::registers().into_iter().chain(cases::modbus::bits()).collect();
-    let device =
-        format!("  plc:\n    url: \"{url}\"\n    every: 1s\n    timeout: 2s\n    tags:\n{}", cases::tags(&all));
+    let device = format!("  plc:\n    url: \"{url}\"\n    every: 1s\n    timeout: 2s\n    tags:\n{}", cases::tags(all));
     let site = Site::new(&file(&device, &uplink));
     let gateway = site.start();
     let readings = wait::until("a reading of each case", wait::SOON, || {
@@ -37,7 +40,7 @@ fn every_value_arrives_from(url: &str) {
     drop(gateway);
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::TempDir::with_prefix("forebay-far-").expect("a temporary directory")
 }
 
@@ -45,14 +48,14 @@ fn folder() -> tempfile::TempDir {
 fn every_type_and_order_arrives_from_pymodbus_over_tcp() {
     let folder = folder();
     let Some(far) = Pymodbus::start(folder.path(), &["tcp"]) else { return };
-    every_value_arrives_from(&format!("modbus-tcp://127.0.0.1:{}?unit=1", far.port()));
+    every_value_arrives_from(&format!("modbus-tcp://127.0.0.1:{}?unit=1", far.port()), &all());
 }
 
 #[test]
 fn every_type_and_order_arrives_from_pymodbus_over_rtu_in_tcp() {
     let folder = folder();
     let Some(far) = Pymodbus::start(folder.path(), &["rtu-over-tcp"]) else { return };
-    every_value_arrives_from(&format!("modbus-rtu-over-tcp://127.0.0.1:{}?unit=1", far.port()));
+    every_value_arrives_from(&format!("modbus-rtu-over-tcp://127.0.0.1:{}?unit=1", far.port()), &all());
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn every_type_and_order_arrives_from_pymodbus_over_tls() {
     let Some(far) = Pymodbus::start(folder.path(), &arguments) else { return };
     let (own, own_key) = (keys.file("client.pem"), keys.file("client.key"));
     let url = format!("modbus-tls://127.0.0.1:{}?unit=1&ca={ca}&cert={own}&key={own_key}", far.port());
-    every_value_arrives_from(&url);
+    every_value_arrives_from(&url, &all());
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn every_type_and_order_arrives_from_pymodbus_over_a_serial_line() {
     wait::for_it("the line is there", Duration::from_secs(5), || ours.exists() && theirs.exists());
     let device = theirs.display().to_string();
     let Some(_far) = Pymodbus::start(folder.path(), &["rtu", "--device", &device]) else { return };
-    every_value_arrives_from(&format!("modbus-rtu://{}?unit=1&baud=19200", ours.display()));
+    every_value_arrives_from(&format!("modbus-rtu://{}?unit=1&baud=19200", ours.display()), &all());
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn every_type_and_order_arrives_from_tokio_modbus_over_tcp() {
     let plant = Plant::new();
     cases::modbus::fill(&plant, 1);
     let (_server, address) = field.tcp(&plant);
-    every_value_arrives_from(&format!("modbus-tcp://{address}?unit=1"));
+    every_value_arrives_from(&format!("modbus-tcp://{address}?unit=1"), &all());
 }
 
 #[test]
@@ -96,5 +99,5 @@ fn every_type_and_order_arrives_from_tokio_modbus_over_rtu_in_tcp() {
     let plant = Plant::new();
     cases::modbus::fill(&plant, 1);
     let (_server, address) = field.rtu_over_tcp(&plant);
-    every_value_arrives_from(&format!("modbus-rtu-over-tcp://{address}?unit=1"));
+    every_value_arrives_from(&format!("modbus-rtu-over-tcp://{address}?unit=1"), &all());
 }

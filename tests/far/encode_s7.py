@@ -82,8 +82,9 @@ def raw(kind, value):
     raise ValueError(kind)
 
 
-def place(memory, case, offset):
-    """Puts a case of cases/s7-types.json at a place of its area, a bytearray."""
+def place(memory, case):
+    """Puts a case of cases/s7-types.json into its area, a bytearray."""
+    offset = case["offset"]
     if "bit" in case:
         memory[offset] |= case["value"] << case["bit"]
         return

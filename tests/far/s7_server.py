@@ -29,15 +29,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def memory(is_library):
+def memory():
     """The bytes of each area and block."""
     areas = {}
     for case in json.loads(CASES.read_text()):
-        offset = case["offset"]
-        if is_library and case["area"] in "TC":
-            # The C library looks for timer n at byte n / 2, where a PLC has byte 2 n.
-            offset //= 4
-        encode_s7.place(areas.setdefault((case["area"], case["block"]), bytearray(SIZE)), case, offset)
+        encode_s7.place(areas.setdefault((case["area"], case["block"]), bytearray(SIZE)), case)
     return areas
 
 
@@ -48,7 +44,7 @@ def main():
     ready = pathlib.Path(parser.parse_args().ready)
     logging.disable(logging.CRITICAL)
     server = snap7.server.Server(log=False)
-    held = memory(is_library=not hasattr(server, "memory_areas"))
+    held = memory()
     for (area, block), data in held.items():
         server.register_area(AREAS[area], block, (ctypes.c_uint8 * SIZE).from_buffer(data))
     port = free_port()

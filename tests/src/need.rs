@@ -64,10 +64,20 @@ fn cache() -> Option<PathBuf> {
     cache.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
 }
 
+/// Says that a test is skipped because this machine does not allow something, wherever it runs.
+pub fn unable(what: &str, cause: &str) {
+    let cause = cause.lines().last().unwrap_or_default();
+    skipped(&format!("this machine does not allow to {what}: {cause}"));
+}
+
 fn missing(what: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(env::var("CI").as_deref() != Ok("true"), "{what} is not installed: tests/run installs it");
-    let line = format!("{test}: skipped, {what} is not installed\n");
+    skipped(&format!("{what} is not installed"));
+}
+
+fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("{test}: skipped, {why}\n");
     eprint!("{line}");
     if let Some(path) = env::var_os("FOREBAY_TEST_SKIPS") {
         let file = OpenOptions::new().create(true).append(true).open(path);
