@@ -54,13 +54,15 @@ pub(crate) fn session(port: u16, in_flight: usize, polls: usize) {
 
 /// A line with one device of so many registers, one tag each.
 pub(crate) fn line(url: &str, registers: usize, in_flight: Option<u16>) -> Box<dyn Line> {
+    line_of(url, (0..registers).map(|register| format!("hr:{register}:UINT")), in_flight)
+}
+
+/// A line with one device of these addresses.
+pub(crate) fn line_of(url: &str, addresses: impl Iterator<Item = String>, in_flight: Option<u16>) -> Box<dyn Line> {
     let url: EndpointUrl = url.parse().unwrap_or_else(|_| panic!("`{url}` is no URL"));
     let driver = drivers::by_scheme(url.scheme()).expect("a driver of this build");
-    let tag = |register: usize| {
-        let address = format!("hr:{register}:UINT").into();
-        TagSpec { id: TagId(register as u32), address, group: GroupId(0) }
-    };
-    let tags = (0..registers).map(tag).collect();
+    let tag = |(id, address): (u32, String)| TagSpec { id: TagId(id), address: address.into(), group: GroupId(0) };
+    let tags = (0..).zip(addresses).map(tag).collect();
     let groups = vec![Duration::from_secs(1)];
     let device = DeviceSpec { groups, tags, in_flight_max: in_flight, ..DeviceSpec::default() };
     let spec = LineSpec { url, timeout: Some(TIMEOUT), devices: vec![device] };

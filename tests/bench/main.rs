@@ -13,6 +13,9 @@ mod lines;
 mod counter;
 mod contender;
 mod pipeline;
+mod s7_device;
+mod s7_clients;
+mod s7;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,13 +35,14 @@ const QUICK: Effort = Effort { rounds: 2, rounds_of_pipeline: 1, seconds: 5 };
 type Scenario = (&'static str, fn(Effort));
 
 /// In the order in which they run.
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 7] = [
     ("p1", pipeline::cpu_per_value),
     ("p2", client_cpu::run),
     ("p3", lines::run),
     ("p5", pipeline::hundred_thousand_tags),
     ("p6", pipeline::memory),
     ("p7", pipeline::first_value),
+    ("p14", s7::run),
 ];
 
 fn main() -> ExitCode {
@@ -49,6 +53,12 @@ fn main() -> ExitCode {
         ["session", port, in_flight, polls] => clients::session(number(port), number(in_flight), number(polls)),
         ["driver", port, in_flight, polls] => clients::driver(number(port), number(in_flight), number(polls)),
         ["bare", port, in_flight, polls] => bare::fast(number(port), number(in_flight), number(polls)),
+        ["s7-device", pdu] => s7_device::serve(number(pdu), s7_clients::Lie::BLOCKS),
+        ["s7-bare", port, pdu, requests] => s7_clients::bare(number(port), number(pdu), number(requests)),
+        ["s7-driver", port, in_flight, kind, values, polls] => {
+            let lie = s7_clients::Lie::parse(kind, number(values));
+            s7_clients::driver(number(port), number(in_flight), lie, number(polls));
+        }
         ["paced", every_ms, units, tags, ports @ ..] => {
             let ports: Vec<u16> = ports.iter().map(|port| number(port)).collect();
             bare::paced(Duration::from_millis(number(every_ms)), number(units), number(tags), &ports);
@@ -66,7 +76,7 @@ fn scenarios(words: &[&str]) -> ExitCode {
     let effort = if words.contains(&"--quick") { QUICK } else { FULL };
     let named: Vec<&str> = words.iter().copied().filter(|word| *word != "--quick").collect();
     if let Some(unknown) = named.iter().find(|name| !SCENARIOS.iter().any(|(known, _)| known == *name)) {
-        eprintln!("there is no scenario `{unknown}`; there are p1 p2 p3 p5 p6 p7");
+        eprintln!("there is no scenario `{unknown}`; there are p1 p2 p3 p5 p6 p7 p14");
         return ExitCode::from(2);
     }
     report::heading(effort);
