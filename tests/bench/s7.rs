@@ -168,7 +168,8 @@ fn polls_of_all(effort: Effort, lie: Lie) {
         };
         let requests = median(&per_poll(|took| took.requests));
         let wall_ms = median(&per_poll(|took| took.wall_ns)) / 1e6;
-        let what = format!("one poll of {} {} REALs: {}", lie.values(), lie.name(), contender.name);
+        let lying = if matches!(lie, Lie::Neighbours(_)) { "neighbouring" } else { "scattered" };
+        let what = format!("one poll of {} {lying} REALs: {}", lie.values(), contender.name);
         let processor: Vec<f64> = per_poll(|took| took.processor_ns).iter().map(|ns| ns / 1e3).collect();
         let beside = format!("{requests:.0} requests, {wall_ms:.2} ms");
         Row::new("P14", &what).measured("µs of CPU", &processor).beside(beside).parts(PARTS).print();
