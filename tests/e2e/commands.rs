@@ -266,20 +266,25 @@ fn sim_serves_the_files_devices_and_prints_a_file_that_runs_against_them() {
         lines.try_iter().for_each(|line| printed.push_str(&format!("{line}\n")));
         printed.contains("127.0.0.1") && printed.contains("topic")
     });
-    let url = printed.lines().find_map(|line| line.trim().strip_prefix("url: modbus-tcp")).expect("a loopback URL");
-    let url = format!("modbus-tcp{}", url.trim().trim_matches('"'));
-    let read = site.forebay(&["read", &url, "hr:0:INT", "hr:1:REAL"]);
-    exits(&read, DONE);
+    for (scheme, addresses) in [("modbus-tcp", ["hr:0:INT", "hr:1:REAL"]), ("s7", ["DB1.DBD4:REAL", "DB1.DBX2.1"])] {
+        let is_wanted = |url: &&str| url.starts_with(&format!("{scheme}://127.0.0.1:"));
+        let urls =
+            printed.lines().filter_map(|line| line.trim().strip_prefix("url: ")).map(|url| url.trim_matches('"'));
+        let url = urls.into_iter().find(is_wanted).expect("a loopback URL");
+        let read = site.forebay(&["read", url, addresses[0], addresses[1]]);
+        exits(&read, DONE);
+    }
 }
 
 #[test]
 fn demo_prints_readings_that_reached_its_broker_and_ends_on_ctrl_c() {
     let site = Site::new(&readme_file());
     let (mut demo, lines) = lines_of(&site, &["demo"]);
-    let mut seen = 0;
-    wait::for_it("readings on the terminal", wait::SOON, || {
-        seen += lines.try_iter().filter(|line| line.contains("Z  #")).count();
-        seen > 20
+    let mut seen: Vec<String> = Vec::new();
+    wait::for_it("readings of every protocol on the terminal", wait::SOON, || {
+        seen.extend(lines.try_iter().filter(|line| line.contains("Z  #")));
+        let is_there = |tag: &&str| seen.iter().any(|line| line.contains(*tag));
+        seen.len() > 20 && ["press.current", "filler.level"].iter().all(is_there)
     });
     signal(demo.id(), "INT");
     let ended = wait::until("it ends", wait::SOON, || demo.0.try_wait().expect("the process is ours"));

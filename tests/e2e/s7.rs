@@ -6,6 +6,7 @@ mod agreements;
 mod capture;
 mod lying;
 mod dead;
+mod newcomer;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -107,7 +107,7 @@ fn garbage_yields_no_wrong_value_and_no_end() {
     lying.only_true_values("200ms", Duration::from_secs(12), |proxy| {
         proxy.replies().mix(
             10,
-            0.3,
+            0.15,
             [
                 Fault::WrongTransaction,
                 Fault::WrongProtocol,
