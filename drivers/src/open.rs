@@ -116,12 +116,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_protocols_are_read_in_the_same_way() {
+    async fn every_protocol_is_read_in_the_same_way() {
         let tcp = "> 00 01 00 00 00 06 01 03 00 00 00 02\n< 00 01 00 00 00 07 01 03 04 00 01 FF FF\n";
         let expected = [Value::Int(-1), Value::UInt(1)];
         assert_eq!(values("modbus-tcp", &["hr:1:INT", "hr:0:UINT"], tcp).await, expected);
         let rtu = "> 01 03 00 00 00 02 C4 0B\n< 01 03 04 00 01 FF FF AA 43\n";
         assert_eq!(values("modbus-rtu-over-tcp", &["hr:1:INT", "hr:0:UINT"], rtu).await, expected);
+        let s7 = "> 03 00 00 16 11 E0 00 00 00 01 00 C0 01 0A C1 02 01 00 C2 02 03 01\n\
+                  < 03 00 00 0E 09 D0 00 01 00 07 00 C0 01 0A\n\
+                  > 03 00 00 19 02 F0 80 32 01 00 00 00 01 00 08 00 00 F0 00 00 08 00 08 03 C0\n\
+                  < 03 00 00 1B 02 F0 80 32 03 00 00 00 01 00 08 00 00 00 00 F0 00 00 01 00 01 00 F0\n\
+                  > 03 00 00 1F 02 F0 80 32 01 00 00 00 02 00 0E 00 00 04 01 12 0A 10 02 00 04 00 01 84 00 00 00\n\
+                  < 03 00 00 1D 02 F0 80 32 03 00 00 00 02 00 02 00 08 00 00 04 01 FF 04 00 20 00 01 FF FF\n\
+                  > 03 00 00 0B 06 80 00 07 00 01 00\n";
+        assert_eq!(values("s7", &["DB1.DBW2:INT", "DB1.DBW0:UINT"], s7).await, expected);
     }
 
     /// The bytes of registers that hold these numbers, in hexadecimal.

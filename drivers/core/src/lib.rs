@@ -29,6 +29,7 @@ mod data_type;
 mod order;
 
 mod codec;
+mod fingerprint;
 mod receive;
 mod scale;
 mod span;
@@ -45,6 +46,7 @@ pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;
 pub use driver::{Connection, Contact, Device, Driver, DriverInfo, Fact, Plan, PlannedRequest, TagText, WriteOutcome};
 pub use error::{LinkError, Place, SpecError, WriteError};
+pub use fingerprint::fingerprint;
 pub use line::{AnyDriver, BoxFuture, Line};
 pub use order::Order;
 pub use quality::{Level, Quality, Reason};

@@ -93,11 +93,10 @@ impl Address {
 
     /// Where it lies, and its German name where it has one, such as `bytes 64..66 = EW64`.
     pub fn also(&self) -> String {
-        if self.area.is_elements() {
-            let name = if self.area == Area::Timers { "timer" } else { "counter" };
-            let german = if self.area == Area::Timers { 'T' } else { 'Z' };
-            let number = self.start / 2;
-            return format!("{name} {number} = {german}{number}");
+        match self.area {
+            Area::Timers => return format!("timer {}", self.start / 2),
+            Area::Counters => return format!("counter {0} = Z{0}", self.start / 2),
+            _ => {}
         }
         let end = self.start + self.bytes();
         let bytes =

@@ -1,4 +1,7 @@
-//! The connection of this driver against scripted PLCs.
+//! The connection of this driver against scripted PLCs, and against PLCs that refuse at random.
+
+#[path = "contract/picky.rs"]
+mod picky;
 
 use std::path::Path;
 

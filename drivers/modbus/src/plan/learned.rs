@@ -8,8 +8,7 @@
 //! length 1 hr 63 94                unit, area, longest accepted, shortest refused
 //! ```
 
-use std::fmt::Write as _;
-
+use driver_core::fingerprint;
 use tokio::time::Instant;
 
 use super::{Tag, Zone};
@@ -18,23 +17,14 @@ use crate::wire::Exception;
 /// Most characters of a text that is looked at.
 const TEXT_MAX: usize = 1 << 20;
 
-/// A number that changes with the list of tags (FNV-1a over units and addresses).
-pub(crate) fn fingerprint(tags: &[Tag]) -> u64 {
-    let mut text = String::new();
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    for tag in tags {
-        text.clear();
-        write!(text, "{}!{};", tag.unit, tag.address).expect("a string takes all that is written to it");
-        for byte in text.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
-    }
-    hash
+/// Version and fingerprint.
+fn head(tags: &[Tag]) -> String {
+    format!("modbus 1 {:016x}", fingerprint(tags.iter().map(|tag| format!("{}!{}", tag.unit, tag.address))))
 }
 
 /// What the zones know, as text.
 pub(crate) fn save(tags: &[Tag], zones: &[Zone]) -> String {
-    let mut text = format!("modbus 1 {:016x}\n", fingerprint(tags));
+    let mut text = head(tags) + "\n";
     for zone in zones {
         let (unit, area) = (zone.unit, zone.area.name());
         let known = &zone.knowledge;
@@ -50,8 +40,7 @@ pub(crate) fn save(tags: &[Tag], zones: &[Zone]) -> String {
 /// Gives the zones what an earlier life learned; whether the text was of use.
 pub(crate) fn restore(text: &str, tags: &[Tag], zones: &mut [Zone], now: Instant) -> bool {
     let mut lines = text.lines();
-    let head = format!("modbus 1 {:016x}", fingerprint(tags));
-    if text.len() > TEXT_MAX || lines.next() != Some(head.as_str()) {
+    if text.len() > TEXT_MAX || lines.next() != Some(head(tags).as_str()) {
         return false;
     }
     for line in lines {

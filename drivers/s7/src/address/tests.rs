@@ -179,6 +179,7 @@ fn where_it_lies_is_told_beside_it() {
     assert_eq!(also("PIW256"), "bytes 256..258 = PEW256");
     assert_eq!(also("MB7"), "byte 7");
     assert_eq!(also("C7"), "counter 7 = Z7");
+    assert_eq!(also("T5"), "timer 5");
 }
 
 proptest::proptest! {

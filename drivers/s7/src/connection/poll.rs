@@ -241,13 +241,14 @@ fn due(refused: &[usize], now: Instant, limits: &Limits, tally: &Tally<'_, '_>) 
 /// Plans anew where the poll taught something, and says so once.
 fn learn(device: &mut S7Device, outcome: &Outcome) {
     let name = &*device.name;
+    let mut absent = BTreeSet::new();
     for (tag, code) in &outcome.refused {
         let Some(tag) = device.tags.get(*tag) else { continue };
         let zone = &device.zones[tag.zone];
-        if zone.knowledge.is_absent() {
-            tracing::warn!(device = name, block = %zone.area, "the PLC refuses the whole block: {code}");
-        } else {
+        if !zone.knowledge.is_absent() {
             tracing::warn!(device = name, address = %tag.address, "the PLC refuses this address: {code}");
+        } else if absent.insert(tag.zone) {
+            tracing::warn!(device = name, block = %zone.area, "the PLC refuses the whole block: {code}");
         }
     }
     if let Some(error) = outcome.refused_as_a_whole.filter(|error| device.refused_as_a_whole != Some(*error)) {

@@ -8,8 +8,7 @@
 //! apart PI 120                     zone, byte that no item may reach across
 //! ```
 
-use std::fmt::Write as _;
-
+use driver_core::fingerprint;
 use tokio::time::Instant;
 
 use super::{Tag, Zone};
@@ -18,22 +17,9 @@ use crate::wire::ReturnCode;
 /// Most characters of a text that is looked at.
 const TEXT_MAX: usize = 1 << 20;
 
-/// A number that changes with the list of tags (FNV-1a over their addresses).
-fn fingerprint(tags: &[Tag]) -> u64 {
-    let mut text = String::new();
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    for tag in tags {
-        text.clear();
-        write!(text, "{};", tag.address).expect("a string takes all that is written to it");
-        for byte in text.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
-    }
-    hash
-}
-
+/// Version and fingerprint.
 fn head(tags: &[Tag]) -> String {
-    format!("s7 1 {:016x}", fingerprint(tags))
+    format!("s7 1 {:016x}", fingerprint(tags.iter().map(|tag| tag.address)))
 }
 
 /// What the zones know, as text.

@@ -129,3 +129,21 @@ async fn a_job_cut_in_the_middle_ends_the_session_and_one_that_waits_does_not() 
     let after = session.run(one, 1, SECOND, |_, _| {}).await;
     assert!(matches!(after, Err(LinkError::Spent)), "{after:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn leave_is_taken_and_the_far_side_may_close_its_end_but_is_not_waited_for_for_ever() {
+    let (near, mut far) = duplex(4096);
+    let session = open(&mut far, near, 1, 240).await.expect("a session");
+    let closing = async {
+        expect(&mut far, &cotp::leave(7)).await;
+        assert_eq!(far.read(&mut [0; 8]).await.expect("its end"), 0, "it has closed its end");
+        drop(far);
+    };
+    tokio::join!(session.leave(), closing);
+    let (near, mut far) = duplex(4096);
+    let session = open(&mut far, near, 1, 240).await.expect("a session");
+    let before = Instant::now();
+    session.leave().await;
+    assert!(before.elapsed() <= SECOND, "{:?}", before.elapsed());
+    drop(far);
+}
