@@ -7,6 +7,7 @@ use super::uplink::UplinkSpec;
 use super::uplink::format::template::TemplateKind;
 use super::uplink::format::{FormatKind, Records};
 use super::uplink::mqtt::packet::{self, INCOMING_BYTES_MAX, MESSAGE_BYTES_MAX, Version};
+use super::uplink::sparkplug::{decode, host};
 use super::uplink::topic::{Rules, Template, own};
 
 /// Type and length of a packet.
@@ -19,6 +20,7 @@ pub(crate) fn check(target: &str, input: &[u8]) {
         "configuration" => on_text(input, configuration),
         "mqtt" => mqtt(input),
         "payload" => on_text(input, payload),
+        "sparkplug" => sparkplug(input),
         "topic" => on_text(input, topic),
         other => panic!("there is no fuzz target {other}"),
     }
@@ -149,6 +151,22 @@ fn payload(text: &str) {
         format.next()
     };
     assert_eq!(made(), made());
+}
+
+/// What a host application sends: a command's payload, or its state. The first byte chooses.
+fn sparkplug(input: &[u8]) {
+    let Some((&first, payload)) = input.split_first() else { return };
+    if first & 1 == 1 {
+        assert_eq!(host::read(payload), host::read(payload));
+        return;
+    }
+    if let Ok(commanded) = decode::read(payload) {
+        assert!(commanded.metrics.len() <= decode::METRICS_MAX);
+        for metric in &commanded.metrics {
+            assert!(metric.name.as_ref().is_none_or(|name| name.len() <= payload.len()));
+            assert!(!matches!(metric.value(), Some(driver_core::Value::None)));
+        }
+    }
 }
 
 /// Lines: template, gateway, device, tag, another tag. No name makes a wildcard, and no two make one topic.

@@ -9,6 +9,7 @@ pub mod format;
 pub mod kafka;
 pub mod mqtt;
 pub mod registry;
+pub mod sparkplug;
 pub mod stream;
 pub mod topic;
 
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use buffer::{Seq, SeqRange};
 use bytes::Bytes;
-use driver_core::{DataType, EndpointUrl, SpecError, Timestamp};
+use driver_core::{Clock, DataType, EndpointUrl, SpecError, Timestamp};
 
 use crate::pipeline::command::{Answer, Inbound, ReplyTo};
 use crate::pipeline::schema::Schema;
@@ -108,6 +109,8 @@ pub struct Site {
     pub types: Arc<[TagType]>,
     /// A folder for what an uplink has to remember across restarts. It may not exist yet.
     pub folder: PathBuf,
+    /// The gateway's clock.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The type of a tag's readings, after scaling.
@@ -189,6 +192,12 @@ pub trait Publisher: Send {
 
     /// Hands one message over; only called while there is room. It leaves with the next [`Publisher::events`].
     fn send(&mut self, message: &Message);
+
+    /// Whether there is a connection and the far side wants nothing for now, such as while the application behind it is
+    /// away: then nothing is overdue.
+    fn waits(&self) -> bool {
+        false
+    }
 
     /// Moves bytes until at least one event has happened, and appends all that have. May be dropped at any time and
     /// called again. Ends at once while there is no connection.

@@ -9,6 +9,7 @@ pub mod need;
 pub mod wait;
 pub mod site;
 pub mod gateway;
+pub mod decoders;
 pub mod field;
 pub mod pymodbus;
 pub mod snap7;

@@ -28,6 +28,11 @@ pub fn python_snap7() -> Option<PathBuf> {
     python_of("FOREBAY_TEST_PYTHON_SNAP7", "venv-snap7", "the C library snap7")
 }
 
+/// The Python that has decoders of others: pysparkplug, line-protocol-parser, zstandard.
+pub fn python_decoders() -> Option<PathBuf> {
+    python_of("FOREBAY_TEST_PYTHON_DECODERS", "venv-decoders", "pysparkplug")
+}
+
 fn python_of(variable: &str, folder: &str, what: &str) -> Option<PathBuf> {
     let found = env::var_os(variable).map(PathBuf::from).or_else(|| venv(folder)).filter(|path| path.is_file());
     if found.is_none() {

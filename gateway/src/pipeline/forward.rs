@@ -370,7 +370,7 @@ impl<B: Backlog> Forward<B> {
     /// Leaves a far side that takes messages and acknowledges none, be they those of the log or what the publisher sent of
     /// itself and has no room beside.
     async fn overdue(&mut self) -> Option<Loss> {
-        if self.window.sent() == 0 && self.publisher.room() > 0 {
+        if self.publisher.waits() || (self.window.sent() == 0 && self.publisher.room() > 0) {
             self.heard_at = Instant::now();
             return None;
         }

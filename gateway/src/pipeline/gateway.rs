@@ -139,7 +139,8 @@ impl Gateway {
         let (store, intake, log) =
             StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
         let redate = Arc::new(Redate::within(&buffer.path));
-        let site = Site { schema: tags.schema().clone(), types, folder: buffer.path.join("uplinks") };
+        let site =
+            Site { schema: tags.schema().clone(), types, folder: buffer.path.join("uplinks"), clock: clock.clone() };
         let (desk, queue) = Desk::new();
         let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &site, &log, &redate, &desk);
         let health = Arc::new(Health::new(lines.len(), begun));

@@ -4,7 +4,7 @@
 //! uplink. The operator chooses it with the key `format`; [`choose`] is how an uplink comes by it.
 
 pub mod avro;
-mod batches;
+pub(in crate::uplink) mod batches;
 pub mod compressed;
 pub mod json;
 pub mod json_compact;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use buffer::{Gap, Seq};
 use driver_core::Reading;
 
+use super::sparkplug;
 use super::topic::{Rules, Template};
 use super::{Lane, Message, UplinkError, UplinkInfo, UplinkSpec};
 use crate::pipeline::schema::Schema;
@@ -32,6 +33,7 @@ pub const FORMATS: &[&dyn FormatKind] = &[
     &line_protocol::LineProtocolKind,
     &template::TemplateKind,
     &template::RawKind,
+    &sparkplug::SparkplugKind,
 ];
 
 /// The format of an uplink that names none.

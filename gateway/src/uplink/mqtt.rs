@@ -6,6 +6,7 @@
 mod commands;
 mod config;
 mod dial;
+mod edge;
 mod keep_alive;
 mod link;
 pub mod packet;
@@ -17,8 +18,12 @@ mod transport;
 mod trial;
 mod websocket;
 
+use self::config::Config;
+use self::edge::Edge;
+use self::publisher::MqttPublisher;
 use super::format::Format;
 use super::format::compressed::Compressed;
+use super::sparkplug::{self, EdgeNode};
 use super::topic::Rules;
 use super::{Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, format};
 
@@ -47,15 +52,25 @@ impl Uplink for Mqtt {
                 return Err(kind.err().into_iter().chain(wrong).collect());
             }
         };
+        if kind.info().name == sparkplug::NAME {
+            return edge_node(spec, config.for_sparkplug());
+        }
         let format = kind.open(spec, topic, Rules::Mqtt)?;
         let format: Box<dyn Format> = match config.compression {
             Some(compression) => Box::new(Compressed::new(format, compression)),
             None => format,
         };
-        Ok(Way { format, publisher: Box::new(publisher::MqttPublisher::new(config)) })
+        Ok(Way { format, publisher: Box::new(MqttPublisher::new(config, None)) })
     }
 
     fn trial(&self, spec: &UplinkSpec) -> Result<Trial, Vec<UplinkError>> {
         trial::trial(spec)
     }
+}
+
+/// Readings as Sparkplug: format and publisher share what is known of each metric.
+fn edge_node(spec: &UplinkSpec, config: Config) -> Result<Way, Vec<UplinkError>> {
+    let EdgeNode { format, node, bd_seq, door } = EdgeNode::open(spec)?;
+    let edge = Edge::new(node, bd_seq, door, spec);
+    Ok(Way { format, publisher: Box::new(MqttPublisher::new(config, Some(edge))) })
 }

@@ -20,10 +20,10 @@ use crate::uplink::{Message, Token};
 pub(super) const BATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// What stands for the name of a device whose schema is lost.
-pub(super) const DEVICE_UNKNOWN: &str = "unknown";
+pub(in crate::uplink) const DEVICE_UNKNOWN: &str = "unknown";
 
 /// What stands for the name of a tag whose schema is lost.
-pub(super) fn tag_unknown(tag: TagId) -> String {
+pub(in crate::uplink) fn tag_unknown(tag: TagId) -> String {
     format!("tag-{}", tag.0)
 }
 

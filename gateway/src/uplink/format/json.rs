@@ -27,9 +27,9 @@
 
 mod keys;
 mod record;
-pub(super) mod time;
-pub(super) mod value;
-pub(super) mod writer;
+pub(in crate::uplink) mod time;
+pub(in crate::uplink) mod value;
+pub(in crate::uplink) mod writer;
 
 pub use record::JsonRecords;
 

@@ -9,6 +9,7 @@ use super::packet::{Qos, Retain, Version};
 use crate::pipeline::command::Role;
 use crate::pipeline::forward::window::MESSAGES_MAX;
 use crate::uplink::format::compressed::Compression;
+use crate::uplink::sparkplug;
 use crate::uplink::topic::{Rules, Template, own};
 use crate::uplink::{Password, TlsFiles, UplinkError, UplinkSpec};
 
@@ -30,6 +31,9 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("commands", "the topic on which commands are taken, such as {gateway}/commands (default: none are taken)"),
     ("commands_role", "what the senders of commands may do: viewer, operator (default), engineer or admin"),
     ("compression", "none (default), gzip or zstd: how payloads are compressed"),
+    sparkplug::OPTIONS[0],
+    sparkplug::OPTIONS[1],
+    sparkplug::OPTIONS[2],
     ("state", "retained (default), passing or off: the message on GATEWAY/$state that tells online and offline"),
 ];
 
@@ -59,6 +63,8 @@ pub(super) struct Config {
     pub(super) identity: Box<str>,
     /// The topic for commands, where they are taken.
     pub(super) commands: Option<Door>,
+    /// Whether readings go as Sparkplug, which fixes session and QoS.
+    pub(super) is_sparkplug: bool,
 }
 
 /// The configuration and the topic's template; every wrong part is reported.
@@ -156,6 +162,7 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         password: spec.password.clone(),
         identity: spec.identity.clone(),
         commands,
+        is_sparkplug: false,
     })
 }
 
@@ -194,6 +201,20 @@ fn contradictions(spec: &UplinkSpec, scheme: Scheme) -> Vec<UplinkError> {
     if !scheme.tls && spec.tls != TlsFiles::default() {
         error("url", "does not use TLS, though certificates are given; write mqtts:// or wss://");
     }
+    let is_sparkplug = spec.format.as_deref() == Some(sparkplug::NAME);
+    for (option, _) in sparkplug::OPTIONS {
+        if !is_sparkplug && spec.url.options().text(option).is_some() {
+            error("url", &format!("`{option}` stands without `format: {}`, which it is for", sparkplug::NAME));
+        }
+    }
+    for (option, kept) in [("qos", "0"), ("compression", "none")] {
+        if is_sparkplug && spec.url.options().text(option).is_some_and(|text| text != kept) {
+            error(
+                "url",
+                &format!("`{option}` is {kept} with Sparkplug, and delivery is assured all the same; remove it"),
+            );
+        }
+    }
     if spec.tls.cert.is_some() != spec.tls.key.is_some() {
         error("tls", "needs `cert` and `key` together");
     }
@@ -218,6 +239,11 @@ fn seconds(text: &str) -> Option<u32> {
 }
 
 impl Config {
+    /// What Sparkplug fixes: QoS 0 for data, no session at the broker, births and deaths instead of a state.
+    pub(super) fn for_sparkplug(self) -> Config {
+        Config { qos: Qos::AtMostOnce, state: None, is_sparkplug: true, ..self }
+    }
+
     /// What the broker is told when the gateway goes, and when it is there.
     pub(super) fn state_payload(&self, state: &str) -> Vec<u8> {
         serde_json::json!({ "gateway": &*self.gateway, "uplink": &*self.name, "state": state }).to_string().into_bytes()

@@ -37,6 +37,7 @@ pub(super) struct Link {
     /// How much of `incoming` has been understood.
     understood: usize,
     alive: KeepAlive,
+    pings: u64,
     /// Bytes of this connection.
     pub(super) traffic: Traffic,
 }
@@ -52,6 +53,7 @@ impl Link {
             incoming: Vec::new(),
             understood: 0,
             alive: KeepAlive::new(keep_alive, now),
+            pings: 0,
             traffic: Traffic::default(),
         }
     }
@@ -66,6 +68,14 @@ impl Link {
         self.traffic.sent_bytes + (self.out.len() - self.left) as u64
     }
 
+    /// Asks the broker to show that it has read all that was written before; returns how many times that was asked on this
+    /// connection.
+    pub(super) fn ping(&mut self) -> u64 {
+        write_ping(&mut self.out);
+        self.pings += 1;
+        self.pings
+    }
+
     /// Waits until bytes have moved, or the keep-alive was due. May be dropped and called again.
     pub(super) async fn moved(&mut self) -> Result<(), Broken> {
         let next = self.alive.next();
@@ -77,7 +87,7 @@ impl Link {
         match self.alive.due(Instant::now()) {
             Due::Nothing => Ok(()),
             Due::Ping => {
-                write_ping(&mut self.out);
+                self.ping();
                 Ok(())
             }
             Due::Dead => Err(Broken::Silent),

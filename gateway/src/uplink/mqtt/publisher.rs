@@ -8,19 +8,23 @@ use tracing::{debug, warn};
 use super::commands::Replies;
 use super::config::Config;
 use super::dial::{NO_BROKER, Welcome, dial, unexpected};
+use super::edge::{Edge, Taken};
 use super::link::Link;
 use super::packet::{
-    self, Arrived, Connect, Delivered, INCOMING_BYTES_MAX, Incoming, Version, Wants, Will, read_delivered,
+    self, Arrived, Connect, Delivered, INCOMING_BYTES_MAX, Incoming, Qos, Retain, Version, Wants, Will, read_delivered,
     write_connect, write_disconnect, write_puback, write_subscribe,
 };
 use super::reason;
 use super::session::{Acknowledgement, Own, Session};
 use super::transport::Failure;
 use crate::pipeline::command::{Answer, ReplyTo};
+use crate::uplink::sparkplug::node::{Frame, HandOver};
 use crate::uplink::{BoxFuture, CONNECT_WITHIN, ConnectError, EndedBy, Event, Loss, Message, Publisher, Traffic};
 
 /// How long taking leave may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+const HOST_OFFLINE: &str = "the primary host is offline. Readings are kept until it is online again";
 
 /// A publisher to one broker.
 pub(super) struct MqttPublisher {
@@ -37,10 +41,16 @@ pub(super) struct MqttPublisher {
     replies: Replies,
     /// Whether it was said that a password travels in the clear.
     clear_password_told: bool,
+    /// The Sparkplug edge node, where readings go as Sparkplug.
+    edge: Option<Edge>,
+    /// How many pings of this connection were answered.
+    pongs: u64,
+    /// The end of a connection that is being taken leave of, until it is told.
+    ending: Option<Loss>,
 }
 
 impl MqttPublisher {
-    pub(super) fn new(config: Config) -> MqttPublisher {
+    pub(super) fn new(config: Config, edge: Option<Edge>) -> MqttPublisher {
         let session = Session::new(config.qos, config.window, &config.identity);
         let version = config.version;
         MqttPublisher {
@@ -52,6 +62,9 @@ impl MqttPublisher {
             state_refused: false,
             replies: Replies::default(),
             clear_password_told: false,
+            edge,
+            pongs: 0,
+            ending: None,
         }
     }
 
@@ -69,18 +82,31 @@ impl MqttPublisher {
     /// Where no version is configured or known, 5 is tried first.
     async fn dial_in_its_version(&mut self) -> Result<(), Failure> {
         self.warn_of_a_clear_password();
-        let Welcome { mut link, version, limits, .. } = dial(&self.config, self.version, write_connect_of).await?;
+        let death = match &mut self.edge {
+            Some(edge) => Some(edge.connecting(&self.config.name).await),
+            None => None,
+        };
+        let connect = |config: &Config, version, password: Option<&[u8]>, out: &mut Vec<u8>| {
+            write_connect_of(config, death.as_ref(), version, password, out);
+        };
+        let Welcome { mut link, version, limits, .. } = dial(&self.config, self.version, connect).await?;
         self.session.connected(version, limits);
         self.version = Some(version);
+        (self.pongs, self.ending) = (0, None);
         self.announce("online", &mut link.out);
         self.subscribe(version, &mut link.out);
+        let births = self.edge.as_mut().map(Edge::connected).unwrap_or_default();
+        births.iter().for_each(|frame| self.session.publish_frame(frame, &mut link.out));
         self.link = Some(link);
         Ok(())
     }
 
-    /// Asks for what is taken from the broker: commands.
+    /// Asks for what is taken from the broker: commands, and the state of a primary host.
     fn subscribe(&mut self, version: Version, out: &mut Vec<u8>) {
-        let topics: Vec<(&str, Wants)> = self.config.commands.iter().map(|door| (&*door.topic, Wants::Live)).collect();
+        let edge = self.edge.as_ref().map(Edge::subscriptions).unwrap_or_default();
+        let commands = self.config.commands.iter().map(|door| (&*door.topic, Wants::Live));
+        let topics: Vec<(&str, Wants)> =
+            commands.chain(edge.iter().map(|topic| (topic.as_str(), Wants::All))).collect();
         if !topics.is_empty() {
             write_subscribe(version, self.session.subscribe(), topics.into_iter(), out);
         }
@@ -97,7 +123,12 @@ impl MqttPublisher {
     async fn serve(&mut self, events: &mut Vec<Event>) {
         while !self.session.has_events() {
             self.send_replies();
-            let Some(link) = &mut self.link else { return };
+            let Some(link) = &mut self.link else {
+                return events.extend(self.ending.take().map(Event::Lost));
+            };
+            if self.session.wants_ping() {
+                self.session.pinged(link.ping());
+            }
             // Dropping this future between two moves loses nothing: all that moved is in the link.
             let outcome = match link.moved().await {
                 Ok(()) => self.take_in(),
@@ -107,6 +138,11 @@ impl MqttPublisher {
                 self.session.take_events(events);
                 self.drop_link();
                 return events.push(Event::Lost(loss));
+            }
+            if self.ending.is_some() {
+                self.finish_link().await;
+                self.session.take_events(events);
+                return events.extend(self.ending.take().map(Event::Lost));
             }
         }
         self.session.take_events(events);
@@ -125,7 +161,21 @@ impl MqttPublisher {
                 }
                 Delivered::Message(arrived) => {
                     arrived.id.inspect(|id| write_puback(*id, &mut link.out));
-                    take_message(&self.config, &mut self.session, arrived);
+                    match self.edge.as_mut().map_or(Taken::NotMine, |edge| edge.take(&arrived)) {
+                        Taken::NotMine => take_message(&self.config, &mut self.session, arrived),
+                        Taken::Publish(frames) => {
+                            frames.iter().for_each(|frame| self.session.publish_frame(frame, &mut link.out));
+                        }
+                        Taken::Commands(commands) => {
+                            commands.into_iter().for_each(|command| self.session.happened(Event::Command(command)));
+                        }
+                        Taken::Leave(death) => {
+                            self.session.publish_frame(&death, &mut link.out);
+                            write_disconnect(&mut link.out);
+                            self.ending = Some(Loss { reason: HOST_OFFLINE.into(), by: EndedBy::Network });
+                            return Ok(());
+                        }
+                    }
                     continue;
                 }
             };
@@ -135,7 +185,14 @@ impl MqttPublisher {
                     self.state_refused |= matches!(acknowledgement, Acknowledgement::OwnRefused(Own::State, _));
                     note(&self.config.name, &acknowledgement);
                 }
-                Incoming::Pong | Incoming::Other => {}
+                Incoming::Pong => {
+                    self.pongs += 1;
+                    let confirmed = self.session.ponged(self.pongs);
+                    if let Some(edge) = &mut self.edge {
+                        confirmed.into_iter().for_each(|token| edge.confirmed(token));
+                    }
+                }
+                Incoming::Other => {}
                 Incoming::Disconnect { code, text } => {
                     let (said, advice) = reason::explain(Version::V5, code, &text);
                     return Err(Loss { reason: format!("{said}. {advice}"), by: EndedBy::FarSide });
@@ -156,9 +213,22 @@ impl MqttPublisher {
 
     /// The broker learns that this is no failure: the state is set, and the will is not published.
     async fn take_leave(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        if let Some(edge) = &self.edge {
+            self.session.publish_frame(&edge.death(), &mut link.out);
+        }
+        let mut out = std::mem::take(&mut link.out);
+        self.announce("offline", &mut out);
+        write_disconnect(&mut out);
+        if let Some(link) = &mut self.link {
+            link.out = out;
+        }
+        self.finish_link().await;
+    }
+
+    /// Sends what is left and ends the connection. Bounded in time.
+    async fn finish_link(&mut self) {
         let Some(mut link) = self.link.take() else { return };
-        self.announce("offline", &mut link.out);
-        write_disconnect(&mut link.out);
         if timeout(CLOSE_WITHIN, link.finish()).await.is_err() {
             warn!(uplink = &*self.config.name, "the broker did not take the farewell in time");
         }
@@ -191,13 +261,25 @@ impl Publisher for MqttPublisher {
     }
 
     fn room(&self) -> usize {
-        if self.link.is_some() { self.session.room() } else { 0 }
+        let may_publish = self.link.is_some() && self.edge.as_ref().is_none_or(Edge::is_born);
+        if may_publish { self.session.room() } else { 0 }
+    }
+
+    fn waits(&self) -> bool {
+        self.link.is_some() && self.edge.as_ref().is_some_and(Edge::waits)
     }
 
     fn send(&mut self, message: &Message) {
-        if let Some(link) = &mut self.link {
-            let written = link.written();
-            self.session.publish(message, written, &mut link.out);
+        let Some(link) = &mut self.link else { return };
+        match &mut self.edge {
+            None => {
+                let written = link.written();
+                self.session.publish(message, written, &mut link.out);
+            }
+            Some(edge) => match edge.hand_over(message) {
+                HandOver::Publish(frames) => self.session.publish_as(message, &frames, &mut link.out),
+                HandOver::SaidAlready => self.session.happened(Event::Acknowledged(message.token)),
+            },
         }
     }
 
@@ -218,18 +300,29 @@ impl Publisher for MqttPublisher {
     }
 }
 
-fn write_connect_of(config: &Config, version: Version, password: Option<&[u8]>, out: &mut Vec<u8>) {
+fn write_connect_of(
+    config: &Config,
+    death: Option<&Frame>,
+    version: Version,
+    password: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) {
     let offline = config.state_payload("offline");
-    let will = config.state.as_ref().map(|(topic, retain)| Will {
+    let state = config.state.as_ref().map(|(topic, retain)| Will {
         topic,
         payload: &offline,
         qos: config.qos,
         retain: *retain,
     });
+    // tck-id-message-flow-edge-node-birth-publish-will-message-qos, -will-message-will-retained
+    let death =
+        death.map(|Frame { topic, payload }| Will { topic, payload, qos: Qos::AtLeastOnce, retain: Retain::Pass });
+    let will = death.or(state);
+    let takes_commands = config.commands.is_some() || config.is_sparkplug;
     // Nothing waits at the broker for who takes commands: what was meant for an hour ago must not be done now.
-    let (session, session_expiry_s) = match config.commands {
-        Some(_) => (packet::Session::Anew, 0),
-        None => (packet::Session::GoesOn, config.session_expiry_s),
+    let (session, session_expiry_s) = match takes_commands {
+        true => (packet::Session::Anew, 0),
+        false => (packet::Session::GoesOn, config.session_expiry_s),
     };
     let connect = Connect {
         client_id: &config.client_id,

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use super::commands::Reply;
 use super::packet::{Delivery, Limits, Publish, Qos, Retain, Version, publish_size, write_publish};
 use super::reason;
+use crate::uplink::sparkplug::node::Frame;
 use crate::uplink::{Event, Lane, Lasting, Message, Refusal, Token};
 
 /// How many messages of earlier connections are remembered; they are those of one window.
@@ -28,6 +29,10 @@ pub(super) struct Session {
     last_id: u16,
     /// Messages of QoS 0 that are not out yet, with the count of bytes at which they are.
     leaving: VecDeque<(Token, u64)>,
+    /// Messages of QoS 0 that count as delivered when a ping that was sent behind them is answered: brokers read in order.
+    unconfirmed: VecDeque<Token>,
+    /// The ping that is awaited: its number on this connection, and how many of `unconfirmed` it confirms.
+    awaited: Option<(u64, usize)>,
     /// What happened and was not taken yet.
     events: Vec<Event>,
     /// Acknowledgements that nobody waited for, on this connection.
@@ -42,6 +47,15 @@ enum Sent {
     Own(Own),
     /// A subscription.
     Subscription,
+}
+
+/// What confirms a message of QoS 0.
+#[derive(Debug, Clone, Copy)]
+enum Confirmed {
+    /// That it has left, with so many bytes before it.
+    ByLeaving(u64),
+    /// The answer to a ping behind it.
+    ByPing,
 }
 
 /// The gateway's own messages.
@@ -78,6 +92,8 @@ impl Session {
             earlier: HashMap::new(),
             last_id: 0,
             leaving: VecDeque::new(),
+            unconfirmed: VecDeque::new(),
+            awaited: None,
             events: Vec::new(),
             unknown: 0,
         }
@@ -88,6 +104,8 @@ impl Session {
         (self.version, self.limits, self.unknown) = (version, limits, 0);
         self.events.clear();
         self.leaving.clear();
+        self.unconfirmed.clear();
+        self.awaited = None;
         if self.earlier.len() > EARLIER_MAX {
             self.earlier.clear();
         }
@@ -101,12 +119,59 @@ impl Session {
     /// How many messages more may be sent.
     pub(super) fn room(&self) -> usize {
         let window = self.window_max.min(usize::from(self.limits.receive_max));
-        window.saturating_sub(self.in_flight.len() + self.leaving.len())
+        window.saturating_sub(self.in_flight.len() + self.leaving.len() + self.unconfirmed.len())
     }
 
     /// Writes a message; `written` counts the bytes that have gone into `out` on this connection before.
     pub(super) fn publish(&mut self, message: &Message, written: u64, out: &mut Vec<u8>) {
         let delivery = self.delivery(message.token);
+        self.publish_with(delivery, message, &message.topic, &message.payload, Confirmed::ByLeaving(written), out);
+    }
+
+    /// Writes a message of the log's as others, all with QoS 0; a ping behind them will confirm it.
+    pub(super) fn publish_as(&mut self, message: &Message, frames: &[Frame], out: &mut Vec<u8>) {
+        let Some((last, before)) = frames.split_last() else { return };
+        before.iter().for_each(|frame| self.publish_frame(frame, out));
+        self.publish_with(Delivery::AtMostOnce, message, &last.topic, &last.payload, Confirmed::ByPing, out);
+    }
+
+    /// Writes a message of the edge node's own.
+    pub(super) fn publish_frame(&mut self, frame: &Frame, out: &mut Vec<u8>) {
+        write_publish(
+            self.version,
+            &Publish { content_type: "", ..own(&frame.topic, &frame.payload, Delivery::AtMostOnce) },
+            out,
+        );
+    }
+
+    /// Whether a ping is to be sent, so that its answer confirms what was written before.
+    pub(super) fn wants_ping(&self) -> bool {
+        self.awaited.is_none() && !self.unconfirmed.is_empty()
+    }
+
+    /// The ping of that number on this connection was written.
+    pub(super) fn pinged(&mut self, number: u64) {
+        self.awaited = Some((number, self.unconfirmed.len()));
+    }
+
+    /// So many pings of this connection were answered; what they confirm.
+    pub(super) fn ponged(&mut self, answered: u64) -> Vec<Token> {
+        let Some((_, confirmed)) = self.awaited.filter(|(number, _)| *number <= answered) else { return Vec::new() };
+        self.awaited = None;
+        let tokens: Vec<Token> = self.unconfirmed.drain(..confirmed).collect();
+        self.events.extend(tokens.iter().map(|token| Event::Acknowledged(*token)));
+        tokens
+    }
+
+    fn publish_with(
+        &mut self,
+        delivery: Delivery,
+        message: &Message,
+        topic: &str,
+        payload: &[u8],
+        confirmed: Confirmed,
+        out: &mut Vec<u8>,
+    ) {
         let epoch = message.epoch.to_string();
         let seqs = if message.seqs.first == message.seqs.last {
             message.seqs.first.to_string()
@@ -120,8 +185,8 @@ impl Session {
         }
         properties.extend(job.as_deref().map(|job| ("job", job)));
         let publish = Publish {
-            topic: &message.topic,
-            payload: &message.payload,
+            topic,
+            payload,
             retain: Retain::Pass,
             delivery,
             content_type: message.content_type,
@@ -129,12 +194,15 @@ impl Session {
             user_properties: &properties,
         };
         let size = publish_size(self.version, &publish);
-        if let Some(refusal) = self.impossible(&message.topic, size) {
+        if let Some(refusal) = self.impossible(topic, size) {
             return self.events.push(Event::Refused(message.token, refusal));
         }
         write_publish(self.version, &publish, out);
         match delivery {
-            Delivery::AtMostOnce => self.leaving.push_back((message.token, written + size as u64)),
+            Delivery::AtMostOnce => match confirmed {
+                Confirmed::ByLeaving(written) => self.leaving.push_back((message.token, written + size as u64)),
+                Confirmed::ByPing => self.unconfirmed.push_back(message.token),
+            },
             Delivery::First(id) | Delivery::Again(id) => {
                 let sent = Sent::Message { token: message.token, topic: message.topic.clone() };
                 self.in_flight.insert(id, sent);

@@ -5,7 +5,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Writes times; remembers the last one, because readings of one poll share it.
 #[derive(Debug)]
-pub(in crate::uplink::format) struct TimeText {
+pub(in crate::uplink) struct TimeText {
     second: i64,
     rest: u32,
     text: [u8; 29],
@@ -20,7 +20,7 @@ impl Default for TimeText {
 
 impl TimeText {
     /// `2026-11-23T02:28:33.123456`, nine decimals where the last three are not zero; no zone.
-    pub(in crate::uplink::format) fn write(&mut self, nanos: i64, out: &mut Vec<u8>) {
+    pub(in crate::uplink) fn write(&mut self, nanos: i64, out: &mut Vec<u8>) {
         let (second, rest) = (nanos.div_euclid(NANOS_PER_SECOND), nanos.rem_euclid(NANOS_PER_SECOND) as u32);
         if second != self.second {
             self.second = second;
@@ -37,14 +37,14 @@ impl TimeText {
 }
 
 /// `hh:mm:ss.ffffff` since midnight.
-pub(in crate::uplink::format) fn write_time_of_day(nanos: i64, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_time_of_day(nanos: i64, out: &mut Vec<u8>) {
     let (second, rest) = (nanos.div_euclid(NANOS_PER_SECOND), nanos.rem_euclid(NANOS_PER_SECOND));
     out.extend_from_slice(&clock(second.rem_euclid(SECONDS_PER_DAY)));
     write_decimals(rest as u32, out);
 }
 
 /// Seconds as an exact decimal number, such as `-1.5`.
-pub(in crate::uplink::format) fn write_seconds(nanos: i64, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_seconds(nanos: i64, out: &mut Vec<u8>) {
     if nanos < 0 {
         out.push(b'-');
     }

@@ -6,7 +6,7 @@ use super::time::{TimeText, write_seconds, write_time_of_day};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-pub(in crate::uplink::format) fn write_value(value: &Value, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::None => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -57,18 +57,18 @@ fn write_array(elements: &[Value], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-pub(in crate::uplink::format) fn write_integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-pub(in crate::uplink::format) fn write_string(text: &str, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     write_escaped(text, out);
     out.push(b'"');
 }
 
 /// The inside of a string: quotes, backslashes and control characters escaped (RFC 8259, 7).
-pub(in crate::uplink::format) fn write_escaped(text: &str, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_escaped(text: &str, out: &mut Vec<u8>) {
     if !text.bytes().any(must_be_escaped) {
         return out.extend_from_slice(text.as_bytes());
     }

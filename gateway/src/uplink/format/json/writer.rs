@@ -65,12 +65,12 @@ fn end(seq: Seq, out: &mut Vec<u8>) {
 }
 
 /// Whether there is nothing to say of a reading but its value and its time.
-pub(in crate::uplink::format) fn is_plain(reading: &Reading) -> bool {
+pub(in crate::uplink) fn is_plain(reading: &Reading) -> bool {
     (reading.quality, reading.status, reading.clock) == (Quality::Good, 0, ClockState::Synchronized)
 }
 
 /// A gap; `gateway` is escaped.
-pub(in crate::uplink::format) fn write_gap(gateway: &[u8], missing: &Missing, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_gap(gateway: &[u8], missing: &Missing, out: &mut Vec<u8>) {
     let gap = &missing.gap;
     out.extend_from_slice(b"{\"gateway\":\"");
     out.extend_from_slice(gateway);
@@ -96,7 +96,7 @@ pub(in crate::uplink::format) fn write_gap(gateway: &[u8], missing: &Missing, ou
 }
 
 /// `,"lane":"history"`, or `,"lane":"replay","job":3`; nothing for what is live.
-pub(in crate::uplink::format) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
     if lane == Lane::Live {
         return;
     }
@@ -110,7 +110,7 @@ pub(in crate::uplink::format) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
 }
 
 /// `"quality":"bad","reason":"timeout"`, with status, unit and clock where they say something; `unit` is a piece of its own.
-pub(in crate::uplink::format) fn write_doubts(reading: &Reading, unit: &[u8], out: &mut Vec<u8>) {
+pub(in crate::uplink) fn write_doubts(reading: &Reading, unit: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"quality\":");
     write_string(reading.quality.level().name(), out);
     if let Some(reason) = reading.quality.reason() {

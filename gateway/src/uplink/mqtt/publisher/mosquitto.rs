@@ -85,7 +85,7 @@ impl Broker {
             identity: "uuid".into(),
             ..UplinkSpec::new("acme/line7", "cloud", url.parse().expect("a URL"))
         };
-        MqttPublisher::new(config::check(&spec).expect("a configuration").0)
+        MqttPublisher::new(config::check(&spec).expect("a configuration").0, None)
     }
 
     fn file(&self, name: &str) -> Option<std::path::PathBuf> {

@@ -99,7 +99,7 @@ fn publisher(url: &str) -> MqttPublisher {
         identity: "uuid".into(),
         ..UplinkSpec::new("acme/line7", "cloud", url.parse().expect("a URL"))
     };
-    MqttPublisher::new(config::check(&spec).expect("a configuration").0)
+    MqttPublisher::new(config::check(&spec).expect("a configuration").0, None)
 }
 
 fn message(seq: u64) -> Message {
