@@ -16,6 +16,7 @@ use crate::form::{Decoder, Form};
 use crate::wire::Area;
 
 pub(crate) use block::{Block, Found, Request, Slot, requests_of};
+use knowledge::Barriers;
 pub(crate) use knowledge::Knowledge;
 pub(crate) use learned::{restore, save};
 pub(crate) use pack::Limits;
@@ -147,11 +148,16 @@ impl GroupPlan {
 fn row(wanted: impl Iterator<Item = usize>, tags: &[Tag], zones: &[Zone], block_max: u32) -> (Vec<Point>, Vec<Piece>) {
     let mut all: Vec<(Point, Piece)> = wanted.flat_map(|index| cut(index, &tags[index], block_max)).collect();
     all.sort_unstable_by_key(|(point, piece)| (point.zone, point.start, std::cmp::Reverse(point.len), piece.tag));
-    let mut before: Option<(usize, u32)> = None;
+    // The zone of the points before, where they end, and what stands between its bytes.
+    let mut before: Option<(usize, u32, Barriers)> = None;
     for (point, _) in &mut all {
-        let end = before.filter(|(zone, _)| *zone == point.zone).map(|(_, end)| end);
-        point.is_parted = end.is_some_and(|end| zones[point.zone].knowledge.parts(end, point.start, tags));
-        before = Some((point.zone, end.unwrap_or(0).max(point.start + point.len)));
+        match &mut before {
+            Some((zone, end, barriers)) if *zone == point.zone => {
+                point.is_parted = barriers.part(*end, point.start);
+                *end = (*end).max(point.start + point.len);
+            }
+            _ => before = Some((point.zone, point.start + point.len, zones[point.zone].knowledge.barriers(tags))),
+        }
     }
     all.into_iter().unzip()
 }

@@ -1,6 +1,7 @@
 //! What is learned of a zone from the PLC's refusals.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -41,6 +42,25 @@ pub(crate) struct Knowledge {
     seam_retry_at: Option<Instant>,
 }
 
+/// What stands between the bytes of a zone.
+#[derive(Debug, Default)]
+pub(super) struct Barriers {
+    /// The bytes of refused tags, by rising start; none meets another.
+    holes: Vec<Range<u32>>,
+    /// By rising place.
+    seams: Vec<u32>,
+}
+
+impl Barriers {
+    /// Whether one stands between the end of what is read and the next byte that is wanted.
+    pub(super) fn part(&self, end: u32, start: u32) -> bool {
+        let gap = end.min(start)..start;
+        let seam = self.seams.get(self.seams.partition_point(|seam| *seam < gap.start));
+        let hole = self.holes.get(self.holes.partition_point(|hole| hole.end <= gap.start));
+        seam.is_some_and(|seam| *seam <= gap.end) || !gap.is_empty() && hole.is_some_and(|hole| hole.start < gap.end)
+    }
+}
+
 impl Refusal {
     fn new(code: ReturnCode, earlier: Option<&Refusal>, now: Instant) -> Refusal {
         let wait = earlier.map_or(RETRY_FIRST, |earlier| (earlier.wait * 2).min(RETRY_MAX));
@@ -59,12 +79,20 @@ impl Knowledge {
         self.absent.is_some()
     }
 
-    /// Whether something stands between a byte and the next one that is wanted: a refused tag, or a seam.
-    pub(super) fn parts(&self, end: u32, start: u32, tags: &[Tag]) -> bool {
-        let gap = end.min(start)..start;
-        let in_gap = |tag: &Tag| tag.address.start < gap.end && gap.start < tag.address.start + tag.address.bytes();
-        let is_refused = || self.refusals.keys().filter_map(|tag| tags.get(*tag)).any(in_gap);
-        self.seams.range(gap.start..=gap.end).next().is_some() || !gap.is_empty() && is_refused()
+    /// What no item may read along or reach across.
+    pub(super) fn barriers(&self, tags: &[Tag]) -> Barriers {
+        let refused = self.refusals.keys().filter_map(|tag| tags.get(*tag));
+        let mut holes: Vec<Range<u32>> =
+            refused.map(|tag| tag.address.start..tag.address.start + tag.address.bytes()).collect();
+        holes.sort_unstable_by_key(|hole| (hole.start, hole.end));
+        holes.dedup_by(|next, last| {
+            let meets = next.start <= last.end;
+            if meets {
+                last.end = last.end.max(next.end);
+            }
+            meets
+        });
+        Barriers { holes, seams: self.seams.iter().copied().collect() }
     }
 
     /// Something of the zone was read.
@@ -184,6 +212,24 @@ mod tests {
     }
 
     #[test]
+    fn refused_bytes_part_the_gaps_that_they_lie_in() {
+        let barriers = Barriers { holes: vec![4..8, 20..22], seams: Vec::new() };
+        let cases = [
+            (0, 4, false),
+            (0, 5, true),
+            (4, 4, false),
+            (7, 9, true),
+            (8, 20, false),
+            (8, 21, true),
+            (22, 99, false),
+            (9, 2, false),
+        ];
+        for (end, start, parted) in cases {
+            assert_eq!(barriers.part(end, start), parted, "{end}..{start}");
+        }
+    }
+
+    #[test]
     fn seams_part_what_meets_at_them_and_are_given_up_in_time() {
         let now = Instant::now();
         let mut knowledge = Knowledge::default();
@@ -192,7 +238,7 @@ mod tests {
         for (end, start, parted) in
             [(10, 19, false), (10, 20, true), (20, 20, true), (15, 25, true), (21, 30, false), (30, 21, false)]
         {
-            assert_eq!(knowledge.parts(end, start, &[]), parted, "{end}..{start}");
+            assert_eq!(knowledge.barriers(&[]).part(end, start), parted, "{end}..{start}");
         }
         assert!(!knowledge.give_up_seams(now));
         assert!(knowledge.give_up_seams(now + SEAM_RETRY) && knowledge.seams().next().is_none());

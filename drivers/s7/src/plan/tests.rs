@@ -74,3 +74,17 @@ fn what_cannot_be_read_or_has_a_unit_is_refused() {
     let written = DeviceSpec { groups: Vec::new(), unit: None, ..polled };
     assert!(S7Device::new(&endpoint, 0, &written).is_ok());
 }
+
+#[test]
+fn ten_thousand_tags_of_which_every_other_is_refused_are_planned_at_once() {
+    let addresses: Vec<String> = (0..10_000).map(|index| format!("DB1.DBW{}", 2 * index)).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let fresh = device("s7://plc", &addresses, None);
+    let head = super::learned::save(&fresh.tags, &fresh.zones);
+    let refused: String = (0..10_000).step_by(2).map(|tag| format!("refused {tag} 5\n")).collect();
+    let started = std::time::Instant::now();
+    let planned = device("s7://plc", &addresses, Some(head + &refused));
+    let elapsed = started.elapsed();
+    assert_eq!(planned.plan().requests.len(), 5_000_usize.div_ceil(19), "each stands alone");
+    assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
+}

@@ -44,9 +44,12 @@ fn ten_thousand_neighbours_and_a_thousand_scattered_values_are_planned_at_once()
     let started = std::time::Instant::now();
     let neighbours: Vec<Point> = (0..10_000).map(|index| point(0, 4 * index, 4)).collect();
     assert_eq!(pack(&neighbours, &Limits::of(240)).len(), 10_000_usize.div_ceil(55));
+    assert_eq!(pack(&neighbours, &Limits::of(480)).len(), 10_000_usize.div_ceil(115));
     assert_eq!(pack(&neighbours, &Limits::of(960)).len(), 10_000_usize.div_ceil(235));
-    let scattered: Vec<Point> = (0..1_000).map(|index| point(0, 400 * index, 4)).collect();
-    assert_eq!(pack(&scattered, &Limits::of(240)).len(), 1_000_usize.div_ceil(19));
+    let scattered: Vec<Point> = (0..1_000).map(|index| point(0, 4_000 * index, 4)).collect();
+    for (pdu, items) in [(240, 19), (480, 20), (960, 20)] {
+        assert_eq!(pack(&scattered, &Limits::of(pdu)).len(), 1_000_usize.div_ceil(items));
+    }
     let sparse: Vec<Point> = (0..10_000).map(|index| point(0, 11 * index, 1 + index % 5)).collect();
     assert_eq!(pack(&sparse, &Limits::of(960)).iter().flatten().map(|run| run.points.len()).sum::<usize>(), 10_000);
     assert!(started.elapsed() < std::time::Duration::from_secs(4), "{:?}", started.elapsed());
