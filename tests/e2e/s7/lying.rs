@@ -135,7 +135,8 @@ fn garbage_yields_no_wrong_value_and_no_end() {
     assert!(lying.proxy.replies().counts().injected.len() > 6, "many kinds of garbage were sent");
 }
 
-const REFUSALS: [ItemError; 5] = [
+const REFUSALS: [ItemError; 6] = [
+    ItemError::Hardware,
     ItemError::NotAllowed,
     ItemError::OutOfRange,
     ItemError::TypeNotSupported,

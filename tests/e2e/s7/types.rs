@@ -21,11 +21,14 @@ fn every_type_and_area_arrives_from_the_pure_python_snap7() {
 }
 
 /// The C library looks for timer n at byte n / 2, where a PLC has byte 2 n: only the first of them is where it belongs.
+pub(super) fn of_the_c_library() -> Vec<Case> {
+    let is_misplaced = |case: &Case| case.address[1..].parse::<u16>().is_ok_and(|number| number > 0);
+    cases::s7::all().into_iter().filter(|case| !is_misplaced(case)).collect()
+}
+
 #[test]
 fn every_type_and_area_arrives_from_the_c_library_snap7() {
-    let is_misplaced = |case: &Case| case.address[1..].parse::<u16>().is_ok_and(|number| number > 0);
-    let all: Vec<Case> = cases::s7::all().into_iter().filter(|case| !is_misplaced(case)).collect();
-    far(Library::C, &all);
+    far(Library::C, &of_the_c_library());
 }
 
 /// From the simulator, which alone has the periphery.
