@@ -30,6 +30,8 @@ mod cursor;
 pub mod disk;
 mod error;
 mod gap;
+#[cfg(feature = "sled")]
+pub mod generations;
 pub mod log;
 mod options;
 mod overview;
@@ -48,7 +50,7 @@ pub use cursor::{CURSOR_RANGES_MAX, Cursor};
 pub use error::{Error, Result};
 pub use gap::{Gap, GapReason};
 pub use log::{Inspector, Lock, Log, Replaced, Replacement, Stretch};
-pub use options::{ClassOptions, Keep, LagMax, Options, UplinkOptions, WhenFull};
+pub use options::{ClassOptions, Engine, Keep, LagMax, Options, UplinkOptions, WhenFull};
 pub use overview::{Damage, DamagedPart, Overview, SegmentFile, Sight};
 pub use stats::{ClassStats, Pressure, Recovery, Stats, UplinkStats};
 pub use store::{Acknowledged, Appended, Store};

@@ -10,6 +10,8 @@ pub(crate) const SIZE_MIN_BYTES: u64 = 1024 * 1024;
 /// How a store is to be opened.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What sealed blocks lie in.
+    pub engine: Engine,
     /// The uplinks that must get every record. See [`crate::Store::declare`].
     pub uplinks: Vec<UplinkOptions>,
     /// The most that the buffer may take on disk, bytes; at least 1 MiB.
@@ -20,6 +22,16 @@ pub struct Options {
     pub when_full: WhenFull,
     /// What holds for each class beside that, in the order of [`Class::ALL`].
     pub classes: [ClassOptions; Class::ALL.len()],
+}
+
+/// What sealed blocks lie in. What either has left behind is read by both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The segment files that they were appended to.
+    #[default]
+    Log,
+    /// Generations of sled, each filled from a segment; needs the feature `sled`.
+    Sled,
 }
 
 /// An uplink that must get every record.
@@ -75,6 +87,7 @@ impl Options {
     /// 4 GiB, 30 days, drop-oldest, nothing kept after acknowledgement, for these uplinks.
     pub fn new<U: Into<UplinkOptions>>(uplinks: impl IntoIterator<Item = U>) -> Self {
         Self {
+            engine: Engine::Log,
             uplinks: uplinks.into_iter().map(Into::into).collect(),
             size_max_bytes: 4 << 30,
             age_max: Some(Duration::from_secs(30 * 24 * 3600)),

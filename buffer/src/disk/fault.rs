@@ -7,6 +7,7 @@
 
 mod inode;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ struct State {
     fail_calls: Option<(std::ops::Range<u64>, io::ErrorKind)>,
     fail_syncs: u64,
     capacity_bytes: Option<u64>,
+    outside: Option<(PathBuf, Box<dyn Any + Send>)>,
 }
 
 #[derive(Debug)]
@@ -69,8 +71,15 @@ impl FaultDisk {
             fail_calls: None,
             fail_syncs: 0,
             capacity_bytes: None,
+            outside: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// A folder of the machine's that belongs to this disk, made when it is first asked for; what `make` gives beside the
+    /// folder lives as long as the disk.
+    pub fn outside(&self, make: impl FnOnce() -> (PathBuf, Box<dyn Any + Send>)) -> PathBuf {
+        self.state().outside.get_or_insert_with(make).0.clone()
     }
 
     /// Calls made so far.

@@ -33,6 +33,23 @@ pub trait Disk: Send + Sync {
     /// Makes the names in a directory durable: those made and those removed.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// Whether files that are not written to any more are kept in another form.
+    fn seals(&self) -> bool {
+        false
+    }
+
+    /// Puts a file that is not written to any more, and is durable, into that form; for readers it stays the same. May take
+    /// seconds; returns how many bytes were handled. A file that is in it already, or is gone, is no error.
+    fn seal(&self, path: &Path) -> io::Result<u64> {
+        debug_assert!(!self.seals(), "{} is kept in another form, which this does not make", path.display());
+        Ok(0)
+    }
+
+    /// By how much more the sealed files take than their lengths say.
+    fn extra_bytes(&self) -> u64 {
+        0
+    }
+
     /// Holds a file for this process alone until the result is dropped; `ResourceBusy` if another one has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>>;
 

@@ -181,10 +181,18 @@ impl Log {
     pub(super) fn put_away(&mut self, mut full: Active) {
         if let Ok(foot_bytes) = full.seal() {
             self.totals.written_bytes_total += foot_bytes as u64;
+            self.seal_later(&full.segment);
         }
         self.commit.device_bytes += full.begin_sync();
         self.commit.files.push((full.segment.path.clone(), full.file));
         self.segments.insert(full.segment);
+    }
+
+    /// The disk may put a segment into another form.
+    pub(super) fn seal_later(&mut self, segment: &Segment) {
+        if self.disk.seals() {
+            self.commit.sealed().push_back(segment.path.clone());
+        }
     }
 
     fn write_blocks(&mut self, class: Class, blocks: &[NewBlock<'_>], bytes: usize) -> Result<()> {

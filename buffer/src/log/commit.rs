@@ -1,9 +1,9 @@
 //! Group commit: what is not durable yet, the sync that is under way, and what follows when it fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Log;
 use super::actives::Actives;
@@ -12,12 +12,15 @@ use super::frame::Envelope;
 use super::record::Record;
 use super::segment::Header;
 use crate::block::{Block, Class, Item, Seq};
-use crate::disk::DiskFile;
+use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::sync::{SyncJob, Synced};
 
 /// Most bytes of blocks that may be unsynced: they are kept in memory, in case they must be written again.
 pub(super) const UNSYNCED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How much one sync lets the disk put into another form.
+const SEALED_AT_ONCE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Blocks that must be written again are read in pieces of about this size.
 const COPY_BYTES: usize = 128 * 1024;
@@ -27,6 +30,8 @@ pub(super) struct Commit {
     in_flight: Option<InFlight>,
     /// Segments sealed since the last sync, and those whose state is not known after a start.
     pub(super) files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
+    /// Sealed segments that the disk may put into another form with the next syncs; a job gives back what it could not.
+    pub(super) sealed: Arc<Mutex<VecDeque<PathBuf>>>,
     /// Names were made or removed since the last sync.
     pub(super) names: bool,
     /// Bytes of pages of sealed segments that the next sync takes along.
@@ -58,6 +63,7 @@ impl Commit {
         Self {
             in_flight: None,
             files: Vec::new(),
+            sealed: Arc::default(),
             names: true,
             device_bytes: 0,
             written: 0,
@@ -84,8 +90,27 @@ impl Commit {
         self.lows.get(uplink).copied().unwrap_or(0)
     }
 
+    /// The sealed segments that wait; none on a disk that keeps them as they are.
+    pub(super) fn sealed(&self) -> MutexGuard<'_, VecDeque<PathBuf>> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_under_way(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| in_flight.ticket.strong_count() > 0)
+    }
+}
+
+/// Lets the disk put sealed segments into another form. What cannot be done now is as durable as it was, and is tried again
+/// with a later sync.
+fn seal(disk: &dyn Disk, sealed: &Mutex<VecDeque<PathBuf>>) {
+    let waiting = || sealed.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut done_bytes = 0;
+    while done_bytes < SEALED_AT_ONCE_BYTES {
+        let Some(path) = waiting().pop_front() else { return };
+        match disk.seal(&path) {
+            Ok(bytes) => done_bytes += bytes,
+            Err(_) => return waiting().push_back(path),
+        }
     }
 }
 
@@ -109,7 +134,7 @@ impl Log {
             device_bytes += bytes;
             files.push((path, file));
         }
-        if files.is_empty() && !self.commit.names {
+        if files.is_empty() && !self.commit.names && self.commit.sealed().is_empty() {
             return Ok(None);
         }
         let names = std::mem::take(&mut self.commit.names);
@@ -150,6 +175,7 @@ impl Log {
             device_bytes,
         });
         let (disk, dirs) = (Arc::clone(&self.disk), if names { self.folders() } else { Vec::new() });
+        let sealed = Arc::clone(&self.commit.sealed);
         SyncJob::new(ticket, move || {
             for (path, file) in &files {
                 file.sync().map_err(|error| Error::environment("sync", path, error))?;
@@ -157,6 +183,7 @@ impl Log {
             for dir in &dirs {
                 disk.sync_dir(dir).map_err(|error| Error::environment("sync", dir, error))?;
             }
+            seal(&*disk, &sealed);
             Ok(())
         })
     }

@@ -17,9 +17,10 @@ use super::identity;
 use super::ledger::{self, Book};
 use super::recover::{self, Found};
 use crate::block::{Class, Seq, SeqRange};
-use crate::disk::{Disk, OsDisk};
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::gap::{Gap, GapReason};
+use crate::options::Engine;
 use crate::overview::{Damage, Overview, SegmentFile, Sight};
 use crate::stats::Recovery;
 
@@ -42,7 +43,8 @@ impl Inspector {
     /// # Errors
     /// Environment: there is no log (`NotFound`), or the disk refuses. Damage is none.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::open_on(Arc::new(OsDisk), dir)
+        // A folder that is not there is met when it is looked into.
+        Self::open_on(super::disk_of(dir, Engine::Log)?, dir)
     }
 
     /// As [`Inspector::open`], on another file system than the machine's.

@@ -83,14 +83,19 @@ use std::time::Duration;
 use crate::block::{Class, Identity, Item, NewBlock, Seq, SeqRange};
 use crate::cursor::Cursor;
 use crate::disk::{Disk, OsDisk};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gap::Gap;
-use crate::options::{ClassOptions, LagMax, Options, UplinkOptions, WhenFull};
+use crate::options::{ClassOptions, Engine, LagMax, Options, UplinkOptions, WhenFull};
 use crate::stats::{ClassStats, Recovery, Stats, UplinkStats};
 use crate::store::{Acknowledged, Appended, Store};
 use crate::sync::{SyncJob, Synced};
 
 use segments::Segment;
+
+#[cfg(feature = "sled")]
+pub(crate) use segment::{HEADER_BYTES, TRAILER_BYTES};
+#[cfg(feature = "sled")]
+pub(crate) use segments::{frame_bytes, sealed_data_end};
 
 pub use append::APPEND_BYTES_MAX;
 pub use inspect::Inspector;
@@ -135,7 +140,7 @@ impl Log {
     /// Environment: the disk refuses, or another process has the log open. What lies there is never an error.
     /// Bug: an uplink's name is too long.
     pub fn open(dir: &Path, options: &Options) -> Result<Self> {
-        Self::open_on(Arc::new(OsDisk), dir, options)
+        Self::open_on(disk_of(dir, options.engine)?, dir, options)
     }
 
     /// As [`Log::open`], on another file system than the machine's.
@@ -152,7 +157,7 @@ impl Log {
     }
 
     fn disk_bytes(&self) -> u64 {
-        self.segments.bytes() + self.actives.bytes() + self.ledger.bytes()
+        self.segments.bytes() + self.actives.bytes() + self.ledger.bytes() + self.disk.extra_bytes()
     }
 
     /// The segments of a class, the one that is written to last.
@@ -178,6 +183,28 @@ impl Log {
     fn folders(&self) -> Vec<PathBuf> {
         let of_classes = Class::ALL.into_iter().filter(|class| self.has_folder[class.index()]);
         std::iter::once(self.dir.clone()).chain(of_classes.map(|class| self.folder(class))).collect()
+    }
+}
+
+/// The machine's disk as an engine sees it.
+#[cfg(feature = "sled")]
+fn disk_of(dir: &Path, engine: Engine) -> Result<Arc<dyn Disk>> {
+    use crate::generations::{Filling, Generations};
+    let filling = match engine {
+        Engine::Sled => Filling::WhenSealed,
+        Engine::Log if Generations::are_in(dir) => Filling::Never,
+        Engine::Log => return Ok(Arc::new(OsDisk)),
+    };
+    let generations = Generations::over(Arc::new(OsDisk), dir, dir, filling);
+    Ok(Arc::new(generations.map_err(|error| Error::environment("look into", dir, error))?))
+}
+
+/// The machine's disk as an engine sees it.
+#[cfg(not(feature = "sled"))]
+fn disk_of(dir: &Path, engine: Engine) -> Result<Arc<dyn Disk>> {
+    match engine {
+        Engine::Log => Ok(Arc::new(OsDisk)),
+        Engine::Sled => Err(Error::environment("use sled for", dir, std::io::ErrorKind::Unsupported.into())),
     }
 }
 

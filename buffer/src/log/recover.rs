@@ -136,6 +136,13 @@ fn find_segments(disk: &dyn Disk, dir: &Path, class: Class, recovery: &mut Recov
     let names = disk.list(dir).map_err(|error| Error::environment("list", dir, error))?;
     let mut found = Vec::new();
     for name in names {
+        if name.ends_with(".sled.damaged") {
+            let path = dir.join(name);
+            recovery
+                .remarks
+                .push(format!("{} was damaged and set aside; what it held is reported as lost", path.display()));
+            continue;
+        }
         let Some((first, attempt)) = segment::parse_name(&name) else {
             recovery
                 .remarks
@@ -224,6 +231,9 @@ impl Log {
         self.book.next_seq = next_seq(&self.book, &found);
         let mut lasts = [const { None }; Class::ALL.len()];
         for found in found {
+            if found.scan.is_none() {
+                self.seal_later(&found.segment);
+            }
             if let Some(before) = lasts[found.segment.class.index()].replace(found) {
                 self.segments.insert(before.segment);
             }

@@ -126,6 +126,7 @@ impl Log {
         self.totals.device_bytes_total += new.file_bytes;
         self.totals.replaced_bytes_total += old.file_bytes;
         self.totals.replacing_bytes_total += new.file_bytes;
+        self.seal_later(&new);
         self.segments.insert(new);
         self.remove_segment(&old)
     }

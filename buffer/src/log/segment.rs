@@ -6,10 +6,10 @@ use super::frame::{Envelope, field};
 use crate::block::{SEQ_MAX, Seq};
 
 /// Bytes of a file's head.
-pub(super) const HEADER_BYTES: usize = 64;
+pub(crate) const HEADER_BYTES: usize = 64;
 
 /// Bytes of a file's last part.
-pub(super) const TRAILER_BYTES: usize = 64;
+pub(crate) const TRAILER_BYTES: usize = 64;
 
 /// One entry of the index stands for about this many bytes of frames.
 pub(super) const INDEX_STRIDE_BYTES: u64 = 64 * 1024;

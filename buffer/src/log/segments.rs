@@ -1,6 +1,8 @@
 //! The segments that are no longer written to: sorted by their first seq, some of them open for reading.
 
 use std::io;
+#[cfg(feature = "sled")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -231,4 +233,21 @@ pub(super) fn scan(file: &dyn DiskFile, salt: u32, first: Seq, file_bytes: u64) 
     }
     let torn = walker.unchecked()?.filter(Envelope::is_block);
     Ok(Scan { extent, index, damaged_bytes, tail_bytes: file_bytes.saturating_sub(walker.at()), torn })
+}
+
+/// Where the frames of a sealed segment end; `None` if it has no seal.
+#[cfg(feature = "sled")]
+pub(crate) fn sealed_data_end(file: &dyn DiskFile, path: &Path, file_bytes: u64) -> io::Result<Option<u64>> {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(super::segment::parse_name);
+    let Some((first, _)) = name else { return Ok(None) };
+    Ok(read_trailer(file, first, file_bytes)?.map(|trailer| trailer.extent.data_end))
+}
+
+/// How long the frame at `at` says that it is; `None` if there is none.
+#[cfg(feature = "sled")]
+pub(crate) fn frame_bytes(file: &dyn DiskFile, at: u64) -> io::Result<Option<u64>> {
+    let mut head = [0; super::frame::ENVELOPE_BYTES];
+    let got = file.read_at(at, &mut head)?;
+    let parsed = (got == head.len()).then(|| super::frame::parse_envelope(&head)).flatten();
+    Ok(parsed.map(|(_, payload_bytes)| (head.len() + payload_bytes) as u64))
 }

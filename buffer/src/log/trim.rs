@@ -233,6 +233,7 @@ impl Log {
     pub(super) fn remove_segment(&mut self, segment: &Segment) -> Result<()> {
         self.remove_file(&segment.path)?;
         self.commit.files.retain(|(path, _)| *path != segment.path);
+        self.commit.sealed().retain(|path| *path != segment.path);
         self.segments.forget(segment.key());
         Ok(())
     }

@@ -8,7 +8,7 @@ use buffer::disk::FaultDisk;
 use buffer::{Block, Class, Damage, DamagedPart, GapReason, Inspector, Lock, Log, NewBlock, Options, Sight, Store};
 use proptest::prelude::*;
 
-use super::{DIR, append, blocks, gaps, meta, open, payload, range, read_all, roomy, segment_files, small};
+use crate::suite::{DIR, append, blocks, gaps, meta, open, payload, range, read_all, roomy, segment_files, small};
 
 const BLOCKS: u64 = 60;
 const BYTES: usize = 10_000;

@@ -4,7 +4,7 @@ use buffer::disk::FaultDisk;
 use buffer::{GapReason, Store};
 use proptest::prelude::*;
 
-use super::{DIR, append, blocks, gaps, open, payload, range, read_all, roomy, segment_files, small};
+use crate::suite::{DIR, append, blocks, gaps, open, payload, range, read_all, roomy, segment_files, small};
 
 const BLOCKS: u64 = 60;
 const BYTES: usize = 10_000;
@@ -165,7 +165,7 @@ fn a_payload_that_holds_a_frame_of_another_log_is_not_taken_for_one_after_damage
     let evil = foreign.content(&segment_files(&foreign)[0]);
     let disk = FaultDisk::new(1);
     let mut log = open(&disk, &roomy(&["a"]));
-    let block = buffer::NewBlock { meta: super::meta(1, 0), payload: &evil };
+    let block = buffer::NewBlock { meta: crate::suite::meta(1, 0), payload: &evil };
     log.append(buffer::Class::Normal, &[block]).expect("an append");
     append(&mut log, 9, 1, 10).expect("an append");
     drop(log);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buffer::WhenFull;
+use buffer::{Engine, Keep, WhenFull};
 use driver_core::{EndpointUrl, LineSpec};
 use tracing::Level;
 
@@ -128,6 +128,8 @@ impl UplinkConfig {
 pub struct BufferConfig {
     /// The folder.
     pub path: PathBuf,
+    /// What the readings lie in.
+    pub engine: Engine,
     /// The most that it may take on disk, bytes.
     pub size_max_bytes: u64,
     /// Readings older than this are dropped.
@@ -136,6 +138,8 @@ pub struct BufferConfig {
     pub when_full: WhenFull,
     /// In which order a backlog leaves, where the uplink does not say otherwise.
     pub drain: Drain,
+    /// What stays after every uplink has it.
+    pub keep: Keep,
     /// When what was stored is made durable.
     pub sync: SyncPolicy,
 }

@@ -1,21 +1,20 @@
 //! The configuration as it was written: every key, its default, its help and its form. Nothing is inherited or resolved.
 
 mod device;
+mod storage;
 mod tag;
 mod uplink;
 mod write;
 
 use std::time::Duration;
 
-use buffer::WhenFull;
 use tracing::Level;
 
 use super::checked::{BufferConfig, CommandsConfig, LogConfig, LogFormat};
 use super::fields::Fields;
-use super::form::{Either, Interval, MapOf, Name, Named, OneOf, Or, Section, Size, Text};
+use super::form::{Interval, MapOf, Name, Named, OneOf, Section};
 use super::source::{Span, Spanned};
 use crate::pipeline::forward::route::Drain;
-use crate::pipeline::store::SyncPolicy;
 
 pub(super) use device::{RawDevice, RawSettings};
 pub(super) use tag::{RawReport, RawTag, TagSettings};
@@ -65,7 +64,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
         "Where readings go, by name. Each gets all of them and never waits for another.",
         &MapOf(Section { name: "uplink", read: uplink::uplink }),
     );
-    let buffer = fields.section("buffer", "Where readings are kept until every uplink has them.", buffer);
+    let buffer = fields.section("buffer", "Where readings are kept until every uplink has them.", storage::buffer);
     let commands = fields.section("commands", "What is kept of commands that write to devices.", write::commands);
     let log = fields.section("log", "What the gateway says of itself.", log);
     RawConfig {
@@ -81,43 +80,11 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
     }
 }
 
-fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
-    let path = fields.default(
-        "path",
-        "The folder of the log on disk.",
-        &Text { example: "/var/lib/forebay/buffer" },
-        "/var/lib/forebay/buffer",
-    );
-    let size = Size { min: 1 << 20, max: 1 << 50 };
-    let age = Interval { min: Duration::from_secs(60), max: DAY.saturating_mul(3650) };
-    let at_most = Interval { min: Duration::from_millis(10), max: Duration::from_secs(3600) };
-    BufferConfig {
-        path: path.into(),
-        size_max_bytes: fields.default("max_size", "The most that it takes on disk.", &size, "4GiB"),
-        age_max: fields.default("max_age", "Older readings are dropped, sent or not.", &age, "30d"),
-        when_full: fields.default("when_full", "What happens when `max_size` is reached.", &WHEN_FULL, "drop-oldest"),
-        drain: fields.default("drain", "In which order a backlog leaves after an outage.", &DRAIN, "live-first"),
-        sync: match fields.default("sync", SYNC_HELP, &Or(ALWAYS, at_most), "1s") {
-            Either::First(policy) => policy,
-            Either::Second(interval) => SyncPolicy::Every(interval),
-        },
-    }
-}
-
-const SYNC_HELP: &str = "How long a stored reading may wait to be made durable: what a power cut may cost.";
-
-const ALWAYS: OneOf<SyncPolicy> = OneOf(&[("always", SyncPolicy::Always, "before anything else happens")]);
-
 /// For the buffer, and for one uplink.
 const DRAIN: OneOf<Drain> = OneOf(&[
     ("live-first", Drain::LiveFirst, "what is new at once; the backlog beside it, oldest first, marked as history"),
     ("oldest-first", Drain::OldestFirst, "everything in the order of the log, for consumers that need it"),
     ("newest-first", Drain::NewestFirst, "what is new at once; the backlog beside it, newest first, marked as history"),
-]);
-
-const WHEN_FULL: OneOf<WhenFull> = OneOf(&[
-    ("drop-oldest", WhenFull::DropOldest, "the oldest readings go; each loss is counted and published"),
-    ("drop-newest", WhenFull::DropNewest, "new readings are dropped; each loss is counted and published"),
 ]);
 
 fn log(fields: &mut Fields<'_, '_>) -> LogConfig {

@@ -5,7 +5,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buffer::Options;
+use buffer::{Class, ClassOptions, Options};
 use driver_core::{DeviceSpec, Line, LineSpec, Place, SpecError, TagId};
 
 use super::gateway::{BufferSetup, Setup};
@@ -46,7 +46,10 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
 }
 
 fn buffer_setup<'a>(config: BufferConfig, uplinks: impl Iterator<Item = &'a str>) -> BufferSetup {
+    let class = ClassOptions { keep: config.keep, ..ClassOptions::default() };
     let options = Options {
+        engine: config.engine,
+        classes: [class; Class::ALL.len()],
         size_max_bytes: config.size_max_bytes,
         age_max: Some(config.age_max),
         when_full: config.when_full,

@@ -1,13 +1,11 @@
 //! The same work again and again, each time with a fault at another call to the disk.
 
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
 
 use buffer::disk::FaultDisk;
-use buffer::{Class, Item, Log, Options, Seq, Store};
+use buffer::{Class, Item, Options, Seq, Store};
 
-use super::{DIR, append, append_of, blocks, gaps, payload, range, read_all, small};
+use super::{append, append_of, blocks, gaps, payload, range, read_all, small, try_to_open};
 
 const BYTES: usize = 9_000;
 
@@ -33,7 +31,7 @@ fn class(number: u64) -> Class {
 
 /// Appends, reads, acknowledges, syncs and trims until it is done or the disk fails.
 fn work(disk: &FaultDisk, told: &mut Told) -> buffer::Result<()> {
-    let mut log = Log::open_on(Arc::new(disk.clone()), Path::new(DIR), &options())?;
+    let mut log = try_to_open(disk, &options())?;
     for number in 0..70 {
         let seqs = append_of(&mut log, class(number), number, 1, BYTES)?;
         told.accepted = seqs.last;
@@ -116,7 +114,7 @@ fn an_error_at_any_call_leaves_a_store_that_goes_on_and_then_survives_a_power_cu
 
 /// As `work`, but each step is tried again once; then power is cut.
 fn go_on_after_an_error(disk: &FaultDisk, case: &str) {
-    let open = || Log::open_on(Arc::new(disk.clone()), Path::new(DIR), &options());
+    let open = || try_to_open(disk, &options());
     let mut log = open().or_else(|_| open()).unwrap_or_else(|error| panic!("{case}: {error}"));
     for number in 0..30 {
         let seqs = append(&mut log, number, 1, BYTES).or_else(|_| append(&mut log, number, 1, BYTES));

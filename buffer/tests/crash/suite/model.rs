@@ -280,6 +280,8 @@ fn run(seed: u64, actions: &[Action]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: crate::MODEL_CASES, ..ProptestConfig::default() })]
+
     #[test]
     fn random_work_with_crashes_loses_nothing_that_was_promised(
         seed in any::<u64>(), actions in proptest::collection::vec(action(), 1..120),

@@ -12,7 +12,7 @@ const ROUNDS: u64 = 12;
 const DIR_VARIABLE: &str = "BUFFER_KILL_TEST_DIR";
 
 fn options() -> Options {
-    Options { size_max_bytes: 16 << 20, age_max: None, ..Options::new(["a"]) }
+    Options { engine: crate::ENGINE, size_max_bytes: 16 << 20, age_max: None, ..Options::new(["a"]) }
 }
 
 /// The child's life: append, acknowledge, sync, trim, for ever, and say what has returned.
@@ -39,7 +39,7 @@ fn live(dir: &Path) -> buffer::Result<()> {
 /// Starts this very test as a child that lives in `dir`.
 fn start(dir: &Path) -> (Child, BufReader<ChildStdout>) {
     let mut command = Command::new(std::env::current_exe().expect("a test has a path"));
-    command.args(["--exact", "kill::nothing_that_a_killed_process_accepted_is_lost", "--nocapture"]);
+    command.args(["--exact", crate::KILLED_TEST, "--nocapture"]);
     let mut child = command.env(DIR_VARIABLE, dir).stdout(Stdio::piped()).spawn().expect("the child starts");
     let out = BufReader::new(child.stdout.take().expect("its output is piped"));
     (child, out)
