@@ -11,6 +11,7 @@ mod simulated_plcs;
 mod s7;
 mod brokers;
 mod crashes;
+mod lanes;
 mod outages;
 mod kafka;
 mod misbehaving_brokers;

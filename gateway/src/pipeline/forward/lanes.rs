@@ -41,11 +41,10 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Lanes that go on where the cursor stands; `supply` is that of the live one.
     pub(super) fn new(uplink: &str, drain: Drain, cursor: &Cursor, supply: Supply) -> io::Result<Lanes> {
-        let now = Instant::now();
         Ok(Lanes {
             uplink: uplink.into(),
             route: Route::new(drain, cursor),
-            pace: Pace::new(now, now),
+            pace: Pace::new(Instant::now()),
             jitter: Jitter::random(),
             history: Stream::new(supply.another(Lane::History)?),
             live: Stream::new(supply),
@@ -59,7 +58,7 @@ impl Lanes {
         let spread = self.lost_at.map_or(JITTER_AT_START, |lost_at| {
             now.saturating_duration_since(lost_at).mul_f64(JITTER_OF_OUTAGE).min(JITTER_MAX)
         });
-        self.pace.lost(now + self.jitter.up_to(spread));
+        self.pace.begin(now + self.jitter.up_to(spread));
         self.route.connected();
         self.live.forget_reading();
     }
@@ -67,7 +66,7 @@ impl Lanes {
     /// The connection is over; nothing is on its way.
     pub(super) fn lost(&mut self, now: Instant) {
         self.lost_at.get_or_insert(now);
-        self.pace.lost(now);
+        self.pace.begin(now);
     }
 
     /// Lanes that have nothing left begin to read on.
