@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod glob;
 pub mod pipeline;
 pub mod systemd;
 pub mod uplink;

@@ -1,7 +1,8 @@
 //! `forebay buffer …`: looks into the log on disk.
 //!
 //! Nothing here opens the log as the gateway does: it works beside a running gateway, on a copy and on a read-only medium.
-//! Only what changes the quarantine takes the gateway's lock, and refuses while a gateway runs.
+//! Only what changes the quarantine takes the gateway's lock, and refuses while a gateway runs. A replay is asked for: the
+//! gateway sends it.
 
 mod place;
 
@@ -10,6 +11,8 @@ mod stats;
 mod dump;
 
 mod verify;
+
+mod replay;
 
 mod quarantine;
 
@@ -27,6 +30,7 @@ enum Action {
     Stats(stats::Args),
     Dump(dump::Args),
     Verify(verify::Args),
+    Replay(replay::Args),
     Quarantine(quarantine::Args),
 }
 
@@ -35,6 +39,7 @@ pub(super) fn run(args: &Args) -> Exit {
         Action::Stats(args) => stats::run(args),
         Action::Dump(args) => dump::run(args),
         Action::Verify(args) => verify::run(args),
+        Action::Replay(args) => replay::run(args),
         Action::Quarantine(args) => quarantine::run(args),
     };
     done.unwrap_or_else(|exit| exit)

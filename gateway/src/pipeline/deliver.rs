@@ -14,6 +14,7 @@ use super::crew::Crew;
 use super::forward::backlog::Stored;
 use super::forward::counters::Counters;
 use super::forward::quarantine::Quarantine;
+use super::forward::replay::Jobs;
 use super::forward::route::Drain;
 use super::forward::{self, RECONNECT};
 use super::link::Jitter;
@@ -34,6 +35,8 @@ pub struct UplinkSetup {
     pub log: Stored,
     /// Where messages go that the far side will not take.
     pub quarantine: Quarantine,
+    /// Where replays are asked for.
+    pub jobs: Jobs,
     /// What is known of the clock's steps.
     pub redate: Arc<Redate>,
     /// What is counted.
@@ -132,6 +135,7 @@ async fn once(setup: &UplinkSetup, stop: oneshot::Receiver<()>) -> Result<(), St
         way,
         drain: setup.drain,
         quarantine: setup.quarantine.clone(),
+        jobs: setup.jobs.clone(),
         redate: setup.redate.clone(),
         counters: setup.counters.clone(),
         desk: setup.desk.clone(),

@@ -19,6 +19,8 @@ pub mod counters;
 mod lanes;
 mod pace;
 pub mod quarantine;
+pub mod replay;
+mod requests;
 pub mod route;
 mod stream;
 mod supply;
@@ -40,6 +42,8 @@ use self::commands::Commands;
 use self::counters::{Counters, count, state};
 use self::lanes::Lanes;
 use self::quarantine::Quarantine;
+use self::replay::Jobs;
+use self::requests::Requests;
 use self::route::Drain;
 use self::supply::Supply;
 use self::window::{Returned, Window};
@@ -79,6 +83,8 @@ pub struct Setup {
     pub drain: Drain,
     /// Where messages go that the far side will not take.
     pub quarantine: Quarantine,
+    /// Where replays are asked for.
+    pub jobs: Jobs,
     /// What is known of the clock's steps.
     pub redate: Arc<Redate>,
     /// What is counted.
@@ -113,6 +119,7 @@ struct Forward<B> {
     lanes: Lanes,
     window: Window,
     quarantine: Quarantine,
+    requests: Requests,
     commands: Commands,
     counters: Arc<Counters>,
     /// What the far side has, as far as it was told to the log.
@@ -153,9 +160,10 @@ enum Over {
 
 impl<B: Backlog> Forward<B> {
     fn new(setup: Setup, log: B, cursor: Cursor) -> io::Result<Forward<B>> {
-        let Setup { name, way, drain, quarantine, redate, counters, desk } = setup;
+        let Setup { name, way, drain, quarantine, jobs, redate, counters, desk } = setup;
         let supply = Supply::new(Lane::Live, way.format, redate)?;
         Ok(Forward {
+            requests: Requests::new(jobs, &name),
             lanes: Lanes::new(&name, drain, &cursor, supply)?,
             name,
             end: log.end(),
@@ -238,6 +246,9 @@ impl<B: Backlog> Forward<B> {
             self.fill();
             let end = *self.end.borrow();
             self.lanes.read_on(&self.log, &self.delivered, end);
+            if let Some(job) = self.lanes.replay_news(&mut self.window, Instant::now().into_std()) {
+                self.requests.keep(&job).await;
+            }
             let until = self.wake_at();
             // Every arm may be cancelled: the read goes on where it was, events are taken in as a whole or not at all.
             tokio::select! {
@@ -247,6 +258,10 @@ impl<B: Backlog> Forward<B> {
                     return Over::Ended(Ended::StoreClosed);
                 },
                 () = self.publisher.events(&mut events) => {}
+                job = self.requests.next(), if !self.lanes.is_replaying() => match self.log.seek(job.from_ns).await {
+                    Ok(from) => self.lanes.replay(job, from, end),
+                    Err(StoreClosed) => return Over::Ended(Ended::StoreClosed),
+                },
                 (to, answer) = self.commands.answered() => self.publisher.answer(to, &answer),
                 () = sleep_until(until) => {}
             }

@@ -22,6 +22,7 @@ use super::command::trail;
 use super::deliver::{Delivery, UplinkSetup, way};
 use super::forward::backlog::Stored;
 use super::forward::quarantine::Quarantine;
+use super::forward::replay::Jobs;
 use super::health::{Health, Stuck, ThreadWatch};
 use super::learned::LearnedFolder;
 use super::poll::{LineSetup, Shared};
@@ -275,6 +276,7 @@ fn uplink_setups(
             drain,
             log,
             quarantine,
+            jobs: Jobs::beside(buffer),
             redate: redate.clone(),
             counters: Arc::default(),
             desk: desk.clone(),

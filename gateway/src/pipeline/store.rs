@@ -96,6 +96,12 @@ impl StoreHandle {
         self.ask(|reply| Request::Read { from, bytes_max, reply }).await
     }
 
+    /// The seq of the first block with a reading at or after this time, nanoseconds since 1970 UTC; the end of the log
+    /// where there is none, or the disk refuses.
+    pub async fn seek(&self, t_ns: i64) -> Result<Seq, StoreClosed> {
+        self.ask(|reply| Request::Seek { t_ns, reply }).await
+    }
+
     /// Where an uplink stands; `None` for one that was not declared.
     pub async fn cursor(&self, uplink: &str) -> Result<Option<buffer::Cursor>, StoreClosed> {
         self.ask(|reply| Request::Cursor { uplink: uplink.into(), reply }).await

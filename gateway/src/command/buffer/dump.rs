@@ -2,7 +2,6 @@
 
 mod bound;
 mod csv;
-mod glob;
 mod names;
 mod once;
 mod wanted;

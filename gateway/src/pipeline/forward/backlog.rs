@@ -26,6 +26,9 @@ pub trait Backlog: Clone + Send + Sync + 'static {
     /// disk refuses.
     fn read(&self, from: Seq, bytes_max: usize) -> BoxFuture<'_, Result<Page, StoreClosed>>;
 
+    /// The seq of the first block with a reading at or after this time, nanoseconds since 1970 UTC.
+    fn seek(&self, t_ns: i64) -> BoxFuture<'_, Result<Seq, StoreClosed>>;
+
     /// The names behind a block's tag ids.
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<Arc<Schema>>, StoreClosed>>;
 
@@ -52,6 +55,10 @@ impl Backlog for Stored {
 
     fn read(&self, from: Seq, bytes_max: usize) -> BoxFuture<'_, Result<Page, StoreClosed>> {
         Box::pin(self.store.read(from, bytes_max))
+    }
+
+    fn seek(&self, t_ns: i64) -> BoxFuture<'_, Result<Seq, StoreClosed>> {
+        Box::pin(self.store.seek(t_ns))
     }
 
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<Arc<Schema>>, StoreClosed>> {

@@ -4,10 +4,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use buffer::{Cursor, Seq, SeqRange};
-use tracing::info;
+use tracing::{error, info};
 
 use super::backlog::Backlog;
 use super::pace::{More, Pace};
+use super::replay::{Job, JobState};
 use super::route::{Drain, Route};
 use super::stream::Stream;
 use super::supply::{Step, Supply};
@@ -24,6 +25,19 @@ const JITTER_OF_OUTAGE: f64 = 0.1;
 const JITTER_MAX: Duration = Duration::from_secs(30);
 const JITTER_AT_START: Duration = Duration::from_secs(2);
 
+/// How often the progress of a replay is kept.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// A range of the log that is being sent once more.
+struct Replay {
+    job: Job,
+    stream: Stream,
+    /// From where it reads on.
+    at: Seq,
+    end: Seq,
+    kept_at: Option<Instant>,
+}
+
 /// The lanes.
 pub(super) struct Lanes {
     uplink: Box<str>,
@@ -32,6 +46,7 @@ pub(super) struct Lanes {
     jitter: Jitter,
     live: Stream,
     history: Stream,
+    replay: Option<Replay>,
     /// Since when there is no connection; `None` before the first.
     lost_at: Option<Instant>,
     /// Whether history flows, or has yet to begin.
@@ -48,6 +63,7 @@ impl Lanes {
             jitter: Jitter::random(),
             history: Stream::new(supply.another(Lane::History)?),
             live: Stream::new(supply),
+            replay: None,
             lost_at: None,
             draining: false,
         })
@@ -55,7 +71,7 @@ impl Lanes {
 
     /// A connection begins.
     pub(super) fn connected(&mut self, now: Instant) {
-        let spread = self.lost_at.map_or(JITTER_AT_START, |lost_at| {
+        let spread = self.lost_at.take().map_or(JITTER_AT_START, |lost_at| {
             now.saturating_duration_since(lost_at).mul_f64(JITTER_OF_OUTAGE).min(JITTER_MAX)
         });
         self.pace.begin(now + self.jitter.up_to(spread));
@@ -85,6 +101,48 @@ impl Lanes {
         {
             self.history.read(log, wanted);
         }
+        if let Some(replay) = self.replay.as_mut().filter(|replay| replay.stream.wants_more() && replay.at < replay.end)
+        {
+            replay.stream.read(log, SeqRange { first: replay.at, last: replay.end - 1 });
+        }
+    }
+
+    /// Begins to send a range of the log once more, from this seq on; the end of the log is the end of it at most.
+    pub(super) fn replay(&mut self, mut job: Job, from: Seq, log_end: Seq) {
+        let (at, end) = (*job.next.get_or_insert(from), *job.end.get_or_insert(log_end));
+        job.state = JobState::Running;
+        match self.live.supply.of_replay(job.clone()) {
+            Ok(supply) => {
+                self.replay = Some(Replay { job, stream: Stream::new(supply), at, end, kept_at: None });
+            }
+            Err(cause) => error!(uplink = &*self.uplink, "a replay cannot begin: {cause}; it is tried again"),
+        }
+    }
+
+    /// Whether a replay is being sent.
+    pub(super) fn is_replaying(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    /// How far the replay is, when that is to be kept: now and then, and at its end.
+    pub(super) fn replay_news(&mut self, window: &mut Window, now: Instant) -> Option<Job> {
+        let replay = self.replay.as_mut()?;
+        let lane = Lane::Replay(replay.job.number);
+        // Its acknowledgements move no cursor.
+        drop(window.take_done(lane));
+        replay.job.readings += replay.stream.supply.take_made();
+        replay.job.next = window.first(lane).or(replay.stream.supply.first_seq()).or(Some(replay.at));
+        if replay.at >= replay.end && replay.stream.wants_more() && window.is_idle(lane) {
+            let job = Job { state: JobState::Done, ..replay.job.clone() };
+            info!(uplink = &*self.uplink, job = job.number, readings = job.readings, "the replay is delivered");
+            self.replay = None;
+            return Some(job);
+        }
+        let is_due = replay.kept_at.is_none_or(|kept_at| now.saturating_duration_since(kept_at) >= KEEP_EVERY);
+        is_due.then(|| {
+            replay.kept_at = Some(now);
+            replay.job.clone()
+        })
     }
 
     /// Waits until something was read for one of them. May be dropped and called again.
@@ -92,6 +150,12 @@ impl Lanes {
         tokio::select! {
             next = self.live.arrived(delivered) => self.route.live_read(next?),
             next = self.history.arrived(delivered) => self.route.history_read(next?),
+            next = replay_arrived(&mut self.replay) => {
+                let next = next?;
+                if let Some(replay) = &mut self.replay {
+                    replay.at = replay.at.max(next);
+                }
+            }
         }
         Ok(())
     }
@@ -104,7 +168,12 @@ impl Lanes {
         if !self.pace.may_send(now) || !window.has_room(Lane::History) {
             return false;
         }
-        let Some(bytes) = make(&mut self.history.supply, Lane::History, window) else { return false };
+        let bytes = make(&mut self.history.supply, Lane::History, window).or_else(|| {
+            let replay = self.replay.as_mut()?;
+            let lane = Lane::Replay(replay.job.number);
+            make(&mut replay.stream.supply, lane, window)
+        });
+        let Some(bytes) = bytes else { return false };
         self.pace.sent(bytes, now);
         true
     }
@@ -115,15 +184,20 @@ impl Lanes {
             (Lane::Live, Some(took)) => self.pace.live_came_back(took, now),
             (Lane::Live, None) => {}
             (Lane::History | Lane::Replay(_), _) => {
-                let more = if self.history.supply.is_empty() { More::No } else { More::Waits };
+                let more = if self.has_more_behind() { More::Waits } else { More::No };
                 self.pace.returned(message.size_bytes(), more, now);
             }
         }
     }
 
+    /// Whether something of other lanes than the live one is ready to be sent.
+    fn has_more_behind(&self) -> bool {
+        !self.history.supply.is_empty() || self.replay.as_ref().is_some_and(|replay| !replay.stream.supply.is_empty())
+    }
+
     /// When a lane that rests may go on; `None` while none rests.
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
-        self.pace.resting_until().filter(|until| *until > now && !self.history.supply.is_empty())
+        self.pace.resting_until().filter(|until| *until > now && self.has_more_behind())
     }
 
     /// Notices the end of the backlog.
@@ -147,6 +221,15 @@ impl Lanes {
     /// The pace of what is not live.
     pub(super) fn pace(&self) -> &Pace {
         &self.pace
+    }
+}
+
+/// Waits until something was read for the replay, for ever where there is none. What it sends was delivered before, so no
+/// cursor keeps anything back.
+async fn replay_arrived(replay: &mut Option<Replay>) -> Result<Seq, StoreClosed> {
+    match replay {
+        Some(replay) => replay.stream.arrived(&Cursor::starting_at(1)).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use buffer::{Block, Class, Cursor, Gap, GapReason, Item, SeqRange};
+use buffer::{Block, Class, Cursor, Gap, GapReason, Item, Seq, SeqRange};
+use driver_core::Reading;
 use tracing::{error, warn};
 
 use super::backlog::Chapter;
+use super::replay::Job;
 use crate::pipeline::encode::Decoder;
 use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::Schema;
@@ -25,6 +27,12 @@ pub(super) struct Supply {
     lane: Lane,
     items: VecDeque<Waiting>,
     block_begun: bool,
+    /// What is wanted of each block; `None`: all of it.
+    choice: Option<Arc<Job>>,
+    /// Nothing of the item that was begun is wanted.
+    is_passed_over: bool,
+    /// Readings that were made into messages since [`Supply::take_made`].
+    made: u64,
 }
 
 /// An item that was read.
@@ -50,12 +58,38 @@ pub(super) enum Step {
 impl Supply {
     /// Fails only where zstd cannot have its memory.
     pub(super) fn new(lane: Lane, format: Box<dyn Format>, redate: Arc<Redate>) -> io::Result<Supply> {
-        Ok(Supply { lane, format, decoder: Decoder::new()?, redate, items: VecDeque::new(), block_begun: false })
+        Ok(Supply {
+            lane,
+            format,
+            decoder: Decoder::new()?,
+            redate,
+            items: VecDeque::new(),
+            block_begun: false,
+            choice: None,
+            is_passed_over: false,
+            made: 0,
+        })
     }
 
     /// Another one, for another lane.
     pub(super) fn another(&self, lane: Lane) -> io::Result<Supply> {
         Supply::new(lane, self.format.another(), self.redate.clone())
+    }
+
+    /// Another one, for what a replay wants.
+    pub(super) fn of_replay(&self, job: Job) -> io::Result<Supply> {
+        let supply = self.another(Lane::Replay(job.number))?;
+        Ok(Supply { choice: Some(Arc::new(job)), ..supply })
+    }
+
+    /// How many readings were made into messages since this was last asked.
+    pub(super) fn take_made(&mut self) -> u64 {
+        std::mem::take(&mut self.made)
+    }
+
+    /// The first seq of the items that wait.
+    pub(super) fn first_seq(&self) -> Option<Seq> {
+        self.items.front().map(|waiting| waiting.seqs.first)
     }
 
     /// Takes in what was read and is wanted, without what the far side has already.
@@ -76,6 +110,10 @@ impl Supply {
 
     /// The messages of an item are asked for one by one: `Begin`, its messages, `End`.
     pub(super) fn step(&mut self) -> Step {
+        if self.is_passed_over {
+            (self.is_passed_over, self.block_begun) = (false, false);
+            return Step::End;
+        }
         if self.block_begun {
             return match self.format.next() {
                 Some(message) => Step::Message(message),
@@ -95,6 +133,10 @@ impl Supply {
     pub(super) fn open(&mut self) -> Option<Message> {
         let Waiting { item, schema, seqs } = self.items.pop_front()?;
         match item {
+            Item::Gap(_) if self.choice.is_some() => {
+                (self.is_passed_over, self.block_begun) = (true, true);
+                None
+            }
             Item::Gap(gap) => {
                 warn!(readings = gap.count, reason = gap.reason.name(), "readings will never come: {}", gap.seqs);
                 let missing = if seqs == gap.seqs { gap } else { Gap { seqs, count: seqs.count(), ..gap } };
@@ -119,9 +161,15 @@ impl Supply {
                     readings.drain(..(seqs.first - block.seqs.first) as usize);
                 }
                 self.redate.apply(block.epoch, &mut readings);
-                let (lane, epoch, first) = (self.lane, block.epoch, seqs.first);
-                self.format.begin(Records { lane, epoch, first, readings, offsets: None, schema });
+                let choice = self.choice.clone();
+                let offsets = choice.and_then(|job| choose(&job, &mut readings, schema.as_deref()));
                 self.block_begun = true;
+                self.is_passed_over = readings.is_empty();
+                self.made += readings.len() as u64;
+                if !self.is_passed_over {
+                    let (lane, epoch, first) = (self.lane, block.epoch, seqs.first);
+                    self.format.begin(Records { lane, epoch, first, readings, offsets, schema });
+                }
                 None
             }
             outcome => {
@@ -133,6 +181,20 @@ impl Supply {
             }
         }
     }
+}
+
+/// Leaves the readings that a replay wants; how far each lies behind the first, where some are left out.
+fn choose(job: &Job, readings: &mut Vec<Reading>, schema: Option<&Schema>) -> Option<Box<[u32]>> {
+    let (all, mut place, mut offsets) = (readings.len(), 0, Vec::new());
+    readings.retain(|reading| {
+        let is_wanted = job.wants(reading.timestamp.0, reading.tag, schema);
+        if is_wanted {
+            offsets.push(place);
+        }
+        place += 1;
+        is_wanted
+    });
+    (offsets.len() < all).then(|| offsets.into())
 }
 
 fn undecodable(lane: Lane, block: &Block, seqs: SeqRange) -> Missing {

@@ -119,6 +119,12 @@ impl Backlog for FakeLog {
         Box::pin(async { Ok(page) })
     }
 
+    fn seek(&self, t_ns: i64) -> BoxFuture<'_, Result<Seq, StoreClosed>> {
+        // The time of each reading is its seq.
+        let end = *self.0.end.borrow();
+        Box::pin(async move { Ok((t_ns.max(1) as Seq).min(end)) })
+    }
+
     fn schema(&self, _: u32) -> BoxFuture<'_, Result<Option<Arc<Schema>>, StoreClosed>> {
         Box::pin(async { Ok(Some(self.0.schema.clone())) })
     }
@@ -321,6 +327,7 @@ impl Bench {
             way: Way { format, publisher: Box::new(publisher) },
             drain,
             quarantine: Quarantine::beside(folder.path(), "cloud"),
+            jobs: Jobs::beside(folder.path()),
             redate: Arc::default(),
             counters: counters.clone(),
             desk: Desk::new().0,

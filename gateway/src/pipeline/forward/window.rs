@@ -353,6 +353,11 @@ impl Window {
         done
     }
 
+    /// The first seq of this lane that is not done.
+    pub fn first(&self, lane: Lane) -> Option<Seq> {
+        self.lanes[index(lane)].items.iter().find(|item| !item.is_done()).map(|item| item.seqs.first)
+    }
+
     /// Whether nothing of this lane is on its way.
     pub fn is_idle(&self, lane: Lane) -> bool {
         self.lanes[index(lane)].items.is_empty()

@@ -27,6 +27,7 @@ const SPARE_READINGS_MAX: usize = 4_096;
 /// What is asked of the store thread.
 pub(super) enum Request {
     Read { from: Seq, bytes_max: usize, reply: oneshot::Sender<Page> },
+    Seek { t_ns: i64, reply: oneshot::Sender<Seq> },
     Cursor { uplink: Box<str>, reply: oneshot::Sender<Option<buffer::Cursor>> },
     Acknowledge { uplink: Arc<str>, seqs: Vec<SeqRange> },
     Schema { id: u32, reply: oneshot::Sender<Option<Arc<Schema>>> },

@@ -58,6 +58,7 @@ enum Work {
     Sync,
     Acknowledge,
     Trim,
+    Read,
 }
 
 impl Work {
@@ -67,6 +68,7 @@ impl Work {
             Work::Sync => "make durable",
             Work::Acknowledge => "write acknowledgements to",
             Work::Trim => "trim",
+            Work::Read => "look for a time in",
         }
     }
 }
@@ -174,6 +176,10 @@ impl Worker {
                 let read = self.store.read(from, bytes_max, &mut items);
                 let next = self.read_to(from, read).unwrap_or(items.last().map_or(from, |item| item.seqs().last + 1));
                 answer(reply, Page { items, next });
+            }
+            Request::Seek { t_ns, reply } => {
+                let found = self.store.seek(t_ns);
+                answer(reply, self.noted(Work::Read, found).unwrap_or_else(|| self.store.stats().next_seq));
             }
             Request::Cursor { uplink, reply } => answer(reply, self.store.cursor(&uplink).cloned()),
             Request::Acknowledge { uplink, seqs } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driver_core::TagId;
 
-use super::glob;
+use crate::glob;
 use crate::pipeline::schema::Schema;
 
 /// What stands for the device of a tag whose name is lost, as in the messages.

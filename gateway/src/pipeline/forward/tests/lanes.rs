@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::replay::{Job, JobState};
 use super::*;
 
 /// So many blocks are a backlog.
@@ -106,6 +107,64 @@ async fn a_month_of_short_outages_keeps_what_the_cursor_can_hold() {
     far.lock().expect("no panic").up_for = None;
     bench.drained().await;
     bench.assert_complete();
+}
+
+fn job(from_ns: i64, to_ns: i64, tag: &str) -> Job {
+    Job {
+        number: 0,
+        uplink: "cloud".into(),
+        from_ns,
+        to_ns: Some(to_ns),
+        tags: vec![tag.into()],
+        state: JobState::Waiting,
+        next: None,
+        end: None,
+        readings: 0,
+    }
+}
+
+#[tokio::test]
+async fn a_range_is_sent_once_more_with_its_identities_and_its_job() {
+    let log = FakeLog::new();
+    log.append(100);
+    let bench = Bench::start(log, always(Answer::Acknowledge));
+    bench.drained().await;
+    let jobs = Jobs::beside(bench.folder.path());
+    let other = jobs.add(job(1, 2_000, "mixer.*")).expect("added");
+    let number = jobs.add(job(205, 395, "press.c*")).expect("added");
+    let is_done = |number| jobs.get(number).expect("readable").is_some_and(|job| job.state == JobState::Done);
+    bench.until(|| is_done(other) && is_done(number)).await;
+    let done = jobs.get(number).expect("readable").expect("a job");
+    assert_eq!(done.readings, 190);
+    assert_eq!(jobs.get(other).expect("readable").map(|job| job.readings), Some(0));
+    let far = bench.far.lock().expect("no panic");
+    let again: Vec<&Message> =
+        far.received.values().map(|(message, _)| message).filter(|m| m.lane() != Lane::Live).collect();
+    assert!(again.iter().all(|message| message.lane() == Lane::Replay(number)));
+    let seqs = |message: &Message| {
+        let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
+        assert_eq!((&json["lane"], &json["job"], &json["epoch"]), (&"replay".into(), &number.into(), &3.into()));
+        let readings = json["readings"].as_array().expect("readings").clone();
+        readings.iter().map(|reading| reading["seq"].as_u64().expect("a seq")).collect::<Vec<Seq>>()
+    };
+    let sent: Vec<Seq> = again.iter().flat_map(|message| seqs(message)).collect();
+    assert_eq!(sent, (205..395).collect::<Vec<Seq>>());
+    assert_eq!(bench.log.low(), 1_001, "a replay moves no cursor");
+}
+
+#[tokio::test]
+async fn a_replay_goes_on_after_a_restart_where_it_stood() {
+    let log = FakeLog::new();
+    log.append(100);
+    log.acknowledge(vec![SeqRange { first: 1, last: 1_000 }]);
+    let bench = Bench::start(log, always(Answer::Acknowledge));
+    let jobs = Jobs::beside(bench.folder.path());
+    let begun =
+        Job { state: JobState::Running, next: Some(901), end: Some(1_001), readings: 900, ..job(1, 5_000, "*") };
+    let number = jobs.add(begun).expect("added");
+    bench.until(|| jobs.get(number).expect("readable").is_some_and(|job| job.state == JobState::Done)).await;
+    assert_eq!(jobs.get(number).expect("readable").map(|job| job.readings), Some(1_000));
+    assert_eq!(bench.far.lock().expect("no panic").received.len(), 10);
 }
 
 fn drains() -> impl Strategy<Value = Drain> {

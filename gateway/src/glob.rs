@@ -1,7 +1,7 @@
 //! Patterns for names: `*` is any run of characters, `?` is any one.
 
 /// Whether the whole of `name` is as `pattern` says.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     // The last star and how much of the name it has taken: where to go on when what follows does not fit.
