@@ -8,6 +8,7 @@ mod write;
 
 use std::time::Duration;
 
+use buffer::Class;
 use tracing::Level;
 
 use super::checked::{BufferConfig, CommandsConfig, LogConfig, LogFormat};
@@ -26,6 +27,7 @@ pub(super) use write::{RawLinkLoss, RawWrite};
 pub(super) struct RawConfig<'t> {
     pub(super) gateway: Option<Spanned<&'t str>>,
     pub(super) every: Duration,
+    pub(super) class: Class,
     pub(super) templates: Vec<Named<'t, RawSettings<'t>>>,
     pub(super) devices: Vec<Named<'t, RawDevice<'t>>>,
     /// Where the devices stand.
@@ -44,11 +46,21 @@ const EVERY: Interval = Interval { min: Duration::from_millis(1), max: DAY.satur
 const EVERY_HELP: &str = "How often tags are polled. A tag's own comes before its device's, then the template's, then the \
                           gateway's.";
 
+const CLASS_HELP: &str = "What readings are worth when space runs out. A tag's own comes before its device's, then the \
+                          template's, then the gateway's.";
+
+const CLASS: OneOf<Class> = OneOf(&[
+    ("critical", Class::Critical, "dropped last"),
+    ("normal", Class::Normal, "dropped when no bulk is left"),
+    ("bulk", Class::Bulk, "dropped first"),
+]);
+
 /// Takes the keys of the whole file.
 pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
     let name =
         fields.required("gateway", "The gateway's name, such as acme/berlin/line7: the root of its topics.", &Name);
     let every = fields.default("every", EVERY_HELP, &EVERY, "1s");
+    let class = fields.default("class", CLASS_HELP, &CLASS, "normal");
     let templates = fields.optional(
         "templates",
         "What devices have in common, by name; a device takes one with `template`.",
@@ -70,6 +82,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
     RawConfig {
         gateway: name,
         every,
+        class,
         templates: templates.map(|templates| templates.value).unwrap_or_default(),
         devices_span: devices.as_ref().map(|devices| devices.span).unwrap_or_default(),
         devices: devices.map(|devices| devices.value).unwrap_or_default(),

@@ -29,7 +29,7 @@ use super::poll::{LineSetup, Shared};
 use super::process::Process;
 use super::redate::Redate;
 use super::schema::Schemas;
-use super::store::{StoreHandle, StoreThread, SyncPolicy};
+use super::store::{StoreHandle, StoreSetup, StoreThread, SyncPolicy};
 use super::tags::Tags;
 use super::watched::Watched;
 use crate::clock::{ClockEvent, WallClock};
@@ -137,8 +137,14 @@ impl Gateway {
         let names = Schemas::folder_in(&buffer.path);
         let schemas = Schemas::open(&names, tags.schema().clone())
             .map_err(|cause| StartError::Names { path: names.clone(), cause })?;
-        let (store, intake, log) =
-            StoreThread::start(Box::new(log), schemas, buffer.sync, clock.clone()).map_err(StartError::Thread)?;
+        let (store, intake, log) = StoreThread::start(StoreSetup {
+            store: Box::new(log),
+            schemas,
+            tags: tags.clone(),
+            policy: buffer.sync,
+            clock: clock.clone(),
+        })
+        .map_err(StartError::Thread)?;
         let redate = Arc::new(Redate::within(&buffer.path));
         let site =
             Site { schema: tags.schema().clone(), types, folder: buffer.path.join("uplinks"), clock: clock.clone() };

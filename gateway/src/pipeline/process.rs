@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use buffer::Class;
 use driver_core::{Quality, Reading, Reason, Scale, Value};
 
 use super::tags::Tags;
@@ -19,11 +20,13 @@ pub struct Rule {
     pub scale: Option<Scale>,
     /// Which readings go on.
     pub report: Report,
+    /// How much its readings are worth when space runs out.
+    pub class: Class,
 }
 
 impl Rule {
     /// Everything goes on as it is.
-    pub const PLAIN: Rule = Rule { scale: None, report: Report::Always };
+    pub const PLAIN: Rule = Rule { scale: None, report: Report::Always, class: Class::Normal };
 }
 
 /// Which readings of a tag go on.
@@ -217,7 +220,7 @@ mod tests {
     }
 
     fn on_change(deadband: Deadband, heartbeat_s: Option<u64>) -> Rule {
-        Rule { scale: None, report: Report::OnChange { deadband, heartbeat: heartbeat_s.map(Duration::from_secs) } }
+        Rule { report: Report::OnChange { deadband, heartbeat: heartbeat_s.map(Duration::from_secs) }, ..Rule::PLAIN }
     }
 
     #[test]
@@ -291,14 +294,14 @@ mod tests {
         ];
         for (value, expected) in cases {
             let mut readings = vec![good(value)];
-            process(Rule { scale, report: Report::Always }).run(&mut readings, Instant::now());
+            process(Rule { scale, ..Rule::PLAIN }).run(&mut readings, Instant::now());
             assert_eq!(readings, [good(expected)]);
         }
     }
 
     #[test]
     fn a_value_that_cannot_be_scaled_is_bad_and_a_bad_one_stays_bad() {
-        let rule = Rule { scale: Scale::new(f64::MAX, 0.0), report: Report::Always };
+        let rule = Rule { scale: Scale::new(f64::MAX, 0.0), ..Rule::PLAIN };
         let mut readings = vec![good(Value::Int(10)), reading(Value::None, Quality::Bad(Reason::Timeout))];
         process(rule).run(&mut readings, Instant::now());
         assert_eq!(readings[0], reading(Value::None, Quality::Bad(Reason::OutOfRange)));

@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use self::inbox::{Inbox, Request};
 use self::worker::Worker;
 use super::schema::{Schema, Schemas};
+use super::tags::Tags;
 
 /// When what was appended is made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,20 @@ pub enum SyncPolicy {
     Always,
     /// At most this long after it was appended.
     Every(Duration),
+}
+
+/// What the store thread is made of.
+pub struct StoreSetup {
+    /// The log.
+    pub store: Box<dyn Store>,
+    /// The names behind the tag ids of its blocks.
+    pub schemas: Schemas,
+    /// The tags, which say of what class their readings are.
+    pub tags: Arc<Tags>,
+    /// When what was appended is made durable.
+    pub policy: SyncPolicy,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What a read of the log gave.
@@ -151,18 +166,13 @@ pub struct StoreThread {
 }
 
 impl StoreThread {
-    /// Starts the thread that owns `store`.
-    pub fn start(
-        store: Box<dyn Store>,
-        schemas: Schemas,
-        policy: SyncPolicy,
-        clock: Arc<dyn Clock>,
-    ) -> io::Result<(StoreThread, Intake, StoreHandle)> {
+    /// Starts the thread that owns the store.
+    pub fn start(setup: StoreSetup) -> io::Result<(StoreThread, Intake, StoreHandle)> {
         let inbox = Arc::new(Inbox::default());
         let progress = Arc::new(Progress::default());
         let (end, end_seen) = watch::channel(0);
-        let identity = store.identity();
-        let worker = Worker::new(inbox.clone(), progress.clone(), store, schemas, policy, clock, end)?;
+        let identity = setup.store.identity();
+        let worker = Worker::new(inbox.clone(), progress.clone(), end, setup)?;
         let thread = thread::Builder::new().name("store".into()).spawn(move || worker.run())?;
         let intake = Intake { inbox: inbox.clone(), progress: progress.clone() };
         let handle = StoreHandle { inbox: inbox.clone(), end: end_seen, identity, progress };

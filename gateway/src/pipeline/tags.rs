@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use buffer::Class;
 use driver_core::TagId;
 
 use super::process::{Report, Rule};
@@ -64,6 +65,16 @@ impl Tags {
         self.rules.get(number as usize).filter(|_| number > 0)
     }
 
+    /// How much the readings of a tag are worth when space runs out.
+    pub fn class(&self, tag: TagId) -> Class {
+        self.rule(tag).map_or(Class::Normal, |rule| rule.class)
+    }
+
+    /// Whether all tags are of one class, the normal one.
+    pub fn all_normal(&self) -> bool {
+        self.rules.iter().all(|rule| rule.class == Class::Normal)
+    }
+
     /// Whether all readings go on as they are.
     pub fn all_plain(&self) -> bool {
         self.rule_of.is_empty()
@@ -114,7 +125,7 @@ mod tests {
 
     #[test]
     fn tags_share_their_rules() {
-        let tenth = Rule { scale: Scale::new(0.1, 0.0), report: Report::Always };
+        let tenth = Rule { scale: Scale::new(0.1, 0.0), ..Rule::PLAIN };
         let tags = Tags::of_rules(&[Rule::PLAIN, tenth, tenth]);
         assert_eq!(tags.rule(TagId(0)), None);
         assert_eq!(tags.rule(TagId(1)), Some(&tenth));

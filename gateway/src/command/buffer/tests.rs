@@ -17,7 +17,8 @@ use super::{dump, stats};
 use crate::pipeline::encode::Decoder;
 use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::{SchemaBuilder, Schemas};
-use crate::pipeline::store::{Intake, StoreHandle, StoreThread, SyncPolicy};
+use crate::pipeline::store::{Intake, StoreHandle, StoreSetup, StoreThread, SyncPolicy};
+use crate::pipeline::tags::Tags;
 
 const SECOND: i64 = 1_000_000_000;
 const NOON: i64 = 1_795_435_200 * SECOND;
@@ -46,7 +47,14 @@ fn start(folder: &Path, tags: &[(&str, &[(&str, &str)])]) -> (StoreThread, Intak
     let schemas = Schemas::open(&Schemas::folder_in(folder), Arc::new(builder.build())).expect("schemas");
     let log = Log::open(folder, &Options::new(["cloud", "lake"])).expect("the log opens");
     let policy = SyncPolicy::Every(Duration::from_secs(1));
-    StoreThread::start(Box::new(log), schemas, policy, Arc::new(SystemClock)).expect("the thread starts")
+    StoreThread::start(StoreSetup {
+        store: Box::new(log),
+        schemas,
+        tags: Arc::new(Tags::of_rules(&[])),
+        policy,
+        clock: Arc::new(SystemClock),
+    })
+    .expect("the thread starts")
 }
 
 fn filled() -> tempfile::TempDir {

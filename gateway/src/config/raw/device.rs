@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use buffer::Class;
 use driver_core::Order;
 
 use super::tag::{RawTag, TagForm};
-use super::{EVERY, EVERY_HELP};
+use super::{CLASS, CLASS_HELP, EVERY, EVERY_HELP};
 use crate::config::fields::Fields;
 use crate::config::form::{Integer, Interval, MapOf, Name, Named, OneOf, Text};
 use crate::config::source::Spanned;
@@ -26,6 +27,7 @@ pub(in crate::config) struct RawDevice<'t> {
 pub(in crate::config) struct RawSettings<'t> {
     pub(in crate::config) order: Option<Spanned<Order>>,
     pub(in crate::config) every: Option<Spanned<Duration>>,
+    pub(in crate::config) class: Option<Spanned<Class>>,
     pub(in crate::config) max_in_flight: Option<Spanned<u16>>,
     pub(in crate::config) tags: Vec<Named<'t, RawTag<'t>>>,
 }
@@ -52,6 +54,7 @@ pub(super) fn settings<'t>(fields: &mut Fields<'_, 't>) -> RawSettings<'t> {
     RawSettings {
         order: fields.optional("order", "Byte order of values of several registers.", &ORDER),
         every: fields.optional("every", EVERY_HELP, &EVERY),
+        class: fields.optional("class", CLASS_HELP, &CLASS),
         max_in_flight: fields.optional("max_in_flight", "How many requests it takes at once.", &IN_FLIGHT),
         tags: fields.optional("tags", tags, &MapOf(TagForm)).map(|tags| tags.value).unwrap_or_default(),
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use buffer::Class;
 use serde_json::{Value, json};
 
 use super::write::{RawWrite, write};
-use super::{DAY, EVERY, EVERY_HELP};
+use super::{CLASS, CLASS_HELP, DAY, EVERY, EVERY_HELP};
 use crate::config::fields::Fields;
 use crate::config::form::{
     Allowed, Context, Either, Form, Interval, Key, Name, Number, OneOf, Or, Percent, Section, Text,
@@ -25,6 +26,7 @@ pub(in crate::config) struct RawTag<'t> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::config) struct TagSettings<'t> {
     pub(in crate::config) every: Option<Spanned<Duration>>,
+    pub(in crate::config) class: Option<Spanned<Class>>,
     pub(in crate::config) scale: Option<Spanned<f64>>,
     pub(in crate::config) offset: Option<Spanned<f64>>,
     pub(in crate::config) unit: Option<Spanned<&'t str>>,
@@ -84,6 +86,7 @@ fn tag<'t>(fields: &mut Fields<'_, 't>) -> RawTag<'t> {
     );
     let settings = TagSettings {
         every: fields.optional("every", EVERY_HELP, &EVERY),
+        class: fields.optional("class", CLASS_HELP, &CLASS),
         scale: fields.optional("scale", "Multiplies the device's value.", &Number(Allowed::NotZero)),
         offset: fields.optional("offset", "Is added to the scaled value.", &Number(Allowed::Any)),
         unit: fields.optional("unit", "The engineering unit, such as °C.", &Name),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use buffer::Class;
 use driver_core::Order;
 
 use crate::config::form::{Context, Named};
@@ -15,8 +16,16 @@ pub(super) struct Inherited<'r, 't> {
     pub(super) order: Option<Order>,
     pub(super) in_flight_max: Option<u16>,
     every: Duration,
+    class: Class,
     own: &'r [Named<'t, RawTag<'t>>],
     template: &'r [Named<'t, RawTag<'t>>],
+}
+
+/// What the gateway says for all its devices.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Defaults {
+    pub(super) every: Duration,
+    pub(super) class: Class,
 }
 
 /// A tag with everything that it inherits.
@@ -25,6 +34,7 @@ pub(super) struct InheritedTag<'t> {
     pub(super) span: Span,
     pub(super) address: Option<Spanned<&'t str>>,
     pub(super) every: Duration,
+    pub(super) class: Class,
     pub(super) settings: TagSettings<'t>,
 }
 
@@ -46,7 +56,7 @@ impl<'r, 't> Inherited<'r, 't> {
     pub(super) fn new(
         device: &'r RawDevice<'t>,
         templates: &Templates<'r, 't>,
-        every: Duration,
+        gateway: Defaults,
         context: &mut Context<'_>,
     ) -> Inherited<'r, 't> {
         let template = device.template.and_then(|name| find(name, templates, context));
@@ -56,7 +66,8 @@ impl<'r, 't> Inherited<'r, 't> {
         Inherited {
             order: layers().find_map(|layer| layer.order).map(|order| order.value),
             in_flight_max: layers().find_map(|layer| layer.max_in_flight).map(|in_flight| in_flight.value),
-            every: layers().find_map(|layer| layer.every).map_or(every, |every| every.value),
+            every: layers().find_map(|layer| layer.every).map_or(gateway.every, |every| every.value),
+            class: layers().find_map(|layer| layer.class).map_or(gateway.class, |class| class.value),
             own: &own.tags,
             template: template.map_or(&[], |template| &template.tags),
         }
@@ -95,6 +106,7 @@ impl<'r, 't> Inherited<'r, 't> {
             span: own.unwrap_or(named).span,
             address: layers.iter().flatten().find_map(|layer| layer.value.address),
             every: settings.every.map_or(self.every, |every| every.value),
+            class: settings.class.map_or(self.class, |class| class.value),
             settings,
         }
     }
@@ -107,6 +119,7 @@ fn layered<'t>(layers: [Option<&TagSettings<'t>>; 2]) -> TagSettings<'t> {
     };
     TagSettings {
         every: own.every.or(template.every),
+        class: own.class.or(template.class),
         scale: own.scale.or(template.scale),
         offset: own.offset.or(template.offset),
         unit: own.unit.or(template.unit),

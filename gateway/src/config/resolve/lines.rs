@@ -8,7 +8,7 @@ use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, 
 
 use super::TAGS_MAX;
 use super::bus::Bus;
-use super::inherit::{Inherited, templates};
+use super::inherit::{Defaults, Inherited, templates};
 use super::place::part_of;
 use super::rule::rule;
 use super::writes::PendingWrite;
@@ -44,8 +44,13 @@ pub(super) fn lines<'t>(
     context: &mut Context<'_>,
 ) -> Lines<'t> {
     let templates = templates(raw, context);
-    let inherited: Vec<Inherited> =
-        raw.devices.iter().map(|device| Inherited::new(&device.value, &templates, raw.every, context)).collect();
+    let inherited: Vec<Inherited> = raw
+        .devices
+        .iter()
+        .map(|device| {
+            Inherited::new(&device.value, &templates, Defaults { every: raw.every, class: raw.class }, context)
+        })
+        .collect();
     let mut table = Table::default();
     let (mut configs, mut planned) = (Vec::new(), Vec::new());
     if too_many(&inherited, context) {
@@ -186,7 +191,7 @@ impl<'t> Draft<'t> {
                 continue;
             };
             let unit = tag.settings.unit.map_or("", |unit| unit.value);
-            let rule = rule(&tag.settings, context.faults);
+            let rule = rule(&tag.settings, tag.class, context.faults);
             let id = table.add(tag.name, unit, rule);
             let write = tag.settings.write;
             table.writes.extend(write.map(|write| PendingWrite { tag: id, scale: rule.scale, write }));

@@ -1,5 +1,6 @@
 //! What is done with the readings of a tag.
 
+use buffer::Class;
 use driver_core::Scale;
 
 use crate::config::fault::Faults;
@@ -7,9 +8,9 @@ use crate::config::form::Either;
 use crate::config::raw::{RawReport, TagSettings};
 use crate::pipeline::process::{Deadband, Report, Rule};
 
-/// The rule that a tag's settings add up to.
-pub(super) fn rule(settings: &TagSettings<'_>, faults: &mut Faults) -> Rule {
-    Rule { scale: scale(settings, faults), report: report(settings, faults) }
+/// The rule that a tag's settings add up to; the class may be inherited.
+pub(super) fn rule(settings: &TagSettings<'_>, class: Class, faults: &mut Faults) -> Rule {
+    Rule { scale: scale(settings, faults), report: report(settings, faults), class }
 }
 
 fn scale(settings: &TagSettings<'_>, faults: &mut Faults) -> Option<Scale> {

@@ -10,6 +10,7 @@ use buffer::{
 use driver_core::{ClockState, Quality, SystemClock, TagId, Timestamp, Value};
 
 use super::super::encode::Decoder;
+use super::super::process::Rule;
 use super::super::schema::SchemaBuilder;
 use super::*;
 
@@ -29,12 +30,19 @@ fn start(folder: &Path, policy: SyncPolicy) -> (StoreThread, Intake, StoreHandle
     start_with(folder, Box::new(log), policy)
 }
 
+/// One tag of each class, the normal one first.
+fn tags() -> Arc<Tags> {
+    let classes = [Class::Normal, Class::Bulk, Class::Critical];
+    Arc::new(Tags::of_rules(&classes.map(|class| Rule { class, ..Rule::PLAIN })))
+}
+
 fn start_with(folder: &Path, store: Box<dyn Store>, policy: SyncPolicy) -> (StoreThread, Intake, StoreHandle) {
     let mut builder = SchemaBuilder::default();
     builder.device("press");
     builder.tag("count", "");
     let schemas = Schemas::open(&folder.join("schemas"), Arc::new(builder.build())).expect("schemas");
-    StoreThread::start(store, schemas, policy, Arc::new(SystemClock)).expect("the thread starts")
+    StoreThread::start(StoreSetup { store, schemas, tags: tags(), policy, clock: Arc::new(SystemClock) })
+        .expect("the thread starts")
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -394,4 +402,31 @@ fn what_waits_for_a_slow_sync_at_the_stop_is_written_after_it() {
     assert!(stopping.join().expect("no panic"));
     let log = Log::open(folder.path(), &Options::new(["cloud"])).expect("the log opens again");
     assert_eq!(log.stats().next_seq, offered as Seq + 2, "all of them, and a gap for the one that came too late");
+}
+
+#[test]
+fn readings_are_stored_with_the_class_of_their_tag_and_each_tag_keeps_its_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, intake, handle) = start(folder.path(), SyncPolicy::Every(Duration::from_millis(50)));
+    let of = |number: i64| Reading { tag: TagId(number as u32 % 3), ..reading(number) };
+    assert!(intake.offer((0..30).map(of).collect()));
+    run(async {
+        let mut end = handle.end();
+        while *end.borrow_and_update() <= 30 {
+            end.changed().await.expect("the store runs");
+        }
+    });
+    let page = run(handle.read(1, 1 << 20)).expect("the store runs");
+    let mut decoder = Decoder::new().expect("memory");
+    let mut seen = Vec::new();
+    for item in page.items {
+        let buffer::Item::Block(block) = item else { panic!("a gap") };
+        let mut readings = Vec::new();
+        decoder.decode(block.meta.codec, &block.payload, &mut readings).expect("a block");
+        assert!(readings.iter().all(|reading| tags().class(reading.tag) == block.class), "{:?}", block.class);
+        assert!(readings.is_sorted_by_key(|reading| reading.timestamp));
+        seen.push((block.class, readings.len()));
+    }
+    assert_eq!(seen, [(Class::Critical, 10), (Class::Normal, 10), (Class::Bulk, 10)]);
+    assert!(store.stop());
 }

@@ -14,10 +14,11 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::inbox::{Inbox, Request};
-use super::{Page, Progress, SyncPolicy};
+use super::{Page, Progress, StoreSetup, SyncPolicy};
 use crate::pipeline::batch::{Batch, Lost};
 use crate::pipeline::encode::Encoder;
 use crate::pipeline::schema::Schemas;
+use crate::pipeline::tags::Tags;
 
 /// The log is written to at most this often: it bounds wake-ups and adds at most this much to a reading's way.
 const FLUSH_PACE: Duration = Duration::from_millis(100);
@@ -79,6 +80,9 @@ pub(super) struct Worker {
     progress: Arc<Progress>,
     store: Box<dyn Store>,
     schemas: Schemas,
+    tags: Arc<Tags>,
+    /// All tags are of the normal class.
+    one_class: bool,
     policy: SyncPolicy,
     clock: Arc<dyn Clock>,
     end: watch::Sender<Seq>,
@@ -108,18 +112,18 @@ impl Worker {
     pub(super) fn new(
         inbox: Arc<Inbox>,
         progress: Arc<Progress>,
-        store: Box<dyn Store>,
-        schemas: Schemas,
-        policy: SyncPolicy,
-        clock: Arc<dyn Clock>,
         end: watch::Sender<Seq>,
+        setup: StoreSetup,
     ) -> io::Result<Worker> {
+        let StoreSetup { store, schemas, tags, policy, clock } = setup;
         Ok(Worker {
             syncer: Syncer::start(inbox.clone())?,
             inbox,
             progress,
             store,
             schemas,
+            one_class: tags.all_normal(),
+            tags,
             policy,
             clock,
             end,
@@ -200,6 +204,10 @@ impl Worker {
         if room > 0 {
             let lost = self.inbox.take(FLUSH_READINGS_MAX, &mut self.pending);
             self.lost.merge(lost);
+            if !self.one_class {
+                // A tag has one class, so its readings stay in their order.
+                self.pending.sort_by_key(|reading| self.tags.class(reading.tag).index());
+            }
         }
         if self.pending.is_empty() && self.lost.count == 0 {
             return false;
@@ -237,21 +245,31 @@ impl Worker {
 
     /// Appends as many blocks as one flush holds; returns how many readings are in the log now, or declared lost.
     fn append_blocks(&mut self) -> buffer::Result<usize> {
-        let count = self.batch.fill(&mut self.encoder, &self.pending, self.schemas.current());
+        let (class, readings) = self.first_class();
+        let count = self.batch.fill(&mut self.encoder, &self.pending[..readings], self.schemas.current());
         if count == 0 {
             return self.give_up_first();
         }
         let blocks = self.batch.blocks();
-        let appended = match self.store.append(Class::Normal, &blocks) {
+        let appended = match self.store.append(class, &blocks) {
             Err(cause) if cause.is_disk_full() => {
                 note_gaps(&self.store.make_room()?);
-                self.store.append(Class::Normal, &blocks)?
+                self.store.append(class, &blocks)?
             }
             other => other?,
         };
         self.progress.accepted.fetch_add(count as u64, Ordering::Relaxed);
         note_gaps(&appended.gaps);
         Ok(count)
+    }
+
+    /// The class of the first reading that waits, and how many of it there are before one of another.
+    fn first_class(&self) -> (Class, usize) {
+        let class = |reading: &Reading| self.tags.class(reading.tag);
+        match self.pending.first().filter(|_| !self.one_class).map(class) {
+            None => (Class::Normal, self.pending.len()),
+            Some(first) => (first, self.pending.iter().take_while(|reading| class(reading) == first).count()),
+        }
     }
 
     /// The first reading alone is larger than a block may be.
@@ -262,7 +280,8 @@ impl Worker {
             "a value is larger than the log's {BLOCK_PAYLOAD_BYTES_MAX} bytes and is declared lost"
         );
         let at = reading.timestamp.0;
-        self.store.discard(Class::Normal, 1, Some((at, at)))?;
+        let class = self.tags.class(reading.tag);
+        self.store.discard(class, 1, Some((at, at)))?;
         self.progress.lost.fetch_add(1, Ordering::Relaxed);
         Ok(1)
     }
