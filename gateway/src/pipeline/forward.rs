@@ -18,6 +18,7 @@ mod commands;
 pub mod counters;
 mod lanes;
 mod pace;
+mod poison;
 pub mod quarantine;
 pub mod replay;
 mod requests;
@@ -41,6 +42,7 @@ use self::backlog::Backlog;
 use self::commands::Commands;
 use self::counters::{Counters, count, state};
 use self::lanes::Lanes;
+use self::poison::Accepted;
 use self::quarantine::Quarantine;
 use self::replay::Jobs;
 use self::requests::Requests;
@@ -129,6 +131,7 @@ struct Forward<B> {
     /// When a message was last handed to an idle far side, or something came back.
     heard_at: Instant,
     told: Told,
+    accepted: Accepted,
 }
 
 /// What stands in the log already, so that it is written once per change.
@@ -177,6 +180,7 @@ impl<B: Backlog> Forward<B> {
             commit_at: None,
             heard_at: Instant::now(),
             told: Told::default(),
+            accepted: Accepted::default(),
         })
     }
 
@@ -231,7 +235,7 @@ impl<B: Backlog> Forward<B> {
         self.lanes.lost(now);
         if let Some(token) = self.window.lost(loss.by, now) {
             let reason = format!("each time that it was sent, the far side ended the connection: {}", loss.reason);
-            self.set_aside(token, &reason).await;
+            self.refused_for_good(token, &reason).await;
         }
         self.commit();
         LinkEvent::Lost
@@ -317,6 +321,7 @@ impl<B: Backlog> Forward<B> {
                     let now = self.heard_at.into_std();
                     let returned = self.window.acknowledged(token, now);
                     if let Returned::Delivered(message, took) = &returned {
+                        self.accepted.note(message);
                         self.lanes.returned(message, Some(*took), now);
                     }
                     self.note_returned(&returned);
@@ -344,41 +349,7 @@ impl<B: Backlog> Forward<B> {
             warn!(uplink = &*self.name, "the far side refuses messages: {}. They are offered again.", refusal.reason);
         }
         if let Returned::Poison(token) = returned {
-            self.set_aside(token, &refusal.reason).await;
-        }
-    }
-
-    /// Puts a message into quarantine, so that the rest flows. What cannot be kept there is offered again.
-    async fn set_aside(&mut self, token: Token, reason: &str) {
-        let Some(message) = self.window.message(token).cloned() else { return };
-        let (quarantine, owned) = (self.quarantine.clone(), reason.to_owned());
-        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&message, &owned)).await;
-        let failure = match kept {
-            Ok(Ok(())) => None,
-            Ok(Err(failure)) => Some(failure.to_string()),
-            Err(panic) => Some(panic.to_string()),
-        };
-        match failure {
-            None => {
-                if let Some(message) = self.window.give_up(token) {
-                    self.lanes.returned(&message, None, Instant::now().into_std());
-                }
-                self.told.not_kept = false;
-                self.commit_soon();
-                count(&self.counters.set_aside, 1);
-                if is_news(reason, &mut self.told.set_aside) {
-                    error!(
-                        uplink = &*self.name,
-                        first = token.seq,
-                        "messages go into quarantine and will not be sent: {reason}"
-                    );
-                }
-            }
-            Some(failure) if !self.told.not_kept => {
-                self.told.not_kept = true;
-                error!(uplink = &*self.name, "{failure}");
-            }
-            Some(_) => {}
+            self.refused_for_good(token, &refusal.reason).await;
         }
     }
 

@@ -1,9 +1,10 @@
 //! The lanes of one uplink: which of them reads on, and whose message is next.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use buffer::{Cursor, Seq, SeqRange};
+use buffer::{Block, Cursor, Seq, SeqRange};
 use tracing::{error, info};
 
 use super::backlog::Backlog;
@@ -14,6 +15,7 @@ use super::stream::Stream;
 use super::supply::{Step, Supply};
 use super::window::Window;
 use crate::pipeline::link::Jitter;
+use crate::pipeline::schema::Schema;
 use crate::pipeline::store::StoreClosed;
 use crate::uplink::{Lane, Message};
 
@@ -193,6 +195,14 @@ impl Lanes {
     /// Whether something of other lanes than the live one is ready to be sent.
     fn has_more_behind(&self) -> bool {
         !self.history.supply.is_empty() || self.replay.as_ref().is_some_and(|replay| !replay.stream.supply.is_empty())
+    }
+
+    /// Messages that say the same as this one in two parts or more; fewer where it cannot be taken apart.
+    pub(super) fn halves(&self, message: &Message, block: &Block, schema: Option<Arc<Schema>>) -> Vec<Message> {
+        match self.live.supply.another(message.lane()) {
+            Ok(mut supply) => supply.halves(message, block, schema),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// When a lane that rests may go on; `None` while none rests.

@@ -147,6 +147,43 @@ impl Supply {
         }
     }
 
+    /// Messages that say the same as this one, which was made of this block, in two parts or more.
+    pub(super) fn halves(&mut self, message: &Message, block: &Block, schema: Option<Arc<Schema>>) -> Vec<Message> {
+        let mut readings = Vec::with_capacity(block.meta.count as usize);
+        let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut readings);
+        if decoded.is_err() || readings.len() as u64 != block.seqs.count() {
+            return Vec::new();
+        }
+        self.redate.apply(block.epoch, &mut readings);
+        let SeqRange { mut first, mut last } = message.seqs;
+        while first < last {
+            let middle = first + (last - first) / 2;
+            let mut halves = [SeqRange { first, last: middle }, SeqRange { first: middle + 1, last }].map(|seqs| {
+                let records = part_of(&readings, block, seqs, message.token.seq, self.lane, schema.clone());
+                self.of_its_kind(records, message)
+            });
+            // Readings of other messages lie in between: all of this one's may be in one half.
+            match halves.each_ref().map(Vec::is_empty) {
+                [false, false] => {
+                    let [mut low, high] = std::mem::take(&mut halves);
+                    low.extend(high);
+                    return low;
+                }
+                [true, false] => first = middle + 1,
+                [false, true] => last = middle,
+                [true, true] => return Vec::new(),
+            }
+        }
+        Vec::new()
+    }
+
+    /// The messages of these records that go where `message` goes.
+    fn of_its_kind(&mut self, records: Records, message: &Message) -> Vec<Message> {
+        self.format.begin(records);
+        let all = std::iter::from_fn(|| self.format.next());
+        all.filter(|made| made.topic == message.topic && made.key == message.key).collect()
+    }
+
     fn open_block(&mut self, block: &Block, seqs: SeqRange, schema: Option<Arc<Schema>>) -> Option<Message> {
         let mut readings = Vec::with_capacity(block.meta.count as usize);
         let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut readings);
@@ -181,6 +218,21 @@ impl Supply {
             }
         }
     }
+}
+
+/// The readings of a block that lie in `seqs`; `first` is what their messages have their tokens from.
+fn part_of(
+    readings: &[Reading],
+    block: &Block,
+    seqs: SeqRange,
+    first: Seq,
+    lane: Lane,
+    schema: Option<Arc<Schema>>,
+) -> Records {
+    let numbered = (block.seqs.first..).zip(readings).filter(|(seq, _)| seqs.contains(*seq));
+    let (offsets, readings): (Vec<u32>, Vec<Reading>) =
+        numbered.map(|(seq, reading)| ((seq - first) as u32, reading.clone())).unzip();
+    Records { lane, epoch: block.epoch, first, readings, offsets: Some(offsets.into()), schema }
 }
 
 /// Leaves the readings that a replay wants; how far each lies behind the first, where some are left out.

@@ -41,6 +41,9 @@ const SHARE_BEHIND: usize = 2;
 
 const LANES: usize = 3;
 
+/// The parts of messages that took the place of larger ones begin here.
+const SPLINTERS: u32 = 1 << 31;
+
 /// Messages on their way.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -57,6 +60,8 @@ pub struct Window {
     fruitless: u32,
     /// Messages that came back as delivered.
     delivered: u64,
+    /// How many messages took the place of larger ones.
+    splinters: u32,
 }
 
 /// What one lane has on its way.
@@ -311,6 +316,23 @@ impl Window {
         suspicion.losses += 1;
         suspicion.delivered_at_last = delivered;
         (suspicion.losses >= TRIES_MAX && delivered > suspicion.delivered_at_first).then_some(token)
+    }
+
+    /// Puts messages that say the same in the place of one that was refused; one that is refused, too, is refused for
+    /// good.
+    pub fn split(&mut self, token: Token, halves: Vec<Message>) {
+        let Some(whole) = self.remove(token) else { return };
+        if let Some(item) = self.lanes[index(token.lane)].item(whole.item) {
+            item.outstanding += halves.len() as u32;
+            item.outstanding -= 1;
+        }
+        let refusals = if whole.refusals >= TRIES_MAX { TRIES_MAX - 1 } else { 0 };
+        let suspicion = whole.suspicion.map(|suspicion| Suspicion { losses: TRIES_MAX - 1, ..suspicion });
+        for mut message in halves {
+            message.token.part = SPLINTERS | (self.splinters & !SPLINTERS);
+            self.splinters = self.splinters.wrapping_add(1);
+            self.insert(InFlight { message, item: whole.item, place: Place::Unsent, refusals, suspicion });
+        }
     }
 
     /// Forgets a message that is kept elsewhere now.
