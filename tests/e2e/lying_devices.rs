@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use hardware_sim::faults::{Fault, FaultProxy, Framing};
-use hardware_sim::modbus::{Answered, ExceptionCode, ModbusServer, Oracle, Plant, Table, words_u32};
+use hardware_sim::modbus::{ExceptionCode, ModbusServer, Oracle, Plant, Table, words_u32};
 use tests::field::Field;
-use tests::oracle::{Verdict, compare};
+use tests::oracle::compare;
 use tests::site::Site;
 use tests::subscriber::{Received, Subscriber};
-use tests::{need, wait};
+use tests::wait;
 
-use crate::rig::{COUNTER, PLC, answers, counter, counting_device, embedded, file, running, tcp};
+use crate::rig::{
+    COUNTER, OTHER_FROM, PLC, answers, counter, counting_device, embedded, file, running, tcp, through_faults, verdicts,
+};
 
-/// The second counter stands far from the first and counts from here, so that one can never pass for the other.
-const OTHER_FROM: u64 = 1_000_000;
+/// The second counter stands far from the first.
 const OTHER_AT: u16 = 5_000;
 
 /// A PLC with two counters that need a request each, behind a proxy.
@@ -46,30 +47,14 @@ impl Lying {
         file(&format!("{device}      other: \"hr:{OTHER_AT}:UDINT\"\n"), uplink)
     }
 
-    fn verdicts(&self, received: &[Received]) -> [Verdict; 2] {
-        let shift = |answer: Answered| Answered { counter: answer.counter + OTHER_FROM, ..answer };
-        let other: Vec<Answered> = self.other.answered().into_iter().map(shift).collect();
-        [compare(&self.oracle.answered(), received, PLC, COUNTER), compare(&other, received, PLC, "other")]
-    }
-
     /// Polls through the faults that `arrange` makes and expects only true values, and good ones again afterwards.
     fn only_true_values(&self, timeout: &str, length: Duration, arrange: impl FnOnce(&FaultProxy)) -> Vec<Received> {
-        let (_broker, url, recorder) = embedded(&self.field);
-        let site = Site::new(&self.file(&url, timeout));
-        let mut gateway = site.start();
-        running(&recorder);
-        arrange(&self.proxy);
-        wait::pass(if need::long() { length * 10 } else { length });
-        self.proxy.set(Fault::Pass);
-        assert!(gateway.ended().is_none(), "the gateway lives");
-        running(&recorder);
-        drop(gateway);
-        let received = recorder.readings();
-        for verdict in self.verdicts(&received) {
+        let file = |uplink: &str| self.file(uplink, timeout);
+        let received = through_faults(&self.field, &self.proxy, length, file, arrange);
+        for verdict in verdicts(&self.oracle, &self.other, &received) {
             eprintln!("{verdict}");
             verdict.must_be_true();
         }
-        eprintln!("{:?}", self.proxy.replies().counts().injected);
         received
     }
 }

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use hardware_sim::broker::Broker;
-use hardware_sim::modbus::{ModbusServer, Oracle, Plant, Table, words_u32};
+use hardware_sim::faults::{Fault, FaultProxy};
+use hardware_sim::modbus::{Answered, ModbusServer, Oracle, Plant, Table, words_u32};
 use tests::field::Field;
 use tests::oracle::{Verdict, compare, holes};
+use tests::site::Site;
 use tests::subscriber::{Received, Subscriber};
-use tests::wait;
+use tests::{need, wait};
 
 /// The name of the counting device of most tests, and of its tag.
 pub(crate) const PLC: &str = "plc";
@@ -74,6 +76,39 @@ pub(crate) fn embedded(field: &Field) -> (Broker, String, Subscriber) {
     let url = format!("mqtt://{}", broker.address());
     let recorder = Subscriber::start(broker.address());
     (broker, url, recorder)
+}
+
+/// A second counter counts from here, so that one can never pass for the other.
+pub(crate) const OTHER_FROM: u64 = 1_000_000;
+
+/// The verdicts on `plc/n` and on `plc/other`, the second counter.
+pub(crate) fn verdicts(oracle: &Oracle, other: &Oracle, received: &[Received]) -> [Verdict; 2] {
+    let shift = |answer: Answered| Answered { counter: answer.counter + OTHER_FROM, ..answer };
+    let other: Vec<Answered> = other.answered().into_iter().map(shift).collect();
+    [compare(&oracle.answered(), received, PLC, COUNTER), compare(&other, received, PLC, "other")]
+}
+
+/// Polls through the faults that `arrange` makes, and on until good readings come again; gives all that arrived. `file`
+/// makes the gateway's file for an uplink.
+pub(crate) fn through_faults(
+    field: &Field,
+    proxy: &FaultProxy,
+    length: Duration,
+    file: impl FnOnce(&str) -> String,
+    arrange: impl FnOnce(&FaultProxy),
+) -> Vec<Received> {
+    let (_broker, uplink, recorder) = embedded(field);
+    let site = Site::new(&file(&uplink));
+    let mut gateway = site.start();
+    running(&recorder);
+    arrange(proxy);
+    wait::pass(if need::long() { length * 10 } else { length });
+    proxy.set(Fault::Pass);
+    assert!(gateway.ended().is_none(), "the gateway lives");
+    running(&recorder);
+    drop(gateway);
+    eprintln!("{:?}", proxy.replies().counts().injected);
+    recorder.readings()
 }
 
 /// No place of the sequence is missing.

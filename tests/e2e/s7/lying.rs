@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use hardware_sim::faults::{Fault, FaultProxy, Framing};
-use hardware_sim::s7::{Access, Answered, Area, ItemError, Oracle, Plc, PlcConfig, S7Server, bytes_u32};
+use hardware_sim::s7::{Access, Area, ItemError, Oracle, Plc, PlcConfig, S7Server, bytes_u32};
 use tests::field::Field;
-use tests::oracle::{Verdict, compare};
+use tests::oracle::compare;
 use tests::site::Site;
 use tests::subscriber::Received;
-use tests::{need, wait};
+use tests::wait;
 
 use super::{bad, counter, counting_device, good, url};
-use crate::rig::{COUNTER, PLC, embedded, file, running};
+use crate::rig::{COUNTER, OTHER_FROM, PLC, embedded, file, running, through_faults, verdicts};
 
-/// The second counter stands in another block and counts from here, so that one can never pass for the other.
-const OTHER_FROM: u64 = 1_000_000;
+/// The second counter stands in another block.
 const OTHER_AT: u16 = 5_000;
 
 /// A PLC with two counters, of different intervals, so that they are read in requests of their own; and so many bytes
@@ -49,32 +48,16 @@ impl Lying {
         file(&format!("{device}{bytes}{other}"), uplink)
     }
 
-    fn verdicts(&self, received: &[Received]) -> [Verdict; 2] {
-        let shift = |answer: Answered| Answered { counter: answer.counter + OTHER_FROM, ..answer };
-        let other: Vec<Answered> = self.other.answered().into_iter().map(shift).collect();
-        [compare(&self.oracle.answered(), received, PLC, COUNTER), compare(&other, received, PLC, "other")]
-    }
-
     /// Polls through the faults that `arrange` makes and expects only true values, and good ones again afterwards.
     fn only_true_values(&self, timeout: &str, length: Duration, arrange: impl FnOnce(&FaultProxy)) -> Vec<Received> {
-        let (_broker, uplink, recorder) = embedded(&self.field);
-        let site = Site::new(&self.file(&uplink, timeout));
-        let mut gateway = site.start();
-        running(&recorder);
-        arrange(&self.proxy);
-        wait::pass(if need::long() { length * 10 } else { length });
-        self.proxy.set(Fault::Pass);
-        assert!(gateway.ended().is_none(), "the gateway lives");
-        running(&recorder);
-        drop(gateway);
-        let received = recorder.readings();
-        for verdict in self.verdicts(&received) {
+        let file = |uplink: &str| self.file(uplink, timeout);
+        let received = through_faults(&self.field, &self.proxy, length, file, arrange);
+        for verdict in verdicts(&self.oracle, &self.other, &received) {
             eprintln!("{verdict}");
             verdict.must_be_true();
         }
         let zeros = |reading: &&Received| reading.tag == "bytes" && reading.is_good();
         assert!(received.iter().filter(zeros).all(|reading| is_zeros(reading.value())), "bytes that were never there");
-        eprintln!("{:?}", self.proxy.replies().counts().injected);
         received
     }
 }
