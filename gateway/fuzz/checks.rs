@@ -1,8 +1,12 @@
 //! What must hold for any text from the operator and any bytes from outside. Run by the fuzz targets, and by the tests
 //! over the corpus.
 
+use driver_core::{TagId, Timestamp, Value};
+
 use super::config::{self, Checked, Kinds, Report, Severity, Source};
+use super::pipeline::command::{Asked, CommandDoor, Origin, RefusedFor, Role, json};
 use super::pipeline::encode::{Decoder, Encoder};
+use super::pipeline::expression::{Kind, Operand, parse};
 use super::uplink::UplinkSpec;
 use super::uplink::format::template::TemplateKind;
 use super::uplink::format::{FormatKind, Records};
@@ -17,12 +21,48 @@ const MQTT_HEAD_BYTES_MAX: usize = 5;
 pub(crate) fn check(target: &str, input: &[u8]) {
     match target {
         "block" => block(input),
+        "command" => command(input),
         "configuration" => on_text(input, configuration),
+        "expression" => on_text(input, expression),
         "mqtt" => mqtt(input),
         "payload" => on_text(input, payload),
         "sparkplug" => sparkplug(input),
         "topic" => on_text(input, topic),
         other => panic!("there is no fuzz target {other}"),
+    }
+}
+
+/// What comes on a command topic or in the body of a POST: it is a command that can be answered, or it is told why not.
+fn command(input: &[u8]) {
+    let origin = Origin { door: CommandDoor::Http, from: "fuzz".into(), who: "".into(), role: Role::Operator };
+    let asked = json::read(input, origin, std::time::Instant::now());
+    let why = match &asked {
+        Asked::Command(command) => {
+            assert!(command.key.as_ref().is_none_or(|key| key.len() <= json::KEY_BYTES_MAX));
+            "refused"
+        }
+        Asked::Unreadable { why, .. } => why,
+    };
+    assert!(!why.is_empty());
+    let answer = json::write(&asked.refused(RefusedFor::ReadOnly, why, Timestamp(0)));
+    assert!(answer.starts_with(b"{") && answer.ends_with(b"}") && !answer.contains(&b'\n'));
+}
+
+/// An interlock: its faults lie within it, and it gives the same whenever it is asked.
+fn expression(text: &str) {
+    let mut resolve = |names: &[&str]| match names.concat().len() % 3 {
+        0 => Ok((TagId(0), Kind::Bool)),
+        1 => Ok((TagId(1), Kind::Number)),
+        _ => Err(("there is no such tag".to_owned(), String::new())),
+    };
+    match parse(text, &mut resolve) {
+        Ok(expression) => {
+            let read = |tag: TagId| Operand::Good(if tag.0 == 0 { Value::Bool(true) } else { Value::Int(7) });
+            assert_eq!(expression.holds(read), expression.holds(read));
+            let lost = expression.holds(|_| Operand::Unusable("old"));
+            assert!(expression.operands().is_empty() || lost.is_err());
+        }
+        Err(wrong) => assert!(text.get(wrong.at.clone()).is_some(), "{wrong:?}"),
     }
 }
 

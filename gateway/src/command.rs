@@ -11,6 +11,8 @@ mod buffer;
 
 mod read;
 mod write;
+mod send;
+mod commands;
 mod audit;
 
 #[cfg(feature = "sim")]
@@ -86,6 +88,9 @@ enum Command {
     Buffer(buffer::Args),
     Read(read::Args),
     Write(write::Args),
+    #[command(name = "command")]
+    Send(send::Args),
+    Commands(commands::Args),
     Audit(audit::Args),
     #[cfg(feature = "sim")]
     Sim(sim::Args),
@@ -104,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Buffer(args) => buffer::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Write(args) => write::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Commands(args) => commands::run(&args),
         Command::Audit(args) => audit::run(&args),
         #[cfg(feature = "sim")]
         Command::Sim(args) => sim::run(&args),

@@ -10,8 +10,9 @@ pub mod tags;
 pub mod types;
 
 pub mod acquire;
-mod crew;
+pub(crate) mod crew;
 pub mod health;
+pub mod vitals;
 mod panic;
 
 pub mod schedule;

@@ -1,5 +1,5 @@
 //! Simulated PLCs in a process of their own that take little processor time, so that they do not get in the way of what
-//! is measured. Only function 3 is answered, each register with a level of its own and four bits of noise.
+//! is measured. Only functions 3 and 6 are answered, each register with a level of its own and four bits of noise.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
@@ -14,6 +14,7 @@ use crate::process;
 const REQUEST_BYTES: usize = 12;
 const REQUESTS_AT_ONCE_MAX: usize = 64;
 const READ_HOLDING_REGISTERS: u8 = 3;
+const WRITE_REGISTER: u8 = 6;
 const REGISTERS_MAX: usize = 125;
 const VALUES_LAST_MS: u128 = 50;
 
@@ -82,6 +83,11 @@ async fn answer(mut stream: TcpStream, start: Instant) {
         replies.clear();
         for request in received[..whole].chunks_exact(REQUEST_BYTES) {
             let count = usize::from(u16::from_be_bytes([request[10], request[11]]));
+            if request[7] == WRITE_REGISTER {
+                // The answer to a write is its request; nothing is kept.
+                replies.extend_from_slice(request);
+                continue;
+            }
             if request[7] != READ_HOLDING_REGISTERS || count > REGISTERS_MAX {
                 return;
             }

@@ -13,6 +13,7 @@ mod lines;
 mod counter;
 mod contender;
 mod pipeline;
+mod writes;
 mod s7_device;
 mod s7_clients;
 mod s7;
@@ -35,13 +36,14 @@ const QUICK: Effort = Effort { rounds: 2, rounds_of_pipeline: 1, seconds: 5 };
 type Scenario = (&'static str, fn(Effort));
 
 /// In the order in which they run.
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     ("p1", pipeline::cpu_per_value),
     ("p2", client_cpu::run),
     ("p3", lines::run),
     ("p5", pipeline::hundred_thousand_tags),
     ("p6", pipeline::memory),
     ("p7", pipeline::first_value),
+    ("p8", writes::run),
     ("p14", s7::run),
 ];
 
@@ -76,7 +78,7 @@ fn scenarios(words: &[&str]) -> ExitCode {
     let effort = if words.contains(&"--quick") { QUICK } else { FULL };
     let named: Vec<&str> = words.iter().copied().filter(|word| *word != "--quick").collect();
     if let Some(unknown) = named.iter().find(|name| !SCENARIOS.iter().any(|(known, _)| known == *name)) {
-        eprintln!("there is no scenario `{unknown}`; there are p1 p2 p3 p5 p6 p7 p14");
+        eprintln!("there is no scenario `{unknown}`; there are p1 p2 p3 p5 p6 p7 p8 p14");
         return ExitCode::from(2);
     }
     report::heading(effort);

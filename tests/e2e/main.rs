@@ -4,6 +4,7 @@
 mod architecture;
 mod rig;
 mod commands;
+mod writes;
 mod buffer;
 mod audit;
 mod types;

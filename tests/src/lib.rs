@@ -18,4 +18,5 @@ pub mod broker;
 pub mod kafka;
 pub mod subscriber;
 pub mod oracle;
+pub mod http;
 pub mod cases;

@@ -50,6 +50,15 @@ pub fn kafka(version: &str) -> Option<PathBuf> {
     found
 }
 
+/// Prometheus' own checker.
+pub fn promtool() -> Option<PathBuf> {
+    let found = cache().map(|cache| cache.join("forebay/prometheus/promtool")).filter(|path| path.is_file());
+    if found.is_none() {
+        missing("promtool");
+    }
+    found
+}
+
 /// Whether the longer runs are asked for.
 pub fn long() -> bool {
     env::var("FOREBAY_TEST_LONG").is_ok_and(|value| !value.is_empty())

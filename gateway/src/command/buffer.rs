@@ -4,7 +4,7 @@
 //! Only what changes the quarantine takes the gateway's lock, and refuses while a gateway runs. A replay is asked for: the
 //! gateway sends it.
 
-mod place;
+pub(super) mod place;
 
 mod stats;
 

@@ -13,6 +13,7 @@ use super::Exit;
 use super::logging;
 use super::one_shot::block_on;
 use crate::config::{self, Checked};
+use crate::http::HttpThread;
 use crate::pipeline::assemble;
 use crate::pipeline::gateway::Gateway;
 use crate::systemd::Notifier;
@@ -38,12 +39,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Exit {
     match started(args) {
-        Ok(gateway) => block_on(serve(gateway)).unwrap_or_else(|exit| exit),
+        Ok((gateway, http)) => block_on(serve(gateway, http)).unwrap_or_else(|exit| exit),
         Err(exit) => exit,
     }
 }
 
-fn started(args: &Args) -> Result<Gateway, Exit> {
+fn started(args: &Args) -> Result<(Gateway, Option<HttpThread>), Exit> {
     let Checked { config, lines, warnings } = config::read(&args.config).map_err(|unusable| {
         eprint!("{unusable}");
         Exit::Configuration
@@ -53,7 +54,7 @@ fn started(args: &Args) -> Result<Gateway, Exit> {
         eprintln!("{wrong}");
         Exit::Configuration
     })?;
-    let begun = Instant::now();
+    let (begun, http) = (Instant::now(), config.http.clone());
     let setup = assemble::setup(config, lines);
     let summary = setup.to_string();
     let gateway = Gateway::start(setup).map_err(|cause| {
@@ -61,11 +62,16 @@ fn started(args: &Args) -> Result<Gateway, Exit> {
         Exit::Failure
     })?;
     info!(after = ?begun.elapsed(), "polling {summary}");
-    Ok(gateway)
+    // Readings are worth more than their figures: a port that is taken stops no gateway.
+    let http = http.start(gateway.vitals().clone()).unwrap_or_else(|cause| {
+        warn!("{cause}");
+        None
+    });
+    Ok((gateway, http))
 }
 
 /// Waits for the end, and meanwhile looks after the gateway and tells the service manager of it.
-async fn serve(mut gateway: Gateway) -> Exit {
+async fn serve(mut gateway: Gateway, http: Option<HttpThread>) -> Exit {
     let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         (Err(cause), _) | (_, Err(cause)) => {
@@ -81,9 +87,15 @@ async fn serve(mut gateway: Gateway) -> Exit {
     watch(&mut gateway, notifier.as_ref(), &mut terminate, &mut interrupt).await;
     info!("stopping: {}", gateway.status());
     tell(notifier.as_ref(), Notifier::stopping);
+    let stop = move || {
+        if http.is_some_and(|http| !http.stop()) {
+            error!("the HTTP thread had panicked; please report this");
+        }
+        gateway.stop();
+    };
     // The stop goes on in its own thread when the other arms end; they end the process.
     tokio::select! {
-        stopped = spawn_blocking(move || gateway.stop()) => match stopped {
+        stopped = spawn_blocking(stop) => match stopped {
             Ok(()) => Exit::Success,
             Err(cause) => {
                 error!("the gateway did not stop in order: {cause}; please report this");

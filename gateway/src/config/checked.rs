@@ -9,6 +9,7 @@ use driver_core::{EndpointUrl, LineSpec};
 use tracing::Level;
 
 use super::Secret;
+use crate::http::HttpConfig;
 use crate::pipeline::command::books::WhenAuditFails;
 use crate::pipeline::command::rule::Writables;
 use crate::pipeline::forward::route::Drain;
@@ -37,6 +38,8 @@ pub struct Config {
     pub writables: Arc<Writables>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
+    /// The HTTP server.
+    pub http: HttpConfig,
     /// What the gateway says of itself.
     pub log: LogConfig,
 }

@@ -1,6 +1,7 @@
 //! The configuration as it was written: every key, its default, its help and its form. Nothing is inherited or resolved.
 
 mod device;
+mod http;
 mod storage;
 mod tag;
 mod uplink;
@@ -15,6 +16,7 @@ use super::checked::{BufferConfig, CommandsConfig, LogConfig, LogFormat};
 use super::fields::Fields;
 use super::form::{Interval, MapOf, Name, Named, OneOf, Section};
 use super::source::{Span, Spanned};
+use crate::http::HttpConfig;
 use crate::pipeline::forward::route::Drain;
 
 pub(super) use device::{RawDevice, RawSettings};
@@ -35,6 +37,7 @@ pub(super) struct RawConfig<'t> {
     pub(super) uplinks: Vec<Named<'t, RawUplink<'t>>>,
     pub(super) buffer: BufferConfig,
     pub(super) commands: CommandsConfig,
+    pub(super) http: HttpConfig,
     pub(super) log: LogConfig,
 }
 
@@ -78,6 +81,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
     );
     let buffer = fields.section("buffer", "Where readings are kept until every uplink has them.", storage::buffer);
     let commands = fields.section("commands", "What is kept of commands that write to devices.", write::commands);
+    let http = fields.section("http", "Health, metrics, status and a door for commands, on the loopback.", http::http);
     let log = fields.section("log", "What the gateway says of itself.", log);
     RawConfig {
         gateway: name,
@@ -89,6 +93,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
         uplinks: uplinks.map(|uplinks| uplinks.value).unwrap_or_default(),
         buffer,
         commands,
+        http,
         log,
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context
         buffer: raw.buffer,
         writables: Arc::new(writables),
         commands: raw.commands,
+        http: raw.http,
         log: raw.log,
     };
     (config, lines.planned.into_iter().flatten().collect())

@@ -248,7 +248,10 @@ fn every_fault_is_told_once_as_json_too() {
 fn the_sample_is_understood_and_shows_the_defaults() {
     let sample = good(SAMPLE);
     let least = good("gateway: g\ndevices: { d: { url: modbus-tcp://h, tags: { a: hr:1 } } }\n");
-    assert_eq!((sample.buffer, sample.log, sample.commands), (least.buffer, least.log, least.commands));
+    assert_eq!(
+        (sample.buffer, sample.log, sample.commands, sample.http),
+        (least.buffer, least.log, least.commands, least.http)
+    );
 }
 
 #[test]

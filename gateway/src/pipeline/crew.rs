@@ -19,7 +19,7 @@ const ROUND_EVERY: Duration = Duration::from_secs(5);
 const SAVE_GRACE: Duration = Duration::from_secs(2);
 
 /// The running thread.
-pub(super) struct Crew {
+pub(crate) struct Crew {
     rounds: Arc<AtomicU64>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
@@ -27,7 +27,7 @@ pub(super) struct Crew {
 
 impl Crew {
     /// Starts a thread and, on it, the tasks that `begin` adds. After the stop they have `grace` to end.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &'static str,
         grace: Duration,
         begin: impl FnOnce(&mut JoinSet<()>) + Send + 'static,
@@ -42,12 +42,12 @@ impl Crew {
     }
 
     /// Raised every few seconds, for as long as no task keeps the thread to itself.
-    pub(super) fn rounds(&self) -> u64 {
+    pub(crate) fn rounds(&self) -> u64 {
         self.rounds.load(Ordering::Relaxed)
     }
 
     /// Waits for the tasks to end, and cuts off those that do not. `false`: the thread had panicked.
-    pub(super) fn stop(self) -> bool {
+    pub(crate) fn stop(self) -> bool {
         if self.stop.send(()).is_err() {
             debug!("the thread has already ended");
         }

@@ -31,6 +31,7 @@ use super::redate::Redate;
 use super::schema::Schemas;
 use super::store::{StoreHandle, StoreSetup, StoreThread, SyncPolicy};
 use super::tags::Tags;
+use super::vitals::{LineNames, UplinkVitals, Vitals};
 use super::watched::Watched;
 use crate::clock::{ClockEvent, WallClock};
 use crate::config::{CommandsConfig, UplinkConfig};
@@ -102,8 +103,8 @@ pub struct Gateway {
     log: StoreHandle,
     redate: Arc<Redate>,
     delivery: Delivery,
-    desk: Desk,
     desk_thread: DeskThread,
+    vitals: Arc<Vitals>,
     watches: [ThreadWatch; 4],
 }
 
@@ -133,10 +134,12 @@ impl Gateway {
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
         let Setup { gateway, tags, lines, buffer, uplinks, types, writables, commands } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
+        let names = lines.iter().map(names_of).collect();
+        let uplink_names: Vec<Box<str>> = uplinks.iter().map(|uplink| uplink.name.clone()).collect();
         let log = Log::open(&buffer.path, &buffer.options)?;
-        let names = Schemas::folder_in(&buffer.path);
-        let schemas = Schemas::open(&names, tags.schema().clone())
-            .map_err(|cause| StartError::Names { path: names.clone(), cause })?;
+        let folder = Schemas::folder_in(&buffer.path);
+        let schemas = Schemas::open(&folder, tags.schema().clone())
+            .map_err(|cause| StartError::Names { path: folder.clone(), cause })?;
         let (store, intake, log) = StoreThread::start(StoreSetup {
             store: Box::new(log),
             schemas,
@@ -150,7 +153,7 @@ impl Gateway {
             Site { schema: tags.schema().clone(), types, folder: buffer.path.join("uplinks"), clock: clock.clone() };
         let (desk, queue) = Desk::new();
         let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &site, &log, &redate, &desk);
-        let health = Arc::new(Health::new(lines.len(), begun));
+        let health = Arc::new(Health::new(lines.iter().map(|line| line.devices.len()), begun));
         let watched = Arc::new(Watched::new(tags.len(), writables.watched()));
         let shared = Shared {
             clock: clock.clone(),
@@ -184,7 +187,20 @@ impl Gateway {
             }
         };
         let watches = ["store", "acquisition", "uplinks", "commands"].map(|name| ThreadWatch::new(name, begun));
-        Ok(Gateway { clock, health, acquisition, store, log, redate, delivery, desk, desk_thread, watches })
+        let uplinks = uplink_names.into_iter().zip(delivery.counters());
+        let uplinks = uplinks.map(|(name, counters)| UplinkVitals { name, counters: counters.clone() }).collect();
+        let vitals = Vitals {
+            gateway,
+            since: begun,
+            lines: names,
+            health: health.clone(),
+            log: log.clone(),
+            uplinks,
+            desk,
+            clock: clock.clone(),
+        };
+        let vitals = Arc::new(vitals);
+        Ok(Gateway { clock, health, acquisition, store, log, redate, delivery, desk_thread, vitals, watches })
     }
 
     /// The way to the log, for whoever forwards what is in it.
@@ -239,9 +255,9 @@ impl Gateway {
         }
     }
 
-    /// Where commands are handed over.
-    pub fn desk(&self) -> &Desk {
-        &self.desk
+    /// Its figures, and the way to its desk for commands.
+    pub fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
     }
 
     /// Ends commands and polls, gives the uplinks a moment for what is on its way, writes what waits, and makes it durable.
@@ -289,6 +305,10 @@ fn uplink_setups(
         })
     });
     setups.collect()
+}
+
+fn names_of(line: &LineSetup) -> LineNames {
+    LineNames { name: line.name.clone(), devices: line.devices.iter().map(|device| device.name.clone()).collect() }
 }
 
 fn stop_store(store: StoreThread) {
@@ -428,7 +448,10 @@ mod tests {
         };
         for (tag, expected) in [("t0", Outcome::Done), ("t9", Outcome::Refused(RefusedFor::UnknownTag))] {
             let (sender, answer) = std::sync::mpsc::channel();
-            gateway.desk().submit(asked(tag), Box::new(move |answer| sender.send(answer).expect("the test waits")));
+            gateway
+                .vitals()
+                .desk
+                .submit(asked(tag), Box::new(move |answer| sender.send(answer).expect("the test waits")));
             assert_eq!(answer.recv_timeout(PATIENCE).map(|answer| answer.outcome), Ok(expected));
         }
         gateway.stop();

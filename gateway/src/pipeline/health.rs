@@ -44,6 +44,23 @@ pub struct LineHealth {
     pub connects: AtomicU64,
     /// Times that its task panicked and was made anew.
     pub panics: AtomicU64,
+    /// Its devices, in their order.
+    pub devices: Box<[DeviceHealth]>,
+}
+
+/// The figures of one device.
+#[derive(Debug, Default)]
+pub struct DeviceHealth {
+    /// Whether it is left alone because it does not answer.
+    pub suspended: AtomicBool,
+    /// Groups that were polled.
+    pub polls: AtomicU64,
+    /// Polls that it did not answer.
+    pub silent: AtomicU64,
+    /// Cycles that passed because an earlier one took too long, or the gateway stood still.
+    pub missed: AtomicU64,
+    /// How late its polls began, microseconds, added up.
+    pub late_us: AtomicU64,
 }
 
 impl LineHealth {
@@ -72,9 +89,13 @@ impl fmt::Display for Stuck {
 }
 
 impl Health {
-    /// The health of so many lines.
-    pub fn new(lines: usize, start: Instant) -> Health {
-        Health { start, lines: (0..lines).map(|_| LineHealth::default()).collect() }
+    /// The health of lines with so many devices each.
+    pub fn new(devices: impl IntoIterator<Item = usize>, start: Instant) -> Health {
+        let line = |devices| LineHealth {
+            devices: (0..devices).map(|_| DeviceHealth::default()).collect(),
+            ..LineHealth::default()
+        };
+        Health { start, lines: devices.into_iter().map(line).collect() }
     }
 
     /// A line's task promises to be back by `at`.
@@ -142,7 +163,7 @@ mod tests {
     #[test]
     fn a_line_is_stuck_when_it_breaks_its_promise_and_not_before() {
         let start = Instant::now();
-        let health = Health::new(2, start);
+        let health = Health::new([1, 1], start);
         let stuck = |at: Duration| health.stuck(start + at);
         assert_eq!(stuck(1000 * SECOND), None);
         health.back_by(1, start + 3600 * SECOND);

@@ -295,7 +295,11 @@ impl Poller<'_> {
         if let Err(cause) = &result {
             self.turns.lost(cause, Instant::now().into_std());
         }
-        answer(reply, Performed::of(result));
+        let performed = Performed::of(result);
+        if matches!(performed, Performed::Lost(_) | Performed::Silent | Performed::Written(Value::None)) {
+            self.turns.doubted(tag, Instant::now().into_std());
+        }
+        answer(reply, performed);
     }
 
     /// Saves what is new on a thread of its own: the disk is never waited for between two polls. What is new while an

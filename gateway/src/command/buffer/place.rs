@@ -14,7 +14,7 @@ const CLOCK_SET_NS: i64 = 1_577_836_800_000_000_000;
 
 /// The buffer of a gateway's file, or one by its folder.
 #[derive(clap::Args)]
-pub(super) struct Place {
+pub(in crate::command) struct Place {
     /// The gateway's file, which says where its buffer is
     #[arg(short, long, value_name = "FILE", default_value = "gateway.yaml")]
     config: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The folder. What is wrong with the gateway's file is printed.
-    pub(super) fn folder(&self) -> Result<PathBuf, Exit> {
+    pub(in crate::command) fn folder(&self) -> Result<PathBuf, Exit> {
         if let Some(path) = &self.path {
             return Ok(path.clone());
         }
@@ -77,12 +77,12 @@ pub(super) fn gap_json(gap: &Gap) -> Value {
 }
 
 /// `1 reading`, `2 readings`.
-pub(super) fn counted(count: u64, what: &str) -> String {
+pub(in crate::command) fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// What came from outside, on one line and without what a terminal would act on.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::command) fn plain(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 

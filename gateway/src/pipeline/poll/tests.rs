@@ -46,7 +46,7 @@ impl Bench {
         let begun = Instant::now();
         let world = World::new(connect, devices);
         let kept = Arc::new(Kept::default());
-        let health = Arc::new(Health::new(1, begun.into_std()));
+        let health = Arc::new(Health::new([devices.len()], begun.into_std()));
         let folder = tempfile::tempdir().expect("a folder");
         let tags = Arc::new(Tags::of_rules(&vec![Rule::PLAIN; devices.len()]));
         let shared = Shared {
@@ -338,6 +338,10 @@ async fn what_becomes_of_a_write_that_breaks_the_connection_is_not_known() {
             tokio::time::sleep(SECOND).await;
             bench.world().devices[0] = Act::Breaks(MS);
             assert!(matches!(bench.write(0, Value::Int(9)).await.await, Ok(Performed::Lost(_))));
+            bench.world().devices[0] = Act::Answers(MS);
+            let at = bench.begun.elapsed();
+            tokio::time::sleep(10 * SECOND).await;
+            assert_eq!(bench.readings(0, at, at + 10 * SECOND), [Quality::Good], "what it holds is read soon");
         })
     })
     .await;

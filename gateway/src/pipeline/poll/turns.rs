@@ -165,11 +165,23 @@ impl<'a> Turns<'a> {
     pub(super) fn opened(&mut self, now: Instant) {
         self.step(LinkEvent::Opened, now);
         self.breakers.renew(now);
+        self.tell_suspended();
         let breakers = &self.breakers;
         self.schedule.hasten_absent(now, |device| !breakers.is_open(device));
         self.count(|health| LineHealth::count(&health.connects, 1));
         if self.told == Told::Nothing {
             self.tell_up();
+        }
+    }
+
+    /// What a tag holds after a write is not known: it is read now, or as soon as that can be.
+    pub(super) fn doubted(&mut self, tag: TagId, now: Instant) {
+        for index in (0..self.due.len()).filter(|index| self.due[*index].contains(&tag)) {
+            self.schedule.absent(index);
+        }
+        if self.link.is_connected() {
+            let breakers = &self.breakers;
+            self.schedule.hasten_absent(now, |device| !breakers.is_open(device));
         }
     }
 
@@ -200,6 +212,11 @@ impl<'a> Turns<'a> {
         self.count(|health| {
             LineHealth::count(&health.polls, 1);
             LineHealth::count(&health.missed, due.missed.into());
+            if let Some(device) = health.devices.get(device) {
+                LineHealth::count(&device.polls, 1);
+                LineHealth::count(&device.missed, due.missed.into());
+                LineHealth::count(&device.late_us, u64::try_from(due.late.as_micros()).unwrap_or(u64::MAX));
+            }
         });
         match result {
             Ok(contact) => {
@@ -242,7 +259,10 @@ impl<'a> Turns<'a> {
         let name = self.setup.devices.get(device).map_or("", |device| &device.name);
         match contact {
             Contact::Answered => self.tell_up(),
-            Contact::Silent => self.count(|health| LineHealth::count(&health.silent, 1)),
+            Contact::Silent => self.count(|health| {
+                LineHealth::count(&health.silent, 1);
+                health.devices.get(device).inspect(|device| LineHealth::count(&device.silent, 1));
+            }),
         }
         match change {
             Change::Same => return,
@@ -256,8 +276,17 @@ impl<'a> Turns<'a> {
                 self.schedule.hasten_absent(now, |back| back == device);
             }
         }
+        self.tell_suspended();
+    }
+
+    fn tell_suspended(&self) {
         let open = self.breakers.open_count();
-        self.count(|health| health.suspended.store(open, Ordering::Relaxed));
+        self.count(|health| {
+            health.suspended.store(open, Ordering::Relaxed);
+            for (index, device) in health.devices.iter().enumerate() {
+                device.suspended.store(self.breakers.is_open(index), Ordering::Relaxed);
+            }
+        });
     }
 
     fn note_pace(&mut self, due: &Due) {

@@ -1,0 +1,208 @@
+//! The figures in Prometheus' text format, version 0.0.4. No I/O.
+//!
+//! Names are `forebay_<part>_<what>_<unit>[_total]`, labels `device`, `line`, `uplink`, `class`, `reason`, `result`.
+
+use std::fmt::Write as _;
+
+use buffer::{Class, GapReason, Stats};
+
+use crate::pipeline::command::Outcome;
+use crate::pipeline::forward::counters::Counters;
+use crate::pipeline::vitals::{LogState, UplinkVitals, Vitals, count, is};
+
+/// All figures.
+pub(super) fn text(vitals: &Vitals, log: &LogState) -> String {
+    let mut page = Page::default();
+    page.gauge("forebay_uptime_seconds", "Time since the gateway was started.");
+    page.sample(&[], vitals.since.elapsed().as_secs());
+    devices(vitals, &mut page);
+    buffer(vitals, log, &mut page);
+    uplinks(&vitals.uplinks, &mut page);
+    commands(vitals, &mut page);
+    page.text
+}
+
+fn devices(vitals: &Vitals, page: &mut Page) {
+    let lines = || vitals.lines.iter().zip(&vitals.health.lines);
+    let devices = || {
+        lines().flat_map(|(names, line)| {
+            names.devices.iter().zip(&line.devices).map(move |(name, device)| (&**name, line, device))
+        })
+    };
+    page.gauge("forebay_device_up", "Whether the device is connected and answers.");
+    devices().for_each(|(name, line, device)| {
+        page.sample(&[("device", name)], is(&line.connected) && !is(&device.suspended));
+    });
+    page.counter("forebay_device_polls_total", "Polls of the device's groups.");
+    devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.polls)));
+    page.counter("forebay_device_silent_polls_total", "Polls that the device did not answer.");
+    devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.silent)));
+    page.counter("forebay_device_missed_cycles_total", "Cycles that passed because an earlier poll took too long.");
+    devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.missed)));
+    page.counter("forebay_device_late_seconds_total", "How late polls began, added up.");
+    devices().for_each(|(name, _, device)| {
+        page.sample(&[("device", name)], count(&device.late_us) as f64 / 1e6);
+    });
+    page.gauge("forebay_line_connected", "Whether the line has a connection.");
+    lines().for_each(|(names, line)| page.sample(&[("line", &names.name)], is(&line.connected)));
+    page.counter("forebay_line_connects_total", "Connections that were made.");
+    lines().for_each(|(names, line)| page.sample(&[("line", &names.name)], count(&line.connects)));
+    page.counter("forebay_line_panics_total", "Times that the line's driver failed and was made anew.");
+    lines().for_each(|(names, line)| page.sample(&[("line", &names.name)], count(&line.panics)));
+}
+
+fn buffer(vitals: &Vitals, log: &LogState, page: &mut Page) {
+    let progress = vitals.log.progress();
+    page.gauge("forebay_buffer_writable", "Whether the buffer takes readings.");
+    page.sample(&[], !is(&progress.failing));
+    page.counter("forebay_buffer_accepted_readings_total", "Readings that were stored.");
+    page.sample(&[], count(&progress.accepted));
+    page.counter("forebay_buffer_lost_readings_total", "Readings that were lost, by reason.");
+    page.sample(&[("reason", "not-stored")], count(&progress.lost));
+    let Some(stats) = &log.stats else { return };
+    GapReason::ALL.iter().for_each(|reason| page.sample(&[("reason", reason.name())], stats.lost_records(*reason)));
+    page.gauge("forebay_buffer_disk_bytes", "What the buffer takes on disk, by class.");
+    Class::ALL.iter().for_each(|class| page.sample(&[("class", class.name())], stats.class(*class).disk_bytes));
+    page.gauge("forebay_buffer_memory_bytes", "Bytes of blocks that are held in memory.");
+    page.sample(&[], stats.memory_bytes);
+    page.gauge("forebay_buffer_oldest_age_seconds", "How old the oldest reading in the buffer is.");
+    page.sample(&[], log.oldest_ns.unwrap_or(0) as f64 / 1e9);
+    disk(stats, page);
+}
+
+fn disk(stats: &Stats, page: &mut Page) {
+    page.gauge("forebay_buffer_unsynced_bytes", "Bytes that a power cut would take.");
+    page.sample(&[], stats.unsynced_bytes);
+    page.counter("forebay_buffer_written_bytes_total", "Bytes that were handed to the disk.");
+    page.sample(&[], stats.written_bytes_total);
+    page.counter("forebay_buffer_syncs_total", "Syncs that succeeded.");
+    page.sample(&[], stats.syncs_total);
+    page.counter("forebay_buffer_sync_failures_total", "Syncs that failed.");
+    page.sample(&[], stats.sync_failures_total);
+}
+
+/// Name, help, what is read.
+type Family = (&'static str, &'static str, fn(&Counters) -> u64);
+
+const UPLINK_COUNTERS: [Family; 8] = [
+    ("forebay_uplink_sent_messages_total", "Messages that were sent, repeats included.", |c| count(&c.sent)),
+    ("forebay_uplink_delivered_readings_total", "Readings that the far side has.", |c| count(&c.delivered_records)),
+    ("forebay_uplink_refused_messages_total", "Refusals by the far side.", |c| count(&c.refused)),
+    ("forebay_uplink_quarantined_messages_total", "Messages that were set aside.", |c| count(&c.set_aside)),
+    ("forebay_uplink_connects_total", "Tries to connect.", |c| count(&c.connects)),
+    ("forebay_uplink_losses_total", "Connections that were lost.", |c| count(&c.losses)),
+    ("forebay_uplink_sent_bytes_total", "Bytes to the far side.", |c| count(&c.sent_bytes)),
+    ("forebay_uplink_received_bytes_total", "Bytes from the far side.", |c| count(&c.received_bytes)),
+];
+
+const UPLINK_GAUGES: [Family; 3] = [
+    ("forebay_uplink_connected", "Whether there is a connection.", |c| is(&c.connected).into()),
+    ("forebay_uplink_lag_readings", "Readings that the far side does not have yet.", |c| count(&c.lag_records)),
+    ("forebay_uplink_in_flight_messages", "Messages that wait for their acknowledgement.", |c| count(&c.in_flight)),
+];
+
+fn uplinks(uplinks: &[UplinkVitals], page: &mut Page) {
+    for (name, help, read) in UPLINK_COUNTERS {
+        page.counter(name, help);
+        uplinks.iter().for_each(|uplink| page.sample(&[("uplink", &uplink.name)], read(&uplink.counters)));
+    }
+    for (name, help, read) in UPLINK_GAUGES {
+        page.gauge(name, help);
+        uplinks.iter().for_each(|uplink| page.sample(&[("uplink", &uplink.name)], read(&uplink.counters)));
+    }
+}
+
+fn commands(vitals: &Vitals, page: &mut Page) {
+    page.counter("forebay_commands_total", "Commands by what became of them.");
+    for counted in vitals.desk.tally().counts() {
+        let reason = if let Outcome::Refused(why) = counted.outcome { why.name() } else { "" };
+        page.sample(&[("result", counted.outcome.name()), ("reason", reason)], counted.count);
+    }
+}
+
+/// What is written so far, and which family the next samples belong to.
+#[derive(Default)]
+struct Page {
+    text: String,
+    name: &'static str,
+}
+
+/// A number as the format wants it.
+trait Figure {
+    fn write(&self, text: &mut String);
+}
+
+impl Figure for u64 {
+    fn write(&self, text: &mut String) {
+        text.push_str(itoa::Buffer::new().format(*self));
+    }
+}
+
+impl Figure for f64 {
+    fn write(&self, text: &mut String) {
+        write!(text, "{self}").expect("a String takes everything");
+    }
+}
+
+impl Figure for bool {
+    fn write(&self, text: &mut String) {
+        text.push(if *self { '1' } else { '0' });
+    }
+}
+
+impl Page {
+    fn counter(&mut self, name: &'static str, help: &str) {
+        self.family(name, "counter", help);
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &str) {
+        self.family(name, "gauge", help);
+    }
+
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.name = name;
+        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a String takes everything");
+    }
+
+    fn sample(&mut self, labels: &[(&str, &str)], value: impl Figure) {
+        self.text.push_str(self.name);
+        let given = labels.iter().filter(|(_, text)| !text.is_empty());
+        for (index, (label, text)) in given.clone().enumerate() {
+            self.text.push(if index == 0 { '{' } else { ',' });
+            self.text.push_str(label);
+            self.text.push_str("=\"");
+            text.chars().for_each(|character| match character {
+                '\\' => self.text.push_str("\\\\"),
+                '"' => self.text.push_str("\\\""),
+                '\n' => self.text.push_str("\\n"),
+                other => self.text.push(other),
+            });
+            self.text.push('"');
+        }
+        if given.count() > 0 {
+            self.text.push('}');
+        }
+        self.text.push(' ');
+        value.write(&mut self.text);
+        self.text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_written_as_the_format_wants_them() {
+        let mut page = Page::default();
+        page.gauge("forebay_x_seconds", "How long.");
+        page.sample(&[], 1.5);
+        page.sample(&[("device", "a\"b\\c\nd"), ("reason", "")], true);
+        page.sample(&[("a", "1"), ("b", "2")], 7_u64);
+        assert_eq!(
+            page.text,
+            "# HELP forebay_x_seconds How long.\n# TYPE forebay_x_seconds gauge\nforebay_x_seconds 1.5\n\
+             forebay_x_seconds{device=\"a\\\"b\\\\c\\nd\"} 1\nforebay_x_seconds{a=\"1\",b=\"2\"} 7\n"
+        );
+    }
+}

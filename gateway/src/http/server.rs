@@ -1,0 +1,111 @@
+//! The listener: connections in bounds, each request to its answer.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::answer::answer;
+use super::{HttpError, Token};
+use crate::pipeline::crew::Crew;
+use crate::pipeline::vitals::Vitals;
+
+/// How many clients are served at once; the others wait to be accepted.
+pub(super) const CLIENTS_MAX: usize = 32;
+
+/// How long a client may take for the head of a request, and be silent between two.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a connection lasts, however busy it is.
+const CONNECTION_MAX: Duration = Duration::from_secs(120);
+
+/// The largest head of a request, bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How long is waited after the system refused a connection: it has no descriptors left.
+const REFUSED_PAUSE: Duration = Duration::from_millis(200);
+
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// The running server.
+pub struct HttpThread {
+    stop: oneshot::Sender<()>,
+    crew: Crew,
+}
+
+impl HttpThread {
+    pub(super) fn start(address: SocketAddr, tokens: Vec<Token>, vitals: Arc<Vitals>) -> Result<HttpThread, HttpError> {
+        let listener = StdListener::bind(address)
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .map_err(|cause| HttpError::Listen { address, cause })?;
+        let bound = listener.local_addr().unwrap_or(address);
+        let (stop, stopped) = oneshot::channel();
+        let crew = Crew::start("http", STOP_GRACE, move |tasks| {
+            tasks.spawn_local(async move {
+                match TcpListener::from_std(listener) {
+                    // When the stop comes, what clients were at is over.
+                    Ok(listener) => tokio::select! {
+                        _ = stopped => {}
+                        () = serve(listener, tokens.into(), vitals) => {}
+                    },
+                    Err(cause) => warn!("the HTTP server cannot be served: {cause}"),
+                }
+            });
+        });
+        let crew = crew.map_err(HttpError::Thread)?;
+        info!("status and metrics on http://{bound}");
+        Ok(HttpThread { stop, crew })
+    }
+
+    /// Ends it. `false`: the thread had panicked.
+    pub fn stop(self) -> bool {
+        drop(self.stop);
+        self.crew.stop()
+    }
+}
+
+async fn serve(listener: TcpListener, tokens: Arc<[Token]>, vitals: Arc<Vitals>) {
+    let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let mut clients = JoinSet::new();
+    loop {
+        while clients.try_join_next().is_some() {}
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let (tokens, vitals) = (tokens.clone(), vitals.clone());
+                clients.spawn_local(async move {
+                    client(stream, peer, &tokens, &vitals).await;
+                    drop(place);
+                });
+            }
+            Err(cause) => {
+                debug!("no connection can be accepted: {cause}");
+                sleep(REFUSED_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn client(stream: TcpStream, peer: SocketAddr, tokens: &Arc<[Token]>, vitals: &Arc<Vitals>) {
+    let service =
+        service_fn(|request| async move { Ok::<_, Infallible>(answer(request, peer, tokens.clone(), vitals).await) });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(CONNECTION_MAX, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => debug!(%peer, "an HTTP connection ended: {cause}"),
+        Err(_) => debug!(%peer, "an HTTP connection has lasted long enough"),
+    }
+}

@@ -1,0 +1,104 @@
+//! A running gateway's figures together: handles to what the threads keep, for metrics and status.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use buffer::{Item, Stats};
+use driver_core::Clock;
+
+use super::command::desk::Desk;
+use super::forward::counters::Counters;
+use super::health::Health;
+use super::store::StoreHandle;
+
+/// A running gateway's figures, and the way to its desk.
+pub struct Vitals {
+    /// The gateway's name.
+    pub gateway: Box<str>,
+    /// Since when it runs.
+    pub since: Instant,
+    /// Its lines, in the order of `health`.
+    pub lines: Box<[LineNames]>,
+    /// What the lines tell of themselves.
+    pub health: Arc<Health>,
+    /// The log.
+    pub log: StoreHandle,
+    /// Its uplinks.
+    pub uplinks: Box<[UplinkVitals]>,
+    /// Where commands are handed over.
+    pub desk: Desk,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The names of a line and its devices.
+pub struct LineNames {
+    /// The line's.
+    pub name: Box<str>,
+    /// Its devices', in the order of the line.
+    pub devices: Box<[Box<str>]>,
+}
+
+/// One uplink.
+pub struct UplinkVitals {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its figures.
+    pub counters: Arc<Counters>,
+}
+
+/// The log's state in figures.
+pub struct LogState {
+    /// `None` while the store does not answer.
+    pub stats: Option<Stats>,
+    /// How old the oldest reading in it is, nanoseconds; `None` when it is empty.
+    pub oldest_ns: Option<i64>,
+}
+
+impl Vitals {
+    /// Why readings do not flow; empty when they do.
+    pub fn unready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if is(&self.log.progress().failing) {
+            reasons.push("the buffer takes no readings".to_owned());
+        }
+        if self.health.connected() == 0 {
+            reasons.push("no line is connected".to_owned());
+        }
+        if !self.uplinks.is_empty() && !self.uplinks.iter().any(|uplink| is(&uplink.counters.connected)) {
+            reasons.push("no uplink is connected".to_owned());
+        }
+        reasons.extend(self.stuck());
+        reasons
+    }
+
+    /// What of the pipeline stands still.
+    pub fn stuck(&self) -> Option<String> {
+        self.health.stuck(Instant::now()).map(|stuck| stuck.to_string())
+    }
+
+    /// Asks the store.
+    pub async fn log_state(&self) -> LogState {
+        let stats = self.log.stats().await.ok();
+        let oldest = match &stats {
+            Some(stats) => self.log.read(stats.first_seq, 1).await.ok(),
+            None => None,
+        };
+        let oldest = oldest.and_then(|page| page.items.into_iter().next()).and_then(|item| match item {
+            Item::Block(block) => Some(block.meta.t_min_ns),
+            Item::Gap(_) => None,
+        });
+        LogState { stats, oldest_ns: oldest.map(|at| self.clock.now().0.0.saturating_sub(at).max(0)) }
+    }
+}
+
+/// A figure that is yes or no.
+pub fn is(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
+/// A figure that is a number.
+pub fn count(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
