@@ -11,6 +11,7 @@ mod types;
 mod simulated_plcs;
 mod s7;
 mod brokers;
+mod sparkplug;
 mod crashes;
 mod lanes;
 mod outages;

@@ -293,7 +293,7 @@ fn record(shared: &Shared, topic: String, payload: &[u8]) {
     let mut recorded = shared.recorded.lock().unwrap_or_else(PoisonError::into_inner);
     recorded.messages += 1;
     match parsed {
-        Some(body) if body["readings"].is_array() => {
+        Some(body) if body["readings"][0].is_object() => {
             let readings = body["readings"].as_array().cloned().unwrap_or_default();
             let device = body["device"].as_str().unwrap_or_default();
             let epoch = body["epoch"].as_u64().unwrap_or_default();

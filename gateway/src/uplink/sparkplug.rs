@@ -195,6 +195,48 @@ fn time_ms(time: Timestamp) -> u64 {
 }
 
 #[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(gateway: &str, options: &str) -> Result<Names, Vec<UplinkError>> {
+        let url = format!("mqtt://h{options}");
+        Names::of(&UplinkSpec::new(gateway, "cloud", url.parse().expect("a URL")))
+    }
+
+    #[test]
+    fn names_make_topics_and_no_two_names_make_one() {
+        let cases = [
+            ("acme/berlin/line7", "", "spBv1.0/acme:berlin/DDATA/line7/press%2F1"),
+            ("line7", "", "spBv1.0/forebay/DDATA/line7/press%2F1"),
+            ("a/b#", "?group_id=plant&edge_node_id=n", "spBv1.0/plant/DDATA/n/press%2F1"),
+        ];
+        for (gateway, options, topic) in cases {
+            assert_eq!(names(gateway, options).expect("names").topic("DDATA", Some("press/1")), topic);
+        }
+        assert_eq!(names("a/b", "").expect("names").topic("NBIRTH", None), "spBv1.0/a/NBIRTH/b");
+        for options in ["?group_id=a/b", "?edge_node_id=", "?primary_host=%23", "?primary_host=a+b"] {
+            let refused = names("a/b", options).err().is_some_and(|errors| errors[0].key == "url");
+            assert!(refused || options.contains("%23"), "{options}");
+        }
+        let spec = UplinkSpec {
+            topic: Some("x".into()),
+            ..UplinkSpec::new("a/b", "cloud", "mqtt://h".parse().expect("a URL"))
+        };
+        assert_eq!(Names::of(&spec).err().map(|errors| errors[0].key), Some("topic"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_makes_a_level_or_a_wildcard(one in "\\PC{0,8}", two in "\\PC{0,8}") {
+            prop_assert!(!id(&one).contains(['/', '+', '#']));
+            prop_assert_eq!(id(&one) == id(&two), one == two);
+        }
+    }
+}
+
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod testkit;

@@ -1,11 +1,13 @@
 //! What was configured for an MQTT uplink, understood.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use driver_core::EndpointUrl;
 
 use super::commands::Door;
 use super::packet::{Qos, Retain, Version};
+use super::session::Keeping;
 use crate::pipeline::command::Role;
 use crate::pipeline::forward::window::MESSAGES_MAX;
 use crate::uplink::format::compressed::Compression;
@@ -34,6 +36,8 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
     sparkplug::OPTIONS[0],
     sparkplug::OPTIONS[1],
     sparkplug::OPTIONS[2],
+    ("retain", "off (default) or values: the broker keeps the last live message of each topic for who comes later"),
+    ("expires", "how long the broker keeps messages for a subscriber who is away, version 5 only (default: for ever)"),
     ("state", "retained (default), passing or off: the message on GATEWAY/$state that tells online and offline"),
 ];
 
@@ -55,6 +59,10 @@ pub(super) struct Config {
     pub(super) client_id: Box<str>,
     pub(super) session_expiry_s: u32,
     pub(super) window: usize,
+    /// What the broker keeps of the log's messages.
+    pub(super) keeping: Keeping,
+    /// The brokers that are tried when this one fails, in their order.
+    pub(super) also: VecDeque<(Box<str>, u16)>,
     pub(super) compression: Option<Compression>,
     /// The topic of the gateway's state, and whether the broker keeps it.
     pub(super) state: Option<(Box<str>, Retain)>,
@@ -123,6 +131,12 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         "none" => Some(None),
         method => Compression::from_name(method).map(Some),
     });
+    let retain = options.parse("retain", "off or values", |text| match text {
+        "off" => Some(Retain::Pass),
+        "values" => Some(Retain::Keep),
+        _ => None,
+    });
+    let expires_s = options.parse("expires", "a time such as 1h", |text| seconds(text).filter(|s| *s > 0));
     let client_id = options.parse("client_id", "a name of at most 256 characters", |text| {
         (1..=256).contains(&text.len()).then(|| text.into())
     });
@@ -134,16 +148,20 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         "off" => Some(None),
         _ => None,
     });
+    // They are the edge node's; here they are only known.
+    for (option, _) in sparkplug::OPTIONS {
+        options.text(option);
+    }
     options.finish(OPTIONS).map_err(|wrong| wrong.into_iter().map(UplinkError::from).collect::<Vec<_>>())?;
     let role = role.unwrap_or(Role::Operator);
     let commands = commands.map(|topic| door(spec, &topic, role)).transpose().map_err(|wrong| vec![wrong])?;
     let port = url.port().unwrap_or(scheme.port);
-    let bracketed = if url.host().contains(':') { format!("[{}]", url.host()) } else { url.host().to_string() };
+    let also = url.hosts().into_iter().skip(1);
     let path = if url.path().is_empty() { "/mqtt" } else { url.path() };
     Ok(Config {
         gateway: spec.gateway.clone(),
         name: spec.name.clone(),
-        endpoint: format!("{}://{bracketed}:{port}", url.scheme()).into(),
+        endpoint: endpoint(url.scheme(), url.host(), port),
         host: url.host().into(),
         port,
         tls: scheme.tls.then(|| spec.tls.clone()),
@@ -154,6 +172,12 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         client_id: client_id.unwrap_or_else(|| default_client_id(&spec.gateway, &spec.name)),
         session_expiry_s: session_expiry.unwrap_or(SESSION_EXPIRY_DEFAULT_S),
         window: window.unwrap_or(MESSAGES_MAX),
+        keeping: Keeping {
+            retain: retain.unwrap_or(Retain::Pass),
+            passing: own(&spec.gateway, "gap", Rules::Mqtt).into(),
+            expires_s,
+        },
+        also: also.map(|(host, port)| (host.into(), port.unwrap_or(scheme.port))).collect(),
         compression: compression.flatten(),
         state: state
             .unwrap_or(Some(Retain::Keep))
@@ -164,6 +188,12 @@ fn options(spec: &UplinkSpec, scheme: Scheme) -> Result<Config, Vec<UplinkError>
         commands,
         is_sparkplug: false,
     })
+}
+
+/// A broker as it stands in logs.
+fn endpoint(scheme: &str, host: &str, port: u16) -> Box<str> {
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+    format!("{scheme}://{bracketed}:{port}").into()
 }
 
 /// The topic for commands with the gateway's name in it.
@@ -188,9 +218,6 @@ fn contradictions(spec: &UplinkSpec, scheme: Scheme) -> Vec<UplinkError> {
     let mut error = |key: &'static str, message: &str| errors.push(UplinkError { key, message: message.into() });
     if spec.url.host().is_empty() {
         error("url", "names no host; write, for example, mqtts://broker.example:8883");
-    }
-    if let Some(wrong) = spec.url.more_than_one_host() {
-        error("url", &wrong.message);
     }
     if !scheme.websocket && !spec.url.path().is_empty() {
         error("url", "has a path, which only ws:// and wss:// can have; the topic stands under `topic`");
@@ -239,6 +266,14 @@ fn seconds(text: &str) -> Option<u32> {
 }
 
 impl Config {
+    /// Goes on to the next broker, where there is one; the one that was left comes last.
+    pub(super) fn next_broker(&mut self) {
+        let Some((host, port)) = self.also.pop_front() else { return };
+        let scheme = self.endpoint.split("://").next().unwrap_or_default().to_owned();
+        self.also.push_back((std::mem::replace(&mut self.host, host), std::mem::replace(&mut self.port, port)));
+        self.endpoint = endpoint(&scheme, &self.host, self.port);
+    }
+
     /// What Sparkplug fixes: QoS 0 for data, no session at the broker, births and deaths instead of a state.
     pub(super) fn for_sparkplug(self) -> Config {
         Config { qos: Qos::AtMostOnce, state: None, is_sparkplug: true, ..self }
@@ -300,6 +335,23 @@ mod tests {
         ] {
             let errors = check(&url(option)).err().expect(option);
             assert!(errors[0].message.contains(said), "{option}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn brokers_follow_one_another_and_the_first_comes_again() {
+        let (mut config, _) = check(&spec("mqtts://one.example,two.example,[::1]:9883")).expect("a configuration");
+        let mut endpoints = Vec::new();
+        for _ in 0..4 {
+            endpoints.push(config.endpoint.to_string());
+            config.next_broker();
+        }
+        let expected = ["mqtts://one.example:8883", "mqtts://two.example:8883", "mqtts://[::1]:9883"];
+        assert_eq!(endpoints[..3], expected);
+        assert_eq!(endpoints[3], expected[0]);
+        for wrong in ["retain=all", "expires=0s"] {
+            let said = check(&spec(&format!("mqtt://h?{wrong}"))).err().expect(wrong);
+            assert!(said[0].message.contains(wrong.split('=').next().unwrap_or_default()), "{said:?}");
         }
     }
 

@@ -84,6 +84,10 @@ pub(super) struct Publish<'a> {
     pub(super) payload: &'a [u8],
     pub(super) retain: Retain,
     pub(super) delivery: Delivery,
+    /// Version 5 only: the number that stands for the topic on this connection; the topic may then be empty.
+    pub(super) alias: Option<u16>,
+    /// Version 5 only: how long the broker keeps it for who is away, seconds.
+    pub(super) expires_s: Option<u32>,
     /// Version 5 only: the payload's media type.
     pub(super) content_type: &'a str,
     /// Version 5 only: what the sender of a command recognises this answer by.
@@ -171,6 +175,14 @@ pub(super) fn write_publish(version: Version, publish: &Publish<'_>, out: &mut V
     }
     if version == Version::V5 {
         write_length(properties_size(publish), out);
+        if let Some(expires_s) = publish.expires_s {
+            out.push(property::MESSAGE_EXPIRY);
+            out.extend_from_slice(&expires_s.to_be_bytes());
+        }
+        if let Some(alias) = publish.alias {
+            out.push(property::TOPIC_ALIAS);
+            out.extend_from_slice(&alias.to_be_bytes());
+        }
         if !publish.content_type.is_empty() {
             out.push(property::CONTENT_TYPE);
             write_text(publish.content_type, out);
@@ -203,10 +215,11 @@ fn publish_remaining(version: Version, publish: &Publish<'_>) -> usize {
 fn properties_size(publish: &Publish<'_>) -> usize {
     let content_type = if publish.content_type.is_empty() { 0 } else { 3 + publish.content_type.len() };
     let correlation = publish.correlation.map_or(0, |correlation| 3 + correlation.len());
+    let (expires, alias) = (publish.expires_s.map_or(0, |_| 5), publish.alias.map_or(0, |_| 3));
     publish
         .user_properties
         .iter()
-        .fold(content_type + correlation, |size, (name, value)| size + 5 + name.len() + value.len())
+        .fold(content_type + correlation + expires + alias, |size, (name, value)| size + 5 + name.len() + value.len())
 }
 
 pub(super) fn write_ping(out: &mut Vec<u8>) {

@@ -24,6 +24,11 @@ use crate::uplink::{BoxFuture, CONNECT_WITHIN, ConnectError, EndedBy, Event, Los
 /// How long taking leave may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long the primary host is waited for at one of several brokers.
+const HOST_WITHIN: Duration = Duration::from_secs(20);
+
+const HOST_ELSEWHERE: &str = "the primary host is not online at this broker; the next one is tried";
+
 const HOST_OFFLINE: &str = "the primary host is offline. Readings are kept until it is online again";
 
 /// A publisher to one broker.
@@ -45,13 +50,15 @@ pub(super) struct MqttPublisher {
     edge: Option<Edge>,
     /// How many pings of this connection were answered.
     pongs: u64,
+    /// When the last connection was made.
+    connected_at: Instant,
     /// The end of a connection that is being taken leave of, until it is told.
     ending: Option<Loss>,
 }
 
 impl MqttPublisher {
     pub(super) fn new(config: Config, edge: Option<Edge>) -> MqttPublisher {
-        let session = Session::new(config.qos, config.window, &config.identity);
+        let session = Session::new(config.qos, config.window, &config.identity, config.keeping.clone());
         let version = config.version;
         MqttPublisher {
             config,
@@ -64,6 +71,7 @@ impl MqttPublisher {
             clear_password_told: false,
             edge,
             pongs: 0,
+            connected_at: Instant::now(),
             ending: None,
         }
     }
@@ -76,7 +84,9 @@ impl MqttPublisher {
             Ok(Err(failure)) => failure,
             Err(_) => Failure { cause: format!("no answer within {} s", CONNECT_WITHIN.as_secs()), advice: NO_BROKER },
         };
-        Err(ConnectError { endpoint: self.config.endpoint.to_string(), cause: failure.cause, advice: failure.advice })
+        let endpoint = self.config.endpoint.to_string();
+        self.config.next_broker();
+        Err(ConnectError { endpoint, cause: failure.cause, advice: failure.advice })
     }
 
     /// Where no version is configured or known, 5 is tried first.
@@ -92,7 +102,7 @@ impl MqttPublisher {
         let Welcome { mut link, version, limits, .. } = dial(&self.config, self.version, connect).await?;
         self.session.connected(version, limits);
         self.version = Some(version);
-        (self.pongs, self.ending) = (0, None);
+        (self.pongs, self.ending, self.connected_at) = (0, None, Instant::now());
         self.announce("online", &mut link.out);
         self.subscribe(version, &mut link.out);
         let births = self.edge.as_mut().map(Edge::connected).unwrap_or_default();
@@ -139,7 +149,10 @@ impl MqttPublisher {
                 self.drop_link();
                 return events.push(Event::Lost(loss));
             }
+            self.give_up_waiting();
             if self.ending.is_some() {
+                // tck-id-operational-behavior-edge-node-termination-host-offline-reconnect
+                self.config.next_broker();
                 self.finish_link().await;
                 self.session.take_events(events);
                 return events.extend(self.ending.take().map(Event::Lost));
@@ -201,6 +214,14 @@ impl MqttPublisher {
             }
         }
         Ok(())
+    }
+
+    /// Leaves a broker at which the primary host does not come, where there is another one.
+    fn give_up_waiting(&mut self) {
+        let waits = !self.config.also.is_empty() && self.edge.as_ref().is_some_and(Edge::waits);
+        if waits && self.ending.is_none() && self.connected_at.elapsed() >= HOST_WITHIN {
+            self.ending = Some(Loss { reason: HOST_ELSEWHERE.into(), by: EndedBy::Network });
+        }
     }
 
     fn send_replies(&mut self) {

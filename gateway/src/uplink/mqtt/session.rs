@@ -21,6 +21,7 @@ pub(super) struct Session {
     window_max: usize,
     /// The gateway's UUID, a user property of each message.
     identity: Box<str>,
+    keeping: Keeping,
     version: Version,
     limits: Limits,
     in_flight: HashMap<u16, Sent>,
@@ -31,6 +32,8 @@ pub(super) struct Session {
     leaving: VecDeque<(Token, u64)>,
     /// Messages of QoS 0 that count as delivered when a ping that was sent behind them is answered: brokers read in order.
     unconfirmed: VecDeque<Token>,
+    /// Topics that have a number on this connection.
+    aliases: HashMap<Box<str>, u16>,
     /// The ping that is awaited: its number on this connection, and how many of `unconfirmed` it confirms.
     awaited: Option<(u64, usize)>,
     /// What happened and was not taken yet.
@@ -47,6 +50,17 @@ enum Sent {
     Own(Own),
     /// A subscription.
     Subscription,
+}
+
+/// What the broker does with a message of the log's beside passing it on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Keeping {
+    /// Whether it keeps the last live one of each topic.
+    pub(super) retain: Retain,
+    /// The topic of which nothing is kept: it tells of losses.
+    pub(super) passing: Box<str>,
+    /// How long it keeps one for who is away, seconds; version 5 only.
+    pub(super) expires_s: Option<u32>,
 }
 
 /// What confirms a message of QoS 0.
@@ -81,11 +95,12 @@ pub(super) enum Acknowledgement {
 }
 
 impl Session {
-    pub(super) fn new(qos: Qos, window_max: usize, identity: &str) -> Session {
+    pub(super) fn new(qos: Qos, window_max: usize, identity: &str, keeping: Keeping) -> Session {
         Session {
             qos,
             window_max,
             identity: identity.into(),
+            keeping,
             version: Version::V5,
             limits: Limits::default(),
             in_flight: HashMap::new(),
@@ -93,6 +108,7 @@ impl Session {
             last_id: 0,
             leaving: VecDeque::new(),
             unconfirmed: VecDeque::new(),
+            aliases: HashMap::new(),
             awaited: None,
             events: Vec::new(),
             unknown: 0,
@@ -105,6 +121,7 @@ impl Session {
         self.events.clear();
         self.leaving.clear();
         self.unconfirmed.clear();
+        self.aliases.clear();
         self.awaited = None;
         if self.earlier.len() > EARLIER_MAX {
             self.earlier.clear();
@@ -184,19 +201,29 @@ impl Session {
             properties.push(("lane", message.lane().name()));
         }
         properties.extend(job.as_deref().map(|job| ("job", job)));
-        let publish = Publish {
+        let kept = message.lane() == Lane::Live && *topic != *self.keeping.passing && self.limits.retains;
+        let whole = Publish {
             topic,
             payload,
-            retain: Retain::Pass,
+            retain: if kept { self.keeping.retain } else { Retain::Pass },
             delivery,
+            alias: None,
+            expires_s: self.keeping.expires_s,
             content_type: message.content_type,
             correlation: None,
             user_properties: &properties,
         };
-        let size = publish_size(self.version, &publish);
+        // The largest that it may become: with its topic and the number of it.
+        let size = publish_size(self.version, &Publish { alias: Some(0), ..whole });
         if let Some(refusal) = self.impossible(topic, size) {
             return self.events.push(Event::Refused(message.token, refusal));
         }
+        let publish = match alias_of(topic, self.limits.topic_alias_max, &mut self.aliases) {
+            None => whole,
+            Some(Alias::New(alias)) => Publish { alias: Some(alias), ..whole },
+            Some(Alias::Known(alias)) => Publish { topic: "", alias: Some(alias), ..whole },
+        };
+        let size = publish_size(self.version, &publish);
         write_publish(self.version, &publish, out);
         match delivery {
             Delivery::AtMostOnce => match confirmed {
@@ -328,6 +355,22 @@ impl Session {
     }
 }
 
+/// A topic's number.
+enum Alias {
+    New(u16),
+    Known(u16),
+}
+
+/// The number of a topic, for as many as the broker takes; the first topics of a connection have one (MQTT 5, 3.3.2.3.4).
+fn alias_of(topic: &str, most: u16, aliases: &mut HashMap<Box<str>, u16>) -> Option<Alias> {
+    if let Some(alias) = aliases.get(topic) {
+        return Some(Alias::Known(*alias));
+    }
+    let next = u16::try_from(aliases.len()).ok()?.checked_add(1).filter(|next| *next <= most)?;
+    aliases.insert(topic.into(), next);
+    Some(Alias::New(next))
+}
+
 /// A message of the gateway's own that the broker does not keep.
 fn own<'a>(topic: &'a str, payload: &'a [u8], delivery: Delivery) -> Publish<'a> {
     Publish {
@@ -336,6 +379,8 @@ fn own<'a>(topic: &'a str, payload: &'a [u8], delivery: Delivery) -> Publish<'a>
         retain: Retain::Pass,
         delivery,
         content_type: "application/json",
+        alias: None,
+        expires_s: None,
         correlation: None,
         user_properties: &[],
     }

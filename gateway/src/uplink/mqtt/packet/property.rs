@@ -9,6 +9,8 @@ pub(super) const RESPONSE_TOPIC: u8 = 0x08;
 pub(super) const CORRELATION_DATA: u8 = 0x09;
 pub(super) const USER_PROPERTY: u8 = 0x26;
 pub(super) const MAXIMUM_PACKET_SIZE: u8 = 0x27;
+pub(super) const TOPIC_ALIAS: u8 = 0x23;
+const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
 const SERVER_KEEP_ALIVE: u8 = 0x13;
 const REASON_STRING: u8 = 0x1f;
 const RECEIVE_MAXIMUM: u8 = 0x21;
@@ -28,6 +30,8 @@ pub struct Limits {
     pub retains: bool,
     /// The keep-alive that the broker wants instead of ours, seconds.
     pub keep_alive_s: Option<u16>,
+    /// How many topics may have a number that stands for them.
+    pub topic_alias_max: u16,
 }
 
 impl Default for Limits {
@@ -38,6 +42,7 @@ impl Default for Limits {
             takes_qos_1: true,
             retains: true,
             keep_alive_s: None,
+            topic_alias_max: 0,
         }
     }
 }
@@ -91,7 +96,8 @@ fn read_property(input: &mut Input<'_>, properties: &mut Properties) -> Result<(
         CORRELATION_DATA => properties.correlation = Some(input.binary()?.to_vec()),
         // Bytes: payload format, request flags, and what else brokers say of themselves.
         0x01 | 0x17 | 0x19 | 0x28 | 0x29 | 0x2a => drop(input.byte()?),
-        0x22 | 0x23 => drop(input.short()?),
+        TOPIC_ALIAS_MAXIMUM => limits.topic_alias_max = input.short()?,
+        TOPIC_ALIAS => drop(input.short()?),
         SESSION_EXPIRY | 0x18 => drop(input.long()?),
         0x0b => drop(input.length()?),
         // Texts and binary: content type, client id, authentication, server reference.

@@ -173,7 +173,9 @@ mod tests {
         let retain = Retain::Pass;
         let content_type = "application/json";
         let user_properties = &user_properties;
-        let publish = Publish { topic, payload, retain, delivery, content_type, correlation: None, user_properties };
+        let (alias, expires_s, correlation) = (None, None, None);
+        let publish =
+            Publish { topic, payload, retain, delivery, alias, expires_s, content_type, correlation, user_properties };
         let mut bytes = Vec::new();
         write_publish(version, &publish, &mut bytes);
         let gateway = (version == Version::V5).then(|| gateway.to_owned());

@@ -17,6 +17,8 @@ fn publish<'a>(payload: &'a [u8], delivery: Delivery, user_properties: &'a [(&'a
         retain: Retain::Pass,
         delivery,
         content_type: "",
+        alias: None,
+        expires_s: None,
         correlation: None,
         user_properties,
     }
@@ -68,8 +70,14 @@ fn a_publish_bears_its_qos_its_repeat_and_its_properties() {
 
 #[test]
 fn what_brokers_send_is_understood() {
-    let limits =
-        Limits { receive_max: 20, packet_bytes_max: 65_536, takes_qos_1: true, retains: false, keep_alive_s: Some(30) };
+    let limits = Limits {
+        receive_max: 20,
+        packet_bytes_max: 65_536,
+        takes_qos_1: true,
+        retains: false,
+        keep_alive_s: Some(30),
+        topic_alias_max: 0,
+    };
     let cases: [(Version, &[u8], Incoming); 8] = [
         (Version::V5, CONNACK_V5, Incoming::Connack { session_present: true, code: 0, text: String::new(), limits }),
         (

@@ -17,7 +17,7 @@ fn message(seq: u64) -> Message {
 }
 
 fn session(qos: Qos) -> Session {
-    let mut session = Session::new(qos, 1_024, "uuid");
+    let mut session = Session::new(qos, 1_024, "uuid", keeping(Retain::Pass));
     session.connected(Version::V311, Limits::default());
     session
 }
@@ -88,7 +88,7 @@ fn an_own_message_may_take_an_identifier_of_an_earlier_connection() {
 
 #[test]
 fn the_window_is_the_smaller_of_ours_and_the_brokers() {
-    let mut session = Session::new(Qos::AtLeastOnce, 8, "uuid");
+    let mut session = Session::new(Qos::AtLeastOnce, 8, "uuid", keeping(Retain::Pass));
     session.connected(Version::V5, Limits { receive_max: 3, ..Limits::default() });
     for room in [3, 2, 1] {
         assert_eq!(session.room(), room);
@@ -149,4 +149,43 @@ fn without_acknowledgements_a_message_counts_as_delivered_when_it_is_out() {
     assert_eq!(events(&mut session), [Event::Acknowledged(Token { lane: Lane::Live, seq: 1, part: 0 })]);
     session.left(out.len() as u64);
     assert_eq!(events(&mut session), [Event::Acknowledged(Token { lane: Lane::Live, seq: 2, part: 0 })]);
+}
+
+fn keeping(retain: Retain) -> Keeping {
+    Keeping { retain, passing: "acme/$gap".into(), expires_s: None }
+}
+
+/// What a message of that lane becomes on the wire: its flags, its topic.
+fn published(session: &mut Session, lane: Lane, topic: &str) -> (u8, String) {
+    let mut out = Vec::new();
+    let token = Token { lane, seq: 1, part: 0 };
+    session.publish(&Message { token, topic: topic.into(), ..message(1) }, 0, &mut out);
+    let Ok(Some((crate::uplink::mqtt::packet::Delivered::Message(arrived), _))) =
+        crate::uplink::mqtt::packet::read_delivered(Version::V5, &out)
+    else {
+        panic!("a message: {out:02x?}")
+    };
+    (out[0], arrived.topic)
+}
+
+#[test]
+fn the_first_topics_get_a_number_and_are_not_written_again() {
+    let mut session = Session::new(Qos::AtMostOnce, 10, "uuid", keeping(Retain::Pass));
+    session.connected(Version::V5, Limits { topic_alias_max: 1, ..Limits::default() });
+    let topics = ["a", "b", "a", "b"].map(|topic| published(&mut session, Lane::Live, topic).1);
+    assert_eq!(topics, ["a", "b", "", "b"]);
+    session.connected(Version::V5, Limits { topic_alias_max: 1, ..Limits::default() });
+    assert_eq!(published(&mut session, Lane::Live, "a").1, "a");
+}
+
+#[test]
+fn only_live_values_are_kept_by_the_broker() {
+    let mut session = Session::new(Qos::AtMostOnce, 10, "uuid", keeping(Retain::Keep));
+    session.connected(Version::V5, Limits::default());
+    let flags = |session: &mut Session, lane, topic| published(session, lane, topic).0;
+    assert_eq!(flags(&mut session, Lane::Live, "a"), 0x31);
+    assert_eq!(flags(&mut session, Lane::History, "a"), 0x30);
+    assert_eq!(flags(&mut session, Lane::Live, "acme/$gap"), 0x30);
+    session.connected(Version::V5, Limits { retains: false, ..Limits::default() });
+    assert_eq!(flags(&mut session, Lane::Live, "a"), 0x30);
 }
