@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buffer::{Seq, SeqRange};
+use buffer::{Cursor, Seq, SeqRange};
 use bytes::Bytes;
 use driver_core::{Clock, DataType, EndpointUrl, SpecError, Timestamp};
 
@@ -28,7 +28,7 @@ use crate::pipeline::command::{Answer, Inbound, ReplyTo};
 use crate::pipeline::schema::Schema;
 
 /// All uplinks of this build. A new one is a folder and a line here.
-pub const UPLINKS: &[&dyn Uplink] = &[&mqtt::Mqtt];
+pub const UPLINKS: &[&dyn Uplink] = &[&mqtt::Mqtt, &kafka::Kafka];
 
 /// The uplink that serves a URL's scheme.
 pub fn find(scheme: &str) -> Option<&'static dyn Uplink> {
@@ -98,7 +98,12 @@ pub struct UplinkSpec {
     pub identity: Box<str>,
     /// The gateway around it; `None` while a configuration is only looked at.
     pub site: Option<Site>,
+    /// What its log knows to be delivered, for who remembers more than the log does.
+    pub delivered: Option<Delivered>,
 }
+
+/// Reads the uplink's cursor as it is written; `None` when the log is closed.
+pub type Delivered = Arc<dyn Fn() -> BoxFuture<'static, Option<Cursor>> + Send + Sync>;
 
 /// What an uplink is told of the gateway that it serves.
 #[derive(Clone)]
@@ -138,6 +143,7 @@ impl UplinkSpec {
             registry: None,
             identity: "".into(),
             site: None,
+            delivered: None,
         }
     }
 }

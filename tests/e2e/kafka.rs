@@ -1,5 +1,6 @@
 //! Apache Kafka as the far side.
 
 mod asks;
+mod crashes;
 mod facts;
 mod logins;

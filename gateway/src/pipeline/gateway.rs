@@ -20,7 +20,7 @@ use super::command::desk::{Desk, DeskSetup, DeskThread};
 use super::command::rule::Writables;
 use super::command::trail;
 use super::deliver::{Delivery, UplinkSetup, way};
-use super::forward::backlog::Stored;
+use super::forward::backlog::{Backlog, Stored};
 use super::forward::quarantine::Quarantine;
 use super::forward::replay::Jobs;
 use super::health::{Health, Stuck, ThreadWatch};
@@ -35,7 +35,7 @@ use super::vitals::{LineNames, UplinkVitals, Vitals};
 use super::watched::Watched;
 use crate::clock::{ClockEvent, WallClock};
 use crate::config::{CommandsConfig, UplinkConfig};
-use crate::uplink::{Site, TagType, UplinkError, UplinkSpec};
+use crate::uplink::{Delivered, Site, TagType, UplinkError, UplinkSpec};
 
 /// What a gateway is made of.
 pub struct Setup {
@@ -286,12 +286,13 @@ fn uplink_setups(
 ) -> Result<Vec<UplinkSetup>, StartError> {
     let identity = log.identity().gateway_text();
     let setups = uplinks.into_iter().map(|uplink| {
-        let spec = UplinkSpec { site: Some(site.clone()), ..uplink.spec(gateway, &identity) };
+        let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
+        let delivered: Option<Delivered> = Some(delivered_of(&log));
+        let spec = UplinkSpec { site: Some(site.clone()), delivered, ..uplink.spec(gateway, &identity) };
         let drain = uplink.drain;
         if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
             return Err(StartError::Uplink { uplink: uplink.name, cause });
         }
-        let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
         let quarantine = Quarantine::beside(buffer, &uplink.name);
         Ok(UplinkSetup {
             spec,
@@ -309,6 +310,15 @@ fn uplink_setups(
 
 fn names_of(line: &LineSetup) -> LineNames {
     LineNames { name: line.name.clone(), devices: line.devices.iter().map(|device| device.name.clone()).collect() }
+}
+
+/// What an uplink may ask of its log at any time.
+fn delivered_of(log: &Stored) -> Delivered {
+    let log = log.clone();
+    Arc::new(move || {
+        let log = log.clone();
+        Box::pin(async move { log.cursor().await.unwrap_or_default() })
+    })
 }
 
 fn stop_store(store: StoreThread) {

@@ -30,6 +30,9 @@ use crate::pipeline::schema::Schema;
 pub const FORMATS: &[&dyn FormatKind] = &[
     &json::JsonKind,
     &json_compact::JsonCompactKind,
+    &avro::AvroKind,
+    &protobuf::ProtobufKind,
+    &json_schema::JsonSchemaKind,
     &line_protocol::LineProtocolKind,
     &template::TemplateKind,
     &template::RawKind,

@@ -1,6 +1,7 @@
 //! The gateway's own connection, asked one thing after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay::uplink::UplinkSpec;
 use forebay::uplink::kafka::batch::{Builder, Compression, NewRecord, Record, Stamp, read};
@@ -9,10 +10,14 @@ use forebay::uplink::kafka::config::check;
 use forebay::uplink::kafka::wire::{
     DescribeProducers, Fetch, FetchPart, InitProducerId, ListOffsets, OffsetAt, Produce, ProducePart, ProducerState,
 };
+use tests::wait;
 use tokio::runtime::{Builder as Runtimes, Runtime};
 
 /// What a broker answers that has just started.
 const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+
+/// How long a cluster may be without a leader.
+const LEADS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A connection to a cluster on a runtime of its own.
 pub(super) struct Asks {
@@ -49,14 +54,10 @@ impl Asks {
         Asks::connect(&spec(&format!("kafka://{bootstrap}"))).expect("it serves")
     }
 
-    fn leader(&mut self, topic: &str, partition: i32) -> i32 {
-        self.runtime.block_on(async {
-            loop {
-                let seen = self.cluster.metadata(&[topic]).await.expect("metadata");
-                if let Some(leader) = seen.leader(topic, partition) {
-                    return leader;
-                }
-            }
+    pub(super) fn leader(&mut self, topic: &str, partition: i32) -> i32 {
+        wait::until("somebody leads", LEADS_WITHIN, || {
+            let seen = self.runtime.block_on(self.cluster.metadata(&[topic])).ok()?;
+            seen.leader(topic, partition)
         })
     }
 
@@ -98,24 +99,28 @@ impl Asks {
         answer.remove(0).producers
     }
 
+    /// Behind the last record; asks again while leaders change.
     pub(super) fn end(&mut self, topic: &str, partition: i32) -> i64 {
-        let node = self.leader(topic, partition);
-        let request = ListOffsets { parts: vec![(topic, partition, OffsetAt::End)] };
-        let answer = self.runtime.block_on(self.cluster.request(node, &request)).expect("an answer");
-        assert_eq!(answer[0].error, 0);
-        answer[0].offset
+        wait::until("a leader tells the end", LEADS_WITHIN, || {
+            let node = self.leader(topic, partition);
+            let request = ListOffsets { parts: vec![(topic, partition, OffsetAt::End)] };
+            let answer = self.runtime.block_on(self.cluster.request(node, &request)).ok()?;
+            (answer[0].error == 0).then_some(answer[0].offset)
+        })
     }
 
-    /// All records of a partition.
+    /// All records of a partition; asks again while leaders change.
     pub(super) fn records(&mut self, topic: &str, partition: i32) -> Vec<Record> {
         let (end, mut offset, mut records) = (self.end(topic, partition), 0, Vec::new());
-        let node = self.leader(topic, partition);
         while offset < end {
-            let parts = vec![FetchPart { topic, partition, offset }];
-            let request = Fetch { wait_ms: 500, bytes_max: 4 << 20, parts };
-            let (error, mut fetched) = self.runtime.block_on(self.cluster.request(node, &request)).expect("an answer");
-            assert_eq!((error, fetched[0].error), (0, 0));
-            for batch in read(fetched.remove(0).batches).expect("batches") {
+            let batches = wait::until("a leader gives records", LEADS_WITHIN, || {
+                let node = self.leader(topic, partition);
+                let parts = vec![FetchPart { topic, partition, offset }];
+                let request = Fetch { wait_ms: 500, bytes_max: 4 << 20, parts };
+                let (error, mut fetched) = self.runtime.block_on(self.cluster.request(node, &request)).ok()?;
+                (error == 0 && fetched[0].error == 0).then(|| fetched.remove(0).batches)
+            });
+            for batch in read(batches).expect("batches") {
                 offset = batch.next_offset;
                 records.extend(batch.records);
             }

@@ -54,7 +54,7 @@ pub struct JsonKind;
 static INFO: FormatInfo = FormatInfo {
     name: "json",
     help: "JSON, one object a reading or a batch",
-    uplinks: &["mqtt"],
+    uplinks: &["mqtt", "kafka"],
     types: Types::AsTheyCome,
 };
 

@@ -48,8 +48,7 @@ impl Cluster {
     /// No broker answers.
     pub async fn metadata(&mut self, topics: &[&str]) -> Result<MetadataAnswer, Failure> {
         let open = self.fleet.any_open();
-        let known = self.seen.brokers.iter().map(|broker| broker.node);
-        let candidates: Vec<NodeId> = open.into_iter().chain(known).chain(self.fleet.bootstrap()).collect();
+        let candidates: Vec<NodeId> = open.into_iter().chain(self.fleet.known()).collect();
         let mut last = Failure { cause: "no host is named".into(), advice: "Put right `url` of the uplink" };
         for node in candidates {
             match self.request(node, &Metadata { topics: topics.to_vec() }).await {

@@ -6,6 +6,7 @@ use driver_core::EndpointUrl;
 
 use super::batch::Compression;
 use super::login::Mechanism;
+use crate::uplink::format::keyed;
 use crate::uplink::{Password, TlsFiles, UplinkError, UplinkSpec};
 
 /// The port of a broker that the URL names without one.
@@ -28,6 +29,8 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("compression", "of batches: zstd (default), lz4, snappy, gzip or none"),
     ("batch", "bytes of a batch before it is compressed, 1024 to 1000000 (default 262144)"),
     ("request_timeout", "how long an answer may take, and replicas may take to acknowledge, from 1s (default 30s)"),
+    keyed::OPTIONS[0],
+    keyed::OPTIONS[1],
     (
         "client_id",
         "the name that brokers know the gateway by, for quotas and logs (default: from its name and the uplink's)",
@@ -99,6 +102,7 @@ fn options(spec: &UplinkSpec) -> Result<Config, Vec<UplinkError>> {
         (1..=256).contains(&text.len()).then(|| text.into())
     });
     let wants_login = options.has("sasl");
+    keyed::take(&mut options);
     options.finish(OPTIONS).map_err(|wrong| wrong.into_iter().map(UplinkError::from).collect::<Vec<_>>())?;
     let login = login(spec, mechanism, wants_login)?;
     let hosts = url.hosts();

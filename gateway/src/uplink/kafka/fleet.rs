@@ -51,11 +51,6 @@ impl Fleet {
         Fleet { config, addresses, nodes: BTreeMap::new(), over: Traffic::default() }
     }
 
-    /// The hosts of the URL.
-    pub fn bootstrap(&self) -> Vec<NodeId> {
-        self.addresses.keys().copied().filter(|node| *node < 0).rev().collect()
-    }
-
     /// Learns where a broker is; a connection to where it was before is dropped.
     pub fn learn(&mut self, node: NodeId, host: &str, port: u16) {
         let address = (host.to_owned(), port);
@@ -72,6 +67,11 @@ impl Fleet {
             Some((host, port)) => format!("broker {node} at {host}:{port}"),
             None => format!("broker {node}"),
         }
+    }
+
+    /// All brokers whose place is known, the hosts of the URL last.
+    pub fn known(&self) -> Vec<NodeId> {
+        self.addresses.keys().rev().copied().collect()
     }
 
     /// Whether it is known where the broker is.

@@ -68,7 +68,7 @@ impl Reader {
     /// # Errors
     /// It has no end, or is larger.
     pub fn uvarint(&mut self) -> Result<u32, Malformed> {
-        u32::try_from(self.uvarint_long()?).map_err(|_| Malformed { what: "a varint" })
+        u32::try_from(self.uvarlong()?).map_err(|_| Malformed { what: "a varint" })
     }
 
     /// A signed, zigzag-encoded varint of at most 32 bits.
@@ -84,11 +84,15 @@ impl Reader {
     /// # Errors
     /// It has no end, or is larger.
     pub fn varlong(&mut self) -> Result<i64, Malformed> {
-        let raw = self.uvarint_long()?;
+        let raw = self.uvarlong()?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
-    fn uvarint_long(&mut self) -> Result<u64, Malformed> {
+    /// An unsigned varint of at most 64 bits.
+    ///
+    /// # Errors
+    /// It has no end.
+    pub fn uvarlong(&mut self) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.i8()? as u8;

@@ -1,0 +1,570 @@
+//! The producer: which batch goes where under which sequence, and what an answer changes. Pure: it is told what has
+//! happened and says what to ask, what to remember before that, and what to tell.
+//!
+//! ```text
+//! message -> [route] -> stream (one a lane and partition) -> intent -> journal -> batch -> answer -> acknowledged
+//! ```
+//!
+//! A [`stream::Stream`] holds at most five intents in flight, which is what a broker recognises again. Design: decision
+//! record 10.
+
+mod ask;
+mod intent;
+mod stream;
+mod tail;
+mod topics;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{error, warn};
+
+pub use self::ask::{Answer, Ask, Sent, Target};
+use self::intent::Encoder;
+use self::stream::{Phase, Stream, Told};
+use self::topics::{Routed, Topics};
+use super::config::Config;
+use super::error as codes;
+use super::fleet::NodeId;
+use super::journal::{Entry, Mark, Memory, StreamKey};
+use super::wire::{MetadataAnswer, ProduceAnswer, TopicId};
+use crate::uplink::{Event, Lasting, Message, Refusal, Token};
+
+/// Messages that may be in the producer's hands.
+pub const MESSAGES_MAX: usize = 4_096;
+
+/// Requests with batches on their way to one broker.
+const REQUESTS_MAX: usize = 5;
+
+/// Leaders and topics are looked up this often where nothing calls for it sooner.
+const METADATA_EVERY: Duration = Duration::from_secs(300);
+
+/// … and this often where something does.
+const METADATA_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Lanes with producer ids of their own.
+const LANES: usize = 3;
+
+/// The producer of one uplink.
+pub struct Producer {
+    encoder: Encoder,
+    topics: Topics,
+    ids: [ProducerId; LANES],
+    streams: Vec<Stream>,
+    /// The number of the next stream in the journal.
+    next_number: u32,
+    by_key: HashMap<StreamKey, usize>,
+    /// Where the messages belong that were sent in an earlier life or over an earlier connection.
+    expected: HashMap<Mark, usize>,
+    /// What is delivered and may be handed over again.
+    done: BTreeSet<Mark>,
+    unrouted: VecDeque<Message>,
+    held: usize,
+    metadata: MetadataState,
+    /// Requests with batches on their way, by broker.
+    on_their_way: BTreeMap<NodeId, usize>,
+    /// Brokers that asked to be left alone for a while.
+    paused: BTreeMap<NodeId, Instant>,
+    cluster: Option<Box<str>>,
+    /// Whether answers that are on their way belong to streams that are no more.
+    is_another: bool,
+    events: Vec<Event>,
+    entries: Vec<Entry>,
+    figures: Figures,
+}
+
+/// What could not be kept, counted since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How often a partition was read behind a fence because it was not known what it has.
+    pub readings_behind_a_fence: u64,
+    /// Messages that may stand twice, because the partition could not be asked or read.
+    pub perhaps_doubled: u64,
+    /// How often a topic was found to have been made anew.
+    pub topics_made_anew: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ProducerId {
+    Wanted { not_before: Option<Instant> },
+    Asked,
+    Known(i64),
+}
+
+#[derive(Debug)]
+struct MetadataState {
+    asked: bool,
+    due: Option<Instant>,
+    seen_at: Option<Instant>,
+}
+
+impl Producer {
+    /// A producer that remembers.
+    pub fn new(config: &Config, memory: Memory) -> Producer {
+        let mut producer = Producer {
+            encoder: Encoder::new(config),
+            topics: Topics::default(),
+            ids: [ProducerId::Wanted { not_before: None }; LANES],
+            streams: Vec::new(),
+            next_number: 0,
+            by_key: HashMap::new(),
+            expected: HashMap::new(),
+            done: memory.done,
+            unrouted: VecDeque::new(),
+            held: 0,
+            metadata: MetadataState { asked: false, due: None, seen_at: None },
+            on_their_way: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            cluster: memory.cluster,
+            is_another: false,
+            events: Vec::new(),
+            entries: Vec::new(),
+            figures: Figures::default(),
+        };
+        for (place, (number, remembered)) in memory.streams.into_iter().enumerate() {
+            producer.next_number = number + 1;
+            producer.topics.want(&remembered.key.topic);
+            if let Some(id) = producer.ids.get_mut(usize::from(remembered.key.lane)) {
+                *id = ProducerId::Known(remembered.producer);
+            }
+            let stream = Stream::remembered(number, remembered);
+            producer.expected.extend(stream.missing_marks().map(|mark| (mark, place)));
+            producer.by_key.insert(stream.key.clone(), place);
+            producer.streams.push(stream);
+        }
+        producer
+    }
+
+    /// How many messages more are taken.
+    pub fn room(&self) -> usize {
+        MESSAGES_MAX.saturating_sub(self.held)
+    }
+
+    /// What could not be kept.
+    pub fn figures(&self) -> Figures {
+        self.figures
+    }
+
+    /// What to tell the pipeline.
+    pub fn take_events(&mut self, events: &mut Vec<Event>) {
+        events.append(&mut self.events);
+    }
+
+    /// Whether there is something to tell.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Whether the cluster is another one, since this was asked last: answers that are on their way are to be dropped.
+    pub fn takes_no_old_answers(&mut self) -> bool {
+        std::mem::take(&mut self.is_another)
+    }
+
+    /// What has to be written before anything that [`Producer::work`] named may leave.
+    pub fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Topics about which [`Ask::Metadata`] asks.
+    pub fn topics(&self) -> Vec<&str> {
+        self.topics.wanted()
+    }
+
+    /// Topic and partition of a stream.
+    pub fn place(&self, stream: usize) -> (&str, i32) {
+        self.streams.get(stream).map_or(("", 0), |stream| (&stream.key.topic, stream.key.partition))
+    }
+
+    /// A message to be sent. One that the partition has already comes back at once.
+    pub fn send(&mut self, message: &Message) {
+        let mark = Mark::of(message);
+        self.held += 1;
+        if self.done.remove(&mark) {
+            return self.acknowledge(message.token);
+        }
+        if let Some(stream) = self.expected.remove(&mark) {
+            return self.streams[stream].fill(mark, message.clone());
+        }
+        self.topics.want(&message.topic);
+        self.unrouted.push_back(message.clone());
+    }
+
+    fn acknowledge(&mut self, token: Token) {
+        self.held -= 1;
+        self.events.push(Event::Acknowledged(token));
+    }
+
+    fn refuse(&mut self, message: &Message, lasting: Lasting, reason: &str) {
+        self.held -= 1;
+        let refusal = Refusal { reason: reason.into(), lasting };
+        self.events.push(Event::Refused(message.token, refusal));
+    }
+
+    /// What to ask now. What is to be remembered lies in [`Producer::take_entries`] afterwards, and has to be written
+    /// first.
+    ///
+    /// # Errors
+    /// There is no memory to compress a batch.
+    pub fn work(&mut self, now: Instant) -> std::io::Result<Vec<(Target, Ask)>> {
+        let mut asks = Vec::new();
+        self.route(now);
+        self.ask_for_metadata(now, &mut asks);
+        self.ask_for_ids(now, &mut asks);
+        for number in 0..self.streams.len() {
+            self.control(number, now, &mut asks);
+        }
+        self.produce(now, &mut asks)?;
+        Ok(asks)
+    }
+
+    /// When [`Producer::work`] has something to do if nothing happens before.
+    pub fn wake_at(&self, now: Instant) -> Instant {
+        let streams = self.streams.iter().filter_map(|stream| stream.wake_at(now));
+        let ids = self.ids.iter().filter_map(|id| match id {
+            ProducerId::Wanted { not_before } => *not_before,
+            ProducerId::Asked | ProducerId::Known(_) => None,
+        });
+        let paused = self.paused.values().copied();
+        let metadata =
+            self.metadata.due.into_iter().chain([self.metadata.seen_at.unwrap_or(now) + self.metadata_every()]);
+        streams.chain(ids).chain(paused).chain(metadata).filter(|at| *at > now).min().unwrap_or(now + METADATA_EVERY)
+    }
+
+    fn route(&mut self, now: Instant) {
+        let mut wrong = BTreeSet::new();
+        for message in std::mem::take(&mut self.unrouted) {
+            match self.topics.route(&message) {
+                Routed::Not(code) => {
+                    let reason = format!("topic `{}`: {}. {}", message.topic, codes::name(code), codes::advice(code));
+                    let lasting = if code == 17 { Lasting::ForThisMessage } else { Lasting::ForNow };
+                    self.refuse(&message, lasting, &reason);
+                    wrong.insert(message.topic);
+                }
+                Routed::To(partition) if !self.is_unsettled(&message.topic) => self.put(message, partition),
+                Routed::To(_) | Routed::Unknown => self.unrouted.push_back(message),
+            }
+        }
+        for topic in wrong {
+            self.topics.forget(&topic);
+            self.look_again(now);
+        }
+    }
+
+    fn put(&mut self, message: Message, partition: i32) {
+        if self.done.remove(&Mark::of(&message)) {
+            return self.acknowledge(message.token);
+        }
+        let lane = StreamKey::lane_of(message.lane());
+        match self.stream_of(StreamKey { lane, topic: message.topic.clone(), partition }) {
+            Some(number) => self.streams[number].push(message),
+            None => self.unrouted.push_back(message),
+        }
+    }
+
+    /// After a power cut a message may stand in any partition of its topic, sent in any lane: none leaves before all have
+    /// been read.
+    fn is_unsettled(&self, topic: &str) -> bool {
+        self.streams.iter().any(|stream| stream.is_unsettled && *stream.key.topic == *topic)
+    }
+
+    /// The stream of a partition; `None` until its lane has a producer id.
+    fn stream_of(&mut self, key: StreamKey) -> Option<usize> {
+        if let Some(number) = self.by_key.get(&key) {
+            return Some(*number);
+        }
+        let ProducerId::Known(producer) = *self.ids.get(usize::from(key.lane))? else { return None };
+        let number = self.streams.len();
+        self.streams.push(Stream::new(self.next_number, key.clone(), self.topics.id(&key.topic), producer));
+        self.next_number += 1;
+        self.by_key.insert(key, number);
+        Some(number)
+    }
+
+    fn ask_for_metadata(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) {
+        let due = self.metadata.due.is_some_and(|at| at <= now);
+        let old = self.metadata.seen_at.is_none_or(|at| at + self.metadata_every() <= now);
+        if !self.metadata.asked && (due || old) {
+            self.metadata.asked = true;
+            self.metadata.due = None;
+            asks.push((Target::Any, Ask::Metadata));
+        }
+    }
+
+    fn metadata_every(&self) -> Duration {
+        if self.topics.has_unseen() { METADATA_AGAIN_AFTER } else { METADATA_EVERY }
+    }
+
+    /// Leaders are looked up soon.
+    fn look_again(&mut self, now: Instant) {
+        let at = now + METADATA_AGAIN_AFTER;
+        self.metadata.due = Some(self.metadata.due.map_or(at, |due| due.min(at)));
+    }
+
+    fn ask_for_ids(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) {
+        let mut wanted: BTreeSet<u8> = self.unrouted.iter().map(|message| StreamKey::lane_of(message.lane())).collect();
+        for stream in self.streams.iter().filter(|stream| stream.is_exhausted()) {
+            if let Some(id @ ProducerId::Known(_)) = self.ids.get_mut(usize::from(stream.key.lane)) {
+                *id = ProducerId::Wanted { not_before: None };
+            }
+            wanted.insert(stream.key.lane);
+        }
+        for lane in wanted {
+            let Some(id) = self.ids.get_mut(usize::from(lane)) else { continue };
+            if matches!(id, ProducerId::Wanted { not_before } if not_before.is_none_or(|at| at <= now)) {
+                *id = ProducerId::Asked;
+                asks.push((Target::Any, Ask::NewId { lane }));
+            }
+        }
+    }
+
+    /// What a stream has to find out before it may go on.
+    fn control(&mut self, number: usize, now: Instant, asks: &mut Vec<(Target, Ask)>) {
+        let stream = &mut self.streams[number];
+        if !stream.wants_control(now) {
+            return;
+        }
+        let Some(leader) = self.topics.leader(&stream.key.topic, stream.key.partition) else {
+            return self.look_again(now);
+        };
+        if let Some(ask) = stream.control(number, &mut self.encoder, &mut self.entries) {
+            asks.push((Target::Node(leader), ask));
+        }
+    }
+
+    /// New intents where there is something to send, and one request for each broker.
+    fn produce(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) -> std::io::Result<()> {
+        let mut by_node: BTreeMap<NodeId, Vec<Sent>> = BTreeMap::new();
+        for number in 0..self.streams.len() {
+            let stream = &mut self.streams[number];
+            if !stream.has_work(now) {
+                continue;
+            }
+            let Some(leader) = self.topics.leader(&stream.key.topic, stream.key.partition) else {
+                self.look_again(now);
+                continue;
+            };
+            let busy = self.on_their_way.get(&leader).is_some_and(|count| *count >= REQUESTS_MAX);
+            if busy || self.paused.get(&leader).is_some_and(|until| *until > now) {
+                continue;
+            }
+            if let Some(sent) = stream.next_batch(number, &mut self.encoder, &mut self.entries)? {
+                by_node.entry(leader).or_default().push(sent);
+            }
+        }
+        for (node, mut batches) in by_node {
+            batches.sort_by(|one, two| self.streams[one.stream].key.topic.cmp(&self.streams[two.stream].key.topic));
+            *self.on_their_way.entry(node).or_default() += 1;
+            asks.push((Target::Node(node), Ask::Produce { node, batches }));
+        }
+        Ok(())
+    }
+
+    /// An answer has come.
+    pub fn answered(&mut self, ask: Ask, answer: Answer, now: Instant) {
+        match (ask, answer) {
+            (Ask::Metadata, Answer::Metadata(seen)) => self.saw(&seen, now),
+            (Ask::NewId { lane }, Answer::NewId(identity)) => {
+                let id = match identity.error {
+                    0 => ProducerId::Known(identity.id),
+                    31 => {
+                        self.forbid_lane(lane, identity.error);
+                        ProducerId::Wanted { not_before: Some(now + Duration::from_secs(5)) }
+                    }
+                    _ => ProducerId::Wanted { not_before: Some(now + METADATA_AGAIN_AFTER) },
+                };
+                if let ProducerId::Known(producer) = id {
+                    let of_lane = self.streams.iter_mut().filter(|stream| stream.key.lane == lane);
+                    of_lane.filter(|stream| stream.is_exhausted()).for_each(|stream| stream.rename(producer));
+                }
+                self.ids[usize::from(lane)] = id;
+            }
+            (Ask::Produce { node, batches }, Answer::Produced(produced)) => {
+                self.came_back(node);
+                self.produced(node, &batches, &produced, now);
+            }
+            (ask, answer) => {
+                let Some(number) = ask.stream() else { return };
+                let told = self.streams[number].answered(&answer, &self.encoder.identity, now, &mut self.entries);
+                self.note(number, told, now);
+            }
+        }
+    }
+
+    /// No answer will come any more: the connection is over, or there was none.
+    pub fn failed(&mut self, ask: Ask, now: Instant) {
+        self.look_again(now);
+        match ask {
+            Ask::Metadata => self.metadata.asked = false,
+            Ask::NewId { lane } => {
+                self.ids[usize::from(lane)] = ProducerId::Wanted { not_before: Some(now + METADATA_AGAIN_AFTER) };
+            }
+            Ask::Produce { node, batches } => {
+                self.came_back(node);
+                for sent in batches {
+                    self.streams[sent.stream].vanished(sent.intent);
+                }
+            }
+            ask => {
+                if let Some(number) = ask.stream() {
+                    self.streams[number].not_asked(now);
+                }
+            }
+        }
+    }
+
+    fn came_back(&mut self, node: NodeId) {
+        if let Some(count) = self.on_their_way.get_mut(&node) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// The connection to the cluster is over: messages will be handed over anew, and find their intents again.
+    pub fn lost(&mut self) {
+        self.unrouted.clear();
+        self.held = 0;
+        self.metadata = MetadataState { asked: false, due: None, seen_at: None };
+        self.on_their_way.clear();
+        for id in &mut self.ids {
+            if *id == ProducerId::Asked {
+                *id = ProducerId::Wanted { not_before: None };
+            }
+        }
+        for (number, stream) in self.streams.iter_mut().enumerate() {
+            stream.lost();
+            self.expected.extend(stream.missing_marks().map(|mark| (mark, number)));
+        }
+    }
+
+    fn saw(&mut self, seen: &MetadataAnswer, now: Instant) {
+        self.metadata =
+            MetadataState { asked: false, due: self.metadata.due.filter(|at| *at > now), seen_at: Some(now) };
+        let cluster = seen.cluster.as_deref();
+        if cluster.is_some() && cluster != self.cluster.as_deref() {
+            self.another_cluster(cluster.unwrap_or_default());
+        }
+        self.topics.saw(seen);
+        for stream in &mut self.streams {
+            let id = self.topics.id(&stream.key.topic);
+            if id == stream.topic || id == TopicId::default() {
+                continue;
+            }
+            if stream.topic == TopicId::default() {
+                stream.topic = id;
+                continue;
+            }
+            self.figures.topics_made_anew += 1;
+            let (topic, partition) = (&*stream.key.topic, stream.key.partition);
+            warn!(topic, partition, "the topic was deleted and made anew: it goes on at the new one");
+            stream.renew(id, &mut self.entries);
+        }
+        if self.topics.has_leaderless() {
+            self.look_again(now);
+        }
+    }
+
+    /// Producer ids of one cluster mean nothing in another.
+    fn another_cluster(&mut self, cluster: &str) {
+        if self.cluster.is_some() {
+            warn!(
+                cluster,
+                "this is another Kafka cluster than before: everything that was not acknowledged goes to it"
+            );
+        }
+        self.cluster = Some(cluster.into());
+        self.entries.push(Entry::Cluster(cluster.into()));
+        self.ids = [ProducerId::Wanted { not_before: None }; LANES];
+        self.is_another = !self.streams.is_empty();
+        self.on_their_way.clear();
+        self.expected.clear();
+        self.by_key.clear();
+        for stream in std::mem::take(&mut self.streams) {
+            self.unrouted.extend(stream.into_messages());
+        }
+    }
+
+    /// Nobody gave the lane a producer id: its messages wait.
+    fn forbid_lane(&mut self, lane: u8, code: i16) {
+        let reason = format!("no producer id: {}. {}", codes::name(code), codes::advice(code));
+        let (of_lane, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.unrouted)
+            .into_iter()
+            .partition(|message| StreamKey::lane_of(message.lane()) == lane);
+        self.unrouted = others;
+        for message in of_lane {
+            self.refuse(&message, Lasting::ForNow, &reason);
+        }
+    }
+
+    fn produced(&mut self, node: NodeId, batches: &[Sent], answer: &ProduceAnswer, now: Instant) {
+        if answer.throttle_ms > 0 {
+            self.paused.insert(node, now + Duration::from_millis(answer.throttle_ms as u64));
+        }
+        self.paused.retain(|_, until| *until > now);
+        for sent in batches {
+            let stream = &mut self.streams[sent.stream];
+            let key = &stream.key;
+            let part = answer.parts.iter().find(|part| part.partition == key.partition && part.topic == *key.topic);
+            let told = match part {
+                Some(part) => stream.produced(sent.intent, part, now, &mut self.entries),
+                None => {
+                    stream.vanished(sent.intent);
+                    Told::default()
+                }
+            };
+            self.note(sent.stream, told, now);
+        }
+    }
+
+    /// Tells what a stream found out.
+    fn note(&mut self, number: usize, told: Told, now: Instant) {
+        let Told { delivered, refused, found, look_again, fenced, doubled, foreign } = told;
+        for token in delivered {
+            self.acknowledge(token);
+        }
+        for (message, lasting, reason) in refused {
+            self.refuse(&message, lasting, &reason);
+        }
+        let (topic, partition) = (self.streams[number].key.topic.clone(), self.streams[number].key.partition);
+        if let Some(found) = found {
+            for mark in self.streams[number].take_settled() {
+                self.expected.remove(&mark);
+            }
+            self.done.extend(found);
+            for token in self.streams[number].take_done(&mut self.done) {
+                self.acknowledge(token);
+            }
+        }
+        if look_again {
+            self.look_again(now);
+        }
+        if fenced {
+            self.figures.readings_behind_a_fence += 1;
+            warn!(topic = &*topic, partition, "it is not known what has arrived: the partition is read behind a fence");
+        }
+        if let Some((messages, why)) = doubled {
+            self.figures.perhaps_doubled += messages;
+            warn!(topic = &*topic, partition, messages, "delivered at least once, not exactly once: {why}");
+        }
+        if foreign {
+            error!(
+                topic = &*topic,
+                partition,
+                "another gateway produces with this one's identity: a copy of its buffer is in use elsewhere. This uplink \
+                 stops here; stop one of the two, and give the other a buffer of its own"
+            );
+        }
+    }
+}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let phases: Vec<&Phase> = self.streams.iter().map(|stream| &stream.phase).collect();
+        f.debug_struct("Producer").field("held", &self.held).field("phases", &phases).finish_non_exhaustive()
+    }
+}
+
+/// A topic's name, shared.
+type TopicName = Arc<str>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,469 @@
+//! The way to one cluster: moves what the producer asks and what brokers answer, and keeps the journal before them.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::error;
+
+use super::config::Config;
+use super::fleet::{Fleet, Happened, NodeId};
+use super::journal::{Journal, Memory};
+use super::link::GRACE;
+use super::producer::{Answer, Ask, Producer, Target};
+use super::wire::{
+    DescribeProducers, Fetch, FetchPart, InitProducerId, ListOffsets, Malformed, Metadata, OffsetAt, Produce,
+    ProducePart, Request, read_answer,
+};
+use crate::uplink::stream::Failure;
+use crate::uplink::{
+    BoxFuture, CONNECT_WITHIN, ConnectError, Delivered, EndedBy, Event, Loss, Message, Publisher, Traffic,
+};
+
+/// What is read of a partition at once, bytes.
+const READ_BYTES_MAX: i32 = 4 << 20;
+
+/// How often a disk that refuses is tried again.
+const WRITE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the journal has grown too long.
+const SHORTEN_EVERY: Duration = Duration::from_secs(10);
+
+/// A publisher to one cluster.
+pub(super) struct KafkaPublisher {
+    config: Arc<Config>,
+    /// Where the journal is kept; without it nothing is remembered.
+    folder: Option<PathBuf>,
+    /// What the log knows to be delivered.
+    delivered: Option<Delivered>,
+    life: Option<Life>,
+    fleet: Fleet,
+    is_connected: bool,
+    /// Bootstrap hosts and brokers that could not be reached since the last answer.
+    unreachable: Vec<NodeId>,
+}
+
+/// What is there once the journal is read.
+struct Life {
+    journal: Option<Journal>,
+    producer: Producer,
+    asks: HashMap<(NodeId, i32), Ask>,
+    /// What waits for its connection.
+    waiting: Vec<(NodeId, Ask)>,
+    write_at: Option<Instant>,
+    /// Questions that leave once the journal has been written.
+    unwritten: Vec<(Target, Ask)>,
+    entries: Vec<super::journal::Entry>,
+    write_told: bool,
+    shorten_at: Instant,
+    shortening: Option<BoxFuture<'static, Option<buffer::Cursor>>>,
+}
+
+impl KafkaPublisher {
+    pub(super) fn new(config: Arc<Config>, folder: Option<PathBuf>, delivered: Option<Delivered>) -> KafkaPublisher {
+        let fleet = Fleet::new(config.clone());
+        KafkaPublisher { config, folder, delivered, life: None, fleet, is_connected: false, unreachable: Vec::new() }
+    }
+
+    async fn open(&mut self) -> Result<(), ConnectError> {
+        self.fleet.drop_all();
+        self.unreachable.clear();
+        let outcome = match self.begin() {
+            Ok(()) => match timeout(CONNECT_WITHIN * 2, self.first_answer()).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Failure {
+                    cause: format!("no answer within {} s", CONNECT_WITHIN.as_secs() * 2),
+                    advice: "Check that Kafka brokers listen there: the ports, and whether they want TLS (kafkas://)",
+                }),
+            },
+            Err(cause) => Err(Failure {
+                cause: format!("the journal of what was sent cannot be opened: {cause}"),
+                advice: "Look after the disk and the rights of the buffer's folder",
+            }),
+        };
+        outcome.map_err(|Failure { cause, advice }| {
+            self.over();
+            ConnectError { endpoint: self.config.endpoint.to_string(), cause, advice }
+        })
+    }
+
+    /// Reads the journal, once.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.life.is_some() {
+            return Ok(());
+        }
+        let (journal, memory) = match &self.folder {
+            Some(folder) => {
+                let (journal, memory) = Journal::open(folder, &self.config.name, &boot())?;
+                (Some(journal), memory)
+            }
+            None => (None, Memory::default()),
+        };
+        self.life = Some(Life {
+            journal,
+            producer: Producer::new(&self.config, memory),
+            asks: HashMap::new(),
+            waiting: Vec::new(),
+            write_at: None,
+            unwritten: Vec::new(),
+            entries: Vec::new(),
+            write_told: false,
+            shorten_at: Instant::now() + SHORTEN_EVERY,
+            shortening: None,
+        });
+        Ok(())
+    }
+
+    /// Waits until one broker has told of the cluster.
+    async fn first_answer(&mut self) -> Result<(), Failure> {
+        self.is_connected = true;
+        loop {
+            if let Err(loss) = self.drive() {
+                return Err(Failure { cause: loss.reason, advice: "" });
+            }
+            match poll_fn(|cx| self.fleet.poll(cx)).await {
+                Happened::Failed(node, failure) => {
+                    self.unreachable.push(node);
+                    if self.candidates().next().is_none() {
+                        return Err(failure);
+                    }
+                    self.give_up_on(node);
+                }
+                happened => {
+                    let answered = matches!(happened, Happened::Answered(..));
+                    if let Err(loss) = self.took(happened) {
+                        return Err(Failure { cause: loss.reason, advice: "Look into the broker's log" });
+                    }
+                    if answered {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brokers that may be asked anything, the open ones first.
+    fn candidates(&self) -> impl Iterator<Item = NodeId> {
+        let open = self.fleet.any_open();
+        let known = self.fleet.known();
+        let unreachable = self.unreachable.clone();
+        open.into_iter().chain(known).filter(move |node| !unreachable.contains(node))
+    }
+
+    /// Lets the producer work, writes the journal, and sends.
+    fn drive(&mut self) -> Result<(), Loss> {
+        loop {
+            let now = Instant::now();
+            let Some(life) = &mut self.life else { return Ok(()) };
+            if life.unwritten.is_empty() {
+                life.unwritten = life.producer.work(now.into_std()).map_err(|cause| Loss {
+                    reason: format!("a batch cannot be compressed: {cause}. Free memory"),
+                    by: EndedBy::Network,
+                })?;
+            }
+            life.entries.extend(life.producer.take_entries());
+            if !life.write(now, &self.config.name) {
+                return Ok(());
+            }
+            if life.unwritten.is_empty() {
+                return Ok(());
+            }
+            for (target, ask) in std::mem::take(&mut life.unwritten) {
+                self.send_to(target, ask);
+            }
+        }
+    }
+
+    fn send_to(&mut self, target: Target, ask: Ask) {
+        let node = match target {
+            Target::Node(node) => Some(node),
+            Target::Any => self.candidates().next(),
+        };
+        let Some(life) = &mut self.life else { return };
+        match node.filter(|node| self.fleet.knows(*node)) {
+            None => life.producer.failed(ask, Instant::now().into_std()),
+            Some(node) => {
+                self.fleet.call(node);
+                life.waiting.push((node, ask));
+                self.send_waiting(node);
+            }
+        }
+    }
+
+    /// Sends what waited for a connection, if it is open.
+    fn send_waiting(&mut self, node: NodeId) {
+        let Some(life) = &mut self.life else { return };
+        let Some(link) = self.fleet.link(node) else { return };
+        let (mine, others) = std::mem::take(&mut life.waiting).into_iter().partition(|(to, _)| *to == node);
+        life.waiting = others;
+        let mine: Vec<(NodeId, Ask)> = mine;
+        let (within, soon) = (self.config.timeout + GRACE, CONNECT_WITHIN);
+        let timeout_ms = self.config.timeout.as_millis() as i32;
+        for (_, ask) in mine {
+            let correlation = match &ask {
+                Ask::Metadata => link.send(&Metadata { topics: life.producer.topics() }, soon),
+                Ask::NewId { .. } => link.send(&InitProducerId, soon),
+                Ask::End { stream } => {
+                    let (topic, partition) = life.producer.place(*stream);
+                    link.send(&ListOffsets { parts: vec![(topic, partition, OffsetAt::End)] }, soon)
+                }
+                Ask::Describe { stream } => {
+                    link.send(&DescribeProducers { parts: vec![life.producer.place(*stream)] }, soon)
+                }
+                Ask::Read { stream, offset } => {
+                    let (topic, partition) = life.producer.place(*stream);
+                    let parts = vec![FetchPart { topic, partition, offset: *offset }];
+                    link.send(&Fetch { wait_ms: 500, bytes_max: READ_BYTES_MAX, parts }, within)
+                }
+                Ask::Fence { stream, batch } => {
+                    let (topic, partition) = life.producer.place(*stream);
+                    let parts = vec![ProducePart { topic, partition, batch }];
+                    link.send(&Produce { timeout_ms, parts }, within)
+                }
+                Ask::Produce { batches, .. } => {
+                    let part = |sent: &super::producer::Sent| (life.producer.place(sent.stream), sent.batch.clone());
+                    let owned: Vec<((&str, i32), Bytes)> = batches.iter().map(part).collect();
+                    let parts = owned.iter().map(|((topic, partition), batch)| ProducePart {
+                        topic,
+                        partition: *partition,
+                        batch,
+                    });
+                    link.send(&Produce { timeout_ms, parts: parts.collect() }, within)
+                }
+            };
+            life.asks.insert((node, correlation), ask);
+        }
+    }
+
+    /// Nothing that was to go to this broker will be answered.
+    fn give_up_on(&mut self, node: NodeId) {
+        let Some(life) = &mut self.life else { return };
+        let now = Instant::now().into_std();
+        let sent: Vec<(NodeId, i32)> = life.asks.keys().copied().filter(|(to, _)| *to == node).collect();
+        for key in sent {
+            if let Some(ask) = life.asks.remove(&key) {
+                life.producer.failed(ask, now);
+            }
+        }
+        let (mine, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut life.waiting).into_iter().partition(|(to, _)| *to == node);
+        life.waiting = others;
+        for (_, ask) in mine {
+            life.producer.failed(ask, now);
+        }
+    }
+
+    /// Takes in what happened. The cluster is lost when no broker of it can be reached any more.
+    fn took(&mut self, happened: Happened) -> Result<(), Loss> {
+        match happened {
+            Happened::Opened(node) => self.send_waiting(node),
+            Happened::Answered(node, correlation, body) => {
+                self.unreachable.clear();
+                let Some(life) = &mut self.life else { return Ok(()) };
+                let Some(ask) = life.asks.remove(&(node, correlation)) else { return Ok(()) };
+                let answer = match understood(&ask, body) {
+                    Ok(answer) => answer,
+                    Err(cause) => {
+                        life.producer.failed(ask, Instant::now().into_std());
+                        let broken = self.fleet.nonsense(node, cause);
+                        return self.took(broken);
+                    }
+                };
+                if let Answer::Metadata(seen) = &answer {
+                    for broker in &seen.brokers {
+                        self.fleet.learn(broker.node, &broker.host, broker.port);
+                    }
+                }
+                life.producer.answered(ask, answer, Instant::now().into_std());
+                if life.producer.takes_no_old_answers() {
+                    life.asks.clear();
+                    life.waiting.clear();
+                }
+            }
+            Happened::Failed(node, Failure { cause, advice }) => {
+                self.give_up_on(node);
+                self.unreachable.push(node);
+                if self.fleet.any_open().is_none() && self.candidates().next().is_none() {
+                    return Err(Loss { reason: format!("{cause}. {advice}"), by: EndedBy::Network });
+                }
+            }
+            Happened::Broken(node, loss) => {
+                self.give_up_on(node);
+                if self.fleet.any_open().is_none() {
+                    return Err(loss);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, events: &mut Vec<Event>) {
+        loop {
+            if !self.is_connected {
+                return;
+            }
+            if let Err(loss) = self.drive() {
+                return self.end_with(loss, events);
+            }
+            let Some(life) = &mut self.life else { return };
+            if life.producer.has_events() {
+                return life.producer.take_events(events);
+            }
+            let now = Instant::now();
+            let wake_at = Instant::from_std(life.producer.wake_at(now.into_std()));
+            let wake_at = life.write_at.map_or(wake_at, |at| at.min(wake_at)).min(life.shorten_at);
+            // Every arm may be cancelled: what has moved is in the links, and the reading of the cursor goes on.
+            let happened = tokio::select! {
+                biased;
+                happened = poll_fn(|cx| self.fleet.poll(cx)) => Some(happened),
+                cursor = shortening(&mut life.shortening) => {
+                    life.shorten(cursor, &self.config.name);
+                    None
+                }
+                () = sleep_until(wake_at) => {
+                    life.look_at_the_length(now, self.delivered.as_ref());
+                    None
+                }
+            };
+            if let Some(happened) = happened
+                && let Err(loss) = self.took(happened)
+            {
+                return self.end_with(loss, events);
+            }
+        }
+    }
+
+    fn end_with(&mut self, loss: Loss, events: &mut Vec<Event>) {
+        if let Some(life) = &mut self.life {
+            life.producer.take_events(events);
+        }
+        self.over();
+        events.push(Event::Lost(loss));
+    }
+
+    /// All connections are over; what the producer remembers stays.
+    fn over(&mut self) {
+        self.is_connected = false;
+        self.fleet.drop_all();
+        if let Some(life) = &mut self.life {
+            life.asks.clear();
+            life.waiting.clear();
+            // What was to be written is written before anything leaves again.
+            life.unwritten.clear();
+            life.producer.lost();
+        }
+    }
+}
+
+impl Life {
+    /// Writes what is to be remembered; `false` while the disk refuses.
+    fn write(&mut self, now: Instant, uplink: &str) -> bool {
+        if self.entries.is_empty() {
+            return true;
+        }
+        if self.write_at.is_some_and(|at| at > now) {
+            return false;
+        }
+        let written = self.journal.as_mut().map_or(Ok(()), |journal| journal.append(&self.entries));
+        match written {
+            Ok(()) => {
+                self.entries.clear();
+                (self.write_at, self.write_told) = (None, false);
+                true
+            }
+            Err(cause) => {
+                if !self.write_told {
+                    self.write_told = true;
+                    error!(uplink, "nothing is sent: what is sent cannot be remembered: {cause}. Look after the disk");
+                }
+                self.write_at = Some(now + WRITE_AGAIN_AFTER);
+                false
+            }
+        }
+    }
+
+    fn look_at_the_length(&mut self, now: Instant, delivered: Option<&Delivered>) {
+        if self.shorten_at > now {
+            return;
+        }
+        self.shorten_at = now + SHORTEN_EVERY;
+        if let Some(delivered) = delivered.filter(|_| self.journal.as_ref().is_some_and(Journal::is_long)) {
+            self.shortening.get_or_insert_with(|| delivered());
+        }
+    }
+
+    fn shorten(&mut self, cursor: Option<buffer::Cursor>, uplink: &str) {
+        let (Some(cursor), Some(journal)) = (cursor, &mut self.journal) else { return };
+        let is_delivered = |mark: &super::journal::Mark| {
+            mark.job.is_some() || cursor.covers(buffer::SeqRange { first: mark.first, last: mark.last })
+        };
+        if let Err(cause) = journal.shorten(is_delivered) {
+            error!(uplink, "the journal of what was sent cannot be shortened: {cause}. Look after the disk");
+        }
+    }
+}
+
+async fn shortening(reading: &mut Option<BoxFuture<'static, Option<buffer::Cursor>>>) -> Option<buffer::Cursor> {
+    let Some(future) = reading else { return std::future::pending().await };
+    let cursor = future.as_mut().await;
+    *reading = None;
+    cursor
+}
+
+fn understood(ask: &Ask, body: Bytes) -> Result<Answer, Malformed> {
+    fn read<R: Request>(body: Bytes, answer: impl Fn(R::Answer) -> Answer) -> Result<Answer, Malformed> {
+        read_answer::<R>(body).map(answer)
+    }
+    match ask {
+        Ask::Metadata => read::<Metadata<'_>>(body, Answer::Metadata),
+        Ask::NewId { .. } => read::<InitProducerId>(body, Answer::NewId),
+        Ask::End { .. } => read::<ListOffsets<'_>>(body, Answer::End),
+        Ask::Describe { .. } => read::<DescribeProducers<'_>>(body, Answer::Described),
+        Ask::Fence { .. } | Ask::Produce { .. } => read::<Produce<'_>>(body, Answer::Produced),
+        Ask::Read { .. } => read::<Fetch<'_>>(body, |(error, fetched)| Answer::Read(error, fetched)),
+    }
+}
+
+/// The id of this boot of the machine. Where the kernel tells none, each start counts as one.
+fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_else(|_| format!("process {}", std::process::id()))
+}
+
+impl Publisher for KafkaPublisher {
+    fn endpoint(&self) -> &str {
+        &self.config.endpoint
+    }
+
+    fn connect(&mut self) -> BoxFuture<'_, Result<(), ConnectError>> {
+        Box::pin(self.open())
+    }
+
+    fn room(&self) -> usize {
+        self.life.as_ref().filter(|_| self.is_connected).map_or(0, |life| life.producer.room())
+    }
+
+    fn send(&mut self, message: &Message) {
+        if let Some(life) = &mut self.life {
+            life.producer.send(message);
+        }
+    }
+
+    fn events<'a>(&'a mut self, events: &'a mut Vec<Event>) -> BoxFuture<'a, ()> {
+        Box::pin(self.serve(events))
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.over() })
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.fleet.traffic()
+    }
+}

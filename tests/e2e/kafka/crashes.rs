@@ -1,0 +1,163 @@
+//! F7 and F1 with Kafka as the far side: killed gateways, killed and silent brokers, leaders that move. What is counted is
+//! the topic itself, without any deduplication: lost 0, doubled 0, each key in its order.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, SystemTime};
+
+use forebay::uplink::kafka::batch::Record;
+use tests::field::Field;
+use tests::kafka::{Cluster, Kafka};
+use tests::oracle::holes;
+use tests::site::Site;
+use tests::subscriber::Received;
+use tests::{need, wait};
+
+use super::asks::Asks;
+use crate::rig::{COUNTER, Counting, PLC, nothing_is_missing, tcp};
+
+const TOPIC: &str = "plant.test.line";
+const PARTITIONS: i32 = 3;
+
+/// A reading is accepted when it is in the log; what was polled but not yet there may go with the process.
+const ACCEPTED_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// A cluster may need as long as this to find new leaders on a busy machine.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(120);
+
+/// Six tags that show one counter, spread over the partitions by their keys.
+fn file(plc: &Counting, kafka: &Kafka) -> String {
+    let tags = ["größe", "b", "c", "d", "e"].map(|tag| format!("      {tag}: \"hr:0:UDINT\"\n")).concat();
+    format!(
+        "gateway: test/line\nevery: 50ms\ndevices:\n  {PLC}:\n    url: {}\n    timeout: 500ms\n    tags:\n      \
+         {COUNTER}: \"hr:0:UDINT\"\n{tags}uplinks:\n  lake:\n    url: kafka://{}?request_timeout=2s\n    topic: \
+         plant.{{gateway}}\n",
+        tcp(plc.address),
+        kafka.bootstrap()
+    )
+}
+
+fn received(record: &Record) -> Option<Received> {
+    let body: serde_json::Value = serde_json::from_slice(record.value.as_deref()?).expect("JSON");
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let number = |name: &str| body[name].as_u64().expect("a number");
+    Some(Received {
+        at: SystemTime::now(),
+        topic: TOPIC.into(),
+        epoch: number("epoch"),
+        seq: number("seq"),
+        device: text("device"),
+        tag: text("tag"),
+        body,
+    })
+}
+
+/// All readings of the topic, partition by partition; the same key never in two.
+fn all(asks: &mut Asks) -> Vec<Received> {
+    let mut partition_of = BTreeMap::new();
+    let mut readings = Vec::new();
+    for partition in 0..PARTITIONS {
+        for record in asks.records(TOPIC, partition) {
+            let Some(reading) = received(&record) else { continue };
+            assert_eq!(record.key.as_deref(), Some(format!("{}/{}", reading.device, reading.tag).as_bytes()));
+            assert_eq!(record.header("seq"), Some(reading.seq.to_string().as_bytes()));
+            assert_eq!(*partition_of.entry(reading.tag.clone()).or_insert(partition), partition);
+            readings.push(reading);
+        }
+    }
+    readings
+}
+
+fn highest(readings: &[Received]) -> u64 {
+    readings.iter().filter(|r| r.tag == COUNTER).filter_map(|r| r.value().as_u64()).max().unwrap_or(0)
+}
+
+/// Waits until everything that was answered up to now is there.
+fn all_arrive(plc: &Counting, asks: &mut Asks) -> Vec<Received> {
+    let last = plc.oracle.last();
+    wait::until("everything arrives", RECOVERS_WITHIN, || Some(all(asks)).filter(|readings| highest(readings) >= last))
+}
+
+fn exactly_once(readings: &[Received]) {
+    nothing_is_missing(readings);
+    let places: HashSet<(u64, u64)> = readings.iter().map(|reading| (reading.epoch, reading.seq)).collect();
+    assert_eq!(places.len(), readings.len(), "{} records stand twice", readings.len() - places.len());
+    assert!(holes(readings).is_empty());
+}
+
+#[test]
+fn every_accepted_reading_stands_there_once_though_the_gateway_is_killed_again_and_again() {
+    let Some(kafka) = Kafka::start() else { return };
+    kafka.create(TOPIC, PARTITIONS as usize, &[]);
+    let mut asks = Asks::of(&kafka.bootstrap());
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let site = Site::new(&file(&plc, &kafka));
+    let mut kills = Vec::new();
+    let mut state = 0x2545_f491_u32;
+    for _ in 0..if need::long() { 100 } else { 10 } {
+        let gateway = site.start();
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        wait::pass(Duration::from_millis(u64::from(state >> 16) % 2_500));
+        gateway.kill();
+        kills.push(SystemTime::now());
+    }
+    let gateway = site.start();
+    let before = plc.oracle.last();
+    wait::for_it("the plant is polled", wait::SOON, || plc.oracle.last() > before + 20);
+    all_arrive(&plc, &mut asks);
+    let log = gateway.log();
+    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
+    let readings = all(&mut asks);
+    exactly_once(&readings);
+    let verdict = plc.verdict(&readings);
+    verdict.must_have_lost_only_before(&kills, ACCEPTED_WITHIN);
+    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
+    // A stranger reads the same.
+    let lines = kafka.console(TOPIC, readings.len());
+    let of_readings = lines.iter().filter(|line| line.contains("\"seq\":")).count();
+    assert!(of_readings >= readings.len() - kills.len() * PARTITIONS as usize, "{of_readings} of {}", readings.len());
+    assert!(lines.iter().any(|line| line.starts_with("plc/größe\t{")), "{:?}", lines.first());
+    eprintln!("{} kills: {} records, each once; {verdict}", kills.len(), readings.len());
+}
+
+#[test]
+fn every_reading_stands_there_once_though_leaders_are_killed_stopped_and_silent() {
+    let settings = "unclean.leader.election.enable=false\n";
+    let Some(mut kafka) = Kafka::of(&Cluster { brokers: 3, settings, ..Cluster::default() }) else { return };
+    kafka.create(TOPIC, PARTITIONS as usize, &["min.insync.replicas=2"]);
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let site = Site::new(&file(&plc, &kafka));
+    let gateway = site.start();
+    let mut asks = Asks::of(&kafka.bootstrap());
+    for round in 0..if need::long() { 20 } else { 3 } {
+        let before = all_arrive(&plc, &mut asks).len();
+        assert!(before > 0);
+        let leader = asks.leader(TOPIC, 0) as usize - 1;
+        match round % 3 {
+            0 => kafka.kill(leader),
+            1 => kafka.signal(leader, "STOP"),
+            _ => kafka.stop(leader),
+        }
+        let polled = plc.oracle.last();
+        wait::for_it("the plant is polled on", wait::SOON, || plc.oracle.last() > polled + 20);
+        if round % 3 == 1 {
+            wait::pass(Duration::from_secs(8));
+            kafka.signal(leader, "CONT");
+        } else {
+            // The two that are left take over.
+            asks = Asks::of(&kafka.bootstrap());
+            all_arrive(&plc, &mut asks);
+            kafka.start_again(leader);
+        }
+        asks = Asks::of(&kafka.bootstrap());
+    }
+    all_arrive(&plc, &mut asks);
+    let log = gateway.log();
+    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
+    let readings = all(&mut asks);
+    exactly_once(&readings);
+    plc.verdict(&readings).must_be_perfect();
+    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
+    eprintln!("{} records, each once", readings.len());
+}
