@@ -4,6 +4,8 @@
 //! write it keeps and tries again; polls go on meanwhile, until the queue before it is full.
 
 mod inbox;
+mod repack;
+mod syncer;
 mod worker;
 
 use std::io;

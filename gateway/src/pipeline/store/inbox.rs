@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use buffer::{Seq, SeqRange, Stats, Synced};
+use buffer::{Replaced, Seq, SeqRange, Stats, Synced};
 use driver_core::Reading;
 use tokio::sync::oneshot;
 
@@ -33,6 +33,7 @@ pub(super) enum Request {
     Schema { id: u32, reply: oneshot::Sender<Option<Arc<Schema>>> },
     Stats { reply: oneshot::Sender<Stats> },
     Synced(Synced),
+    Repacked(Option<Box<Replaced>>),
 }
 
 /// What the store thread found when it looked.

@@ -430,3 +430,71 @@ fn readings_are_stored_with_the_class_of_their_tag_and_each_tag_keeps_its_order(
     assert_eq!(seen, [(Class::Critical, 10), (Class::Normal, 10), (Class::Bulk, 10)]);
     assert!(store.stop());
 }
+
+/// Blocks of one reading each, as a device that is polled seldom leaves them; a little more than one segment.
+fn small_blocks(folder: &Path, count: i64) {
+    let mut log = Log::open(folder, &Options::new(["cloud"])).expect("the log opens");
+    let mut encoder = super::super::encode::Encoder::new().expect("memory");
+    for numbers in (0..count).collect::<Vec<_>>().chunks(1_000) {
+        let payloads: Vec<(u8, Vec<u8>)> = numbers
+            .iter()
+            .map(|number| {
+                let mut payload = Vec::new();
+                (encoder.encode(&[long(*number)], &mut payload), payload)
+            })
+            .collect();
+        let block = |(number, (codec, payload)): (&i64, &(u8, Vec<u8>))| {
+            let meta =
+                buffer::Meta { count: 1, t_min_ns: *number, t_max_ns: *number, codec: *codec, flags: 0, schema: 7 };
+            (meta, payload.clone())
+        };
+        let blocks: Vec<(buffer::Meta, Vec<u8>)> = numbers.iter().zip(&payloads).map(block).collect();
+        let blocks: Vec<NewBlock<'_>> =
+            blocks.iter().map(|(meta, payload)| NewBlock { meta: *meta, payload }).collect();
+        log.append(Class::Normal, &blocks).expect("appended");
+    }
+    log.sync().expect("synced");
+}
+
+fn long(number: i64) -> Reading {
+    Reading { value: Value::Text("x".repeat(200).into()), ..reading(number) }
+}
+
+#[test]
+fn what_an_outage_leaves_is_put_together_into_larger_blocks_that_say_the_same() {
+    const COUNT: i64 = 34_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    small_blocks(folder.path(), COUNT);
+    let (store, intake, handle) = start(folder.path(), SyncPolicy::Every(Duration::from_millis(50)));
+    // What lies there counts as durable once this process has synced.
+    assert!(intake.offer(vec![long(COUNT)]));
+    let before = run(handle.stats()).expect("the store runs").disk_bytes;
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let after = run(handle.stats()).expect("the store runs").disk_bytes;
+        if after < before / 4 {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{before} bytes before, {after} now");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (mut at, mut blocks, mut numbers) = (1, 0, Vec::new());
+    let mut decoder = Decoder::new().expect("memory");
+    while at <= COUNT as u64 {
+        let page = run(handle.read(at, 1 << 20)).expect("the store runs");
+        at = page.next;
+        for item in page.items {
+            let buffer::Item::Block(block) = item else { panic!("a gap") };
+            let mut readings = Vec::new();
+            decoder.decode(block.meta.codec, &block.payload, &mut readings).expect("a block");
+            let expected = block.seqs.first as i64 - 1..block.seqs.last as i64;
+            assert_eq!(readings, expected.map(long).collect::<Vec<_>>());
+            numbers.push(block.seqs.first);
+            blocks += 1;
+        }
+    }
+    // Those of the segment that is still written to stay as they are.
+    assert!(blocks < COUNT / 5, "{blocks} blocks are left");
+    assert!(numbers.is_sorted());
+    assert!(store.stop());
+}

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Seq, Store, SyncJob, Synced};
+use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Replaced, Seq, Store, Stretch, Synced};
 use driver_core::{Clock, ClockState, Reading};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::inbox::{Inbox, Request};
+use super::repack::{Job, LEVEL_REPACKED, Repacker};
+use super::syncer::Syncer;
 use super::{Page, Progress, StoreSetup, SyncPolicy};
 use crate::pipeline::batch::{Batch, Lost};
 use crate::pipeline::encode::Encoder;
@@ -35,23 +35,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// How long an end waits for a sync that is under way, after the last readings that could be written.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
-/// The thread that waits for the disk, so that the store's does not.
-struct Syncer {
-    jobs: SyncSender<SyncJob>,
-}
-
-impl Syncer {
-    fn start(inbox: Arc<Inbox>) -> io::Result<Syncer> {
-        let (jobs, waiting): (SyncSender<SyncJob>, Receiver<SyncJob>) = sync_channel(1);
-        thread::Builder::new().name("sync".into()).spawn(move || {
-            for job in waiting {
-                inbox.request(Request::Synced(job.run()));
-            }
-        })?;
-        Ok(Syncer { jobs })
-    }
-}
-
 /// What is done with the log; each may fail while the others go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Work {
@@ -60,6 +43,7 @@ enum Work {
     Acknowledge,
     Trim,
     Read,
+    Repack,
 }
 
 impl Work {
@@ -70,6 +54,7 @@ impl Work {
             Work::Acknowledge => "write acknowledgements to",
             Work::Trim => "trim",
             Work::Read => "look for a time in",
+            Work::Repack => "put blocks together in",
         }
     }
 }
@@ -105,6 +90,9 @@ pub(super) struct Worker {
     /// Whether a sync is under way on its thread.
     syncing: bool,
     trim_at: Instant,
+    repacker: Repacker,
+    /// Whether blocks are being put together on another thread.
+    repacking: bool,
 }
 
 impl Worker {
@@ -118,6 +106,8 @@ impl Worker {
         let StoreSetup { store, schemas, tags, policy, clock } = setup;
         Ok(Worker {
             syncer: Syncer::start(inbox.clone())?,
+            repacker: Repacker::start(inbox.clone())?,
+            repacking: false,
             inbox,
             progress,
             store,
@@ -194,6 +184,7 @@ impl Worker {
             Request::Schema { id, reply } => answer(reply, self.schemas.get(id)),
             Request::Stats { reply } => answer(reply, self.store.stats()),
             Request::Synced(synced) => self.end_sync(synced),
+            Request::Repacked(replaced) => self.end_repack(replaced),
         }
     }
 
@@ -309,7 +300,7 @@ impl Worker {
         }
         self.sync_at = None;
         match self.store.begin_sync() {
-            Ok(Some(job)) => self.syncing = self.syncer.jobs.send(job).is_ok(),
+            Ok(Some(job)) => self.syncing = self.syncer.begin(job),
             Ok(None) => {}
             Err(cause) => {
                 self.noted::<()>(Work::Sync, Err(cause));
@@ -336,6 +327,31 @@ impl Worker {
         let trimmed = self.store.trim((state == ClockState::Synchronized).then_some(time.0));
         if let Some(gaps) = self.noted(Work::Trim, trimmed) {
             note_gaps(&gaps);
+        }
+        self.repack();
+    }
+
+    /// Puts the newest sealed blocks together that some uplink waits for and nobody has put together: what is oldest may
+    /// be leaving just now.
+    fn repack(&mut self) {
+        if self.repacking {
+            return;
+        }
+        let pinned = self.store.stats().pinned_seq;
+        let is_due = |stretch: &Stretch| stretch.level < LEVEL_REPACKED && stretch.seqs.first >= pinned;
+        let newest = |class: &Class| self.store.sealed(*class).into_iter().rfind(is_due);
+        let Some(stretch) = Class::ALL.iter().rev().find_map(newest) else { return };
+        let begun = self.store.replace(&stretch, LEVEL_REPACKED);
+        if let Some(Some(replacement)) = self.noted(Work::Repack, begun) {
+            self.repacking = self.repacker.begin(Job { stretch, replacement });
+        }
+    }
+
+    fn end_repack(&mut self, replaced: Option<Box<Replaced>>) {
+        self.repacking = false;
+        if let Some(replaced) = replaced {
+            let ended = self.store.end_replace(*replaced);
+            self.noted(Work::Repack, ended);
         }
     }
 
