@@ -1,4 +1,5 @@
-//! An outage and the drain after it, measured: `cargo run --release -p buffer --example backlog -- [DIR] [MIB] [BLOCK_BYTES]`
+//! An outage and the drain after it, measured:
+//! `cargo run --release -p buffer --example backlog -- [DIR] [MIB] [BLOCK_BYTES] [log|sled]`
 //!
 //! Fills a log in a new folder under DIR (default: the system's temporary one), ends it as a kill would, opens it again,
 //! reads, acknowledges and trims until it is empty, and removes it. Figures come from /proc, so this runs on Linux only.
@@ -6,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use buffer::{Class, Item, Log, Meta, NewBlock, Options, Store};
+use buffer::{Class, Engine, Item, Log, Meta, NewBlock, Options, Store};
 
 const MIB: f64 = 1024.0 * 1024.0;
 const RECORDS_PER_BLOCK: u32 = 100;
@@ -19,16 +20,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parent = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let mib: u64 = arguments.next().map_or(Ok(1024), |text| text.parse())?;
     let block_bytes: usize = arguments.next().map_or(Ok(4096), |text| text.parse())?;
+    let engine = match arguments.next().as_deref() {
+        Some("sled") => Engine::Sled,
+        _ => Engine::Log,
+    };
     let dir = parent.join(format!("buffer-backlog-{}", std::process::id()));
-    let result = measure(&dir, mib << 20, block_bytes);
+    let result = measure(&dir, mib << 20, block_bytes, engine);
     std::fs::remove_dir_all(&dir)?;
     result
 }
 
-fn measure(dir: &std::path::Path, payload_bytes: u64, block_bytes: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options { size_max_bytes: 4 * payload_bytes, age_max: None, ..Options::new(["uplink"]) };
+fn measure(
+    dir: &std::path::Path,
+    payload_bytes: u64,
+    block_bytes: usize,
+    engine: Engine,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let options = Options { engine, size_max_bytes: 4 * payload_bytes, age_max: None, ..Options::new(["uplink"]) };
     let blocks = payload_bytes / block_bytes as u64;
-    println!("{blocks} blocks of {block_bytes} bytes, {:.0} MiB", payload_bytes as f64 / MIB);
+    println!("{engine:?}: {blocks} blocks of {block_bytes} bytes, {:.0} MiB", payload_bytes as f64 / MIB);
 
     let mut log = Log::open(dir, &options)?;
     let written_before = device_bytes()?;

@@ -18,6 +18,10 @@ pub struct Options {
     pub size_max_bytes: u64,
     /// Records older than this are dropped; `None` keeps them until the size bound acts.
     pub age_max: Option<Duration>,
+    /// Bytes of the disk that are left to others: with less free, what is stored gives way as if the size were reached.
+    pub free_min_bytes: u64,
+    /// Bytes of a file that holds nothing and is given up when the disk is full, so that there is space for what follows.
+    pub ballast_bytes: u64,
     /// What happens when `size_max_bytes` is reached.
     pub when_full: WhenFull,
     /// What holds for each class beside that, in the order of [`Class::ALL`].
@@ -91,6 +95,8 @@ impl Options {
             uplinks: uplinks.into_iter().map(Into::into).collect(),
             size_max_bytes: 4 << 30,
             age_max: Some(Duration::from_secs(30 * 24 * 3600)),
+            free_min_bytes: 0,
+            ballast_bytes: 0,
             when_full: WhenFull::DropOldest,
             classes: [ClassOptions::default(); Class::ALL.len()],
         }

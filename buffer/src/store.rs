@@ -51,8 +51,24 @@ pub trait Store: Send {
     /// Bug: `count` is 0. A disk that refuses is no error: the gap is kept in memory and written when it can be.
     fn discard(&mut self, class: Class, count: u64, time_ns: Option<(i64, i64)>) -> Result<Gap>;
 
-    /// Bytes of blocks that a power cut would take now.
+    /// Bytes of blocks that a power cut would take now and that some uplink wants.
     fn unsynced_bytes(&self) -> u64;
+
+    /// The lowest seq that a power cut would take now and that some uplink wants; `None` if there is none, and then no
+    /// sync is needed.
+    fn at_risk(&self) -> Option<Seq>;
+
+    /// Begins new files where most of what is in those that are written to is delivered, so that they can be removed whole,
+    /// before the system has written them to the device. To be called every twenty seconds or so.
+    fn turn(&mut self);
+
+    /// Begins to make durable how far the uplinks are, and no block, when files can be removed after that; `None` otherwise.
+    /// As with [`Store::begin_sync`], hand the result of the job to [`Store::end_sync`]. To be called before
+    /// [`Store::trim`], which removes the files.
+    ///
+    /// # Errors
+    /// Environment: the ledger cannot be written.
+    fn begin_release(&mut self) -> Result<Option<SyncJob>>;
 
     /// Begins to make durable what is written so far; `None` when all of it is, or when a sync is under way.
     /// [`SyncJob::run`] may take seconds and belongs on another thread; hand its result to [`Store::end_sync`].

@@ -301,6 +301,12 @@ impl Disk for FaultDisk {
         Ok(())
     }
 
+    fn free_bytes(&self, _: &Path) -> io::Result<Option<u64>> {
+        let mut state = self.state();
+        state.call()?;
+        Ok(state.capacity_bytes.map(|_| state.room(u64::MAX)))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {
         let mut state = self.state();
         state.call()?;
@@ -354,6 +360,12 @@ impl DiskFile for FaultFile {
         state.call()?;
         state.inodes[self.inode].set_len(len);
         Ok(())
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let len = lock(&self.state).inodes[self.inode].cache().len() as u64;
+        let missing = vec![0; usize::try_from(bytes.saturating_sub(len)).unwrap_or(usize::MAX)];
+        self.write_at(len, &missing)
     }
 
     fn sync(&self) -> io::Result<()> {

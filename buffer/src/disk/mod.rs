@@ -33,6 +33,9 @@ pub trait Disk: Send + Sync {
     /// Makes the names in a directory durable: those made and those removed.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// Bytes that are free for this user on the file system of a directory; `None` where that is not known.
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>>;
+
     /// Whether files that are not written to any more are kept in another form.
     fn seals(&self) -> bool {
         false
@@ -75,6 +78,9 @@ pub trait DiskFile: Send + Sync {
 
     /// Cuts the file, or fills it with zeros, to `len` bytes.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Takes `bytes` of space for the file from its beginning on, so that they are there when they are needed.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
 
     /// Makes the content durable (fdatasync). After an error this handle must not be trusted again.
     fn sync(&self) -> io::Result<()>;

@@ -51,6 +51,11 @@ impl Disk for OsDisk {
         File::open(dir)?.sync_all()
     }
 
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
+        let space = rustix::fs::statvfs(dir)?;
+        Ok(Some(space.f_bavail.saturating_mul(space.f_frsize)))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         match file.try_lock() {
@@ -91,6 +96,10 @@ impl DiskFile for File {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         File::set_len(self, len)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(self, rustix::fs::FallocateFlags::empty(), 0, bytes)?)
     }
 
     fn sync(&self) -> io::Result<()> {

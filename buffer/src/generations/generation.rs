@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::edges::Edges;
@@ -17,15 +18,21 @@ const VALUE_BYTES_MAX: usize = 4096;
 /// What sled may keep in memory of each open generation.
 const CACHE_BYTES: u64 = 1024 * 1024;
 
-/// The pieces in which sled takes space; its own choice of 512 KiB would waste half of a small generation.
-const SEGMENT_BYTES: usize = 64 * 1024;
+/// The folder of values that sled keeps outside its log and never syncs: those larger than a quarter of its segments of
+/// 512 KiB. There are none.
+const SLEDS_OUTSIDE: &str = "blobs";
 
 /// The end of the names of sled's own unfinished files, which make it refuse to open.
-const SLEDS_UNFINISHED: &str = "generating";
+const SLEDS_UNFINISHED: &str = ".generating";
 
-/// A generation, opened when it is first read.
+/// Copies made by this process.
+static COPIES: AtomicU64 = AtomicU64::new(0);
+
+/// A generation, opened when it is first read: a copy of it, because sled writes to what it opens, syncs none of that, and
+/// does not survive a power cut then.
 pub(super) struct Generation {
     folder: PathBuf,
+    copy: PathBuf,
     /// `None`: it is damaged, and is read as an empty file.
     edges: Option<Edges>,
     database: Mutex<Database>,
@@ -50,7 +57,9 @@ impl Generation {
     pub(super) fn lazily(folder: &Path) -> io::Result<Self> {
         let edges = Edges::read(folder)?;
         let database = Mutex::new(if edges.is_some() { Database::NotYet } else { Database::Damaged });
-        Ok(Self { folder: folder.to_owned(), edges, database })
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let copy = beside(folder, &format!(".reading-{}-{number}", std::process::id()));
+        Ok(Self { folder: folder.to_owned(), copy, edges, database })
     }
 
     /// Reads from the database. What sled cannot read is damage from then on.
@@ -59,7 +68,7 @@ impl Generation {
         let read = match &*database {
             Database::Damaged => return Ok(0),
             Database::Open(open) => guarded(|| copy(open, offset, into)),
-            Database::NotYet => open(&self.folder).and_then(|open| {
+            Database::NotYet => self.open_copy().and_then(|open| {
                 let read = guarded(|| copy(&open, offset, into));
                 *database = Database::Open(open);
                 read
@@ -75,12 +84,55 @@ impl Generation {
             }
         }
     }
+    fn open_copy(&self) -> Result<sled::Db, Refused> {
+        match copy_files(&self.folder, &self.copy) {
+            // There is nothing to open any more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Refused::Damage),
+            copied => copied.map_err(Refused::Environment)?,
+        }
+        open(&self.copy)
+    }
+}
+
+impl Drop for Generation {
+    /// What cannot be removed is removed at the next start.
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Database::Open(open) = std::mem::replace(database, Database::NotYet) {
+            drop(close(open));
+        }
+        if self.copy.is_dir() {
+            drop(fs::remove_dir_all(&self.copy));
+        }
+    }
+}
+
+/// A folder whose name goes on with `more`.
+fn beside(folder: &Path, more: &str) -> PathBuf {
+    let mut name = folder.to_owned().into_os_string();
+    name.push(more);
+    name.into()
+}
+
+/// Copies what sled needs to read a generation.
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    if to.is_dir() {
+        fs::remove_dir_all(to)?;
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type()?.is_file() && !name.to_string_lossy().ends_with(SLEDS_UNFINISHED) {
+            fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps a damaged generation for whoever wants to look into it.
 pub(super) fn set_aside(folder: &Path) -> io::Result<()> {
-    let mut aside = folder.to_owned().into_os_string();
-    aside.push(".damaged");
+    let aside = beside(folder, ".damaged");
     match fs::rename(folder, &aside) {
         // On a read-only medium it stays where it is; a second reader finds it gone.
         Err(error) if matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound) => Ok(()),
@@ -115,6 +167,10 @@ impl DiskFile for Generation {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// It was durable before it had its name.
     fn sync(&self) -> io::Result<()> {
         Ok(())
@@ -130,19 +186,31 @@ pub(super) fn fill(segment: &dyn DiskFile, path: &Path, folder: &Path) -> io::Re
     segment.read_at(bytes - TRAILER_BYTES as u64, &mut trailer)?;
     fs::create_dir_all(folder)?;
     let (values, crc) = write_values(segment, data_end, bytes, folder)?;
+    let outside = folder.join(SLEDS_OUTSIDE);
+    if outside.is_dir() && fs::read_dir(outside)?.next().is_some() {
+        return Err(io::Error::other("sled has put values where it does not sync them"));
+    }
+    let edges = Edges { bytes, values, crc, head, trailer };
+    edges.write(folder)?;
+    sync(folder)?;
+    let copy = beside(folder, ".counting");
+    let counted = copy_files(folder, &copy).and_then(|()| count(&copy));
+    fs::remove_dir_all(&copy)?;
+    if counted? != (values, crc) {
+        return Err(io::Error::other("sled did not give back what was written to it"));
+    }
+    Ok(Some(edges))
+}
+
+/// Makes the files of a generation durable, and their names.
+fn sync(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
             fs::File::open(entry.path())?.sync_data()?;
         }
     }
-    let edges = Edges { bytes, values, crc, head, trailer };
-    edges.write(folder)?;
-    fs::File::open(folder)?.sync_all()?;
-    if count(folder)? != (values, crc) {
-        return Err(io::Error::other("sled did not give back what was written to it"));
-    }
-    Ok(Some(edges))
+    fs::File::open(folder)?.sync_all()
 }
 
 /// Writes all values; how many there are, and the checksum over them.
@@ -212,14 +280,7 @@ fn copy(database: &sled::Db, offset: u64, into: &mut [u8]) -> Result<usize, Refu
 }
 
 fn open(folder: &Path) -> Result<sled::Db, Refused> {
-    for entry in fs::read_dir(folder).map_err(Refused::Environment)? {
-        let path = entry.map_err(Refused::Environment)?.path();
-        if path.extension().is_some_and(|ending| ending == SLEDS_UNFINISHED) {
-            fs::remove_file(path).map_err(Refused::Environment)?;
-        }
-    }
     let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    let config = config.segment_size(SEGMENT_BYTES);
     guarded(|| config.open().map_err(Refused::from))
 }
 

@@ -4,11 +4,12 @@
 //! <dir>/normal/<first-seq>.seg            the tail journal: the segment that is written to, and sealed ones not yet filled in
 //!       normal/<first-seq>.sled/          a generation: one sealed segment as a sled database, and `edges` beside it
 //!       normal/<first-seq>.sled.filling/  one that is being filled; removed at the next start
+//!       normal/<first-seq>.sled.reading…/ a copy that is being read
 //!       normal/<first-seq>.sled.damaged/  one that sled could not open; set aside, and what it held is a gap
 //! ```
 //! A generation maps the offset of each frame of its segment to the frame; what is longer than 4 KiB is cut into pieces
 //! of 4 KiB, because sled 0.34 puts values of 16 KiB and more into files that it never syncs. It is filled in one go when
-//! its segment was sealed and synced, flushed (which in sled is no fsync), fdatasynced file by file, opened again, counted
+//! its segment was sealed and synced, flushed (which in sled is no fsync), fdatasynced file by file, copied, opened, counted
 //! and summed, and only then renamed to its name and the segment removed. Nothing is ever removed from it but itself.
 //! A kill or a power cut before the rename leaves the segment, one after it the generation, and in between both, which say
 //! the same. Every call into sled stands behind `catch_unwind`: it panics on damage.
@@ -72,7 +73,7 @@ impl Generations {
             extra_bytes: AtomicI64::new(0),
         };
         for folder in generations.folders()? {
-            if folder.extension().is_some_and(|ending| ending == "filling") {
+            if !is_whole(&folder) {
                 if filling == Filling::WhenSealed {
                     fs::remove_dir_all(&folder)?;
                 }
@@ -143,6 +144,9 @@ impl Disk for Generations {
         if let Ok(inside) = dir.strip_prefix(&self.dir) {
             for folder in folders_in(&self.outside.join(inside))? {
                 let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+                if !is_whole(&folder) {
+                    continue;
+                }
                 match name.strip_suffix(&format!(".{ENDING}")) {
                     Some(stem) => names.insert(format!("{stem}.seg")),
                     None => names.insert(name.to_owned()),
@@ -188,6 +192,10 @@ impl Disk for Generations {
         self.disk.sync_dir(dir)
     }
 
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
+        self.disk.free_bytes(dir)
+    }
+
     fn seals(&self) -> bool {
         self.filling == Filling::WhenSealed
     }
@@ -227,6 +235,11 @@ impl Disk for Generations {
     fn random(&self) -> u128 {
         self.disk.random()
     }
+}
+
+/// Whether it is a generation, or one that was damaged, and nothing that a crash left on the way.
+fn is_whole(folder: &Path) -> bool {
+    folder.extension().is_some_and(|ending| ending == ENDING || ending == "damaged")
 }
 
 /// The folders of generations in a folder of a class, whole or not; none where there is no folder.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Log;
-use super::commit::UNSYNCED_BYTES_MAX;
+use super::commit::{ToSync, UNSYNCED_BYTES_MAX};
 use super::frame::{ENVELOPE_BYTES, Envelope};
 use super::segment::{self, Extent, HEADER_BYTES, Header, Index};
 use super::segments::{OpenSegment, Segment};
@@ -153,7 +153,7 @@ impl Log {
 
     /// Keeps what a failed sync would have to write again within its bound.
     fn bound_unsynced(&mut self, bytes: u64) -> Result<()> {
-        if self.commit.unsynced_bytes() + bytes <= UNSYNCED_BYTES_MAX {
+        if self.commit.unsynced_bytes + bytes <= UNSYNCED_BYTES_MAX {
             return Ok(());
         }
         match self.start_sync()? {
@@ -183,8 +183,8 @@ impl Log {
             self.totals.written_bytes_total += foot_bytes as u64;
             self.seal_later(&full.segment);
         }
-        self.commit.device_bytes += full.begin_sync();
-        self.commit.files.push((full.segment.path.clone(), full.file));
+        let (path, bytes) = (full.segment.path.clone(), full.begin_sync());
+        self.commit.files.push(ToSync { path, file: full.file, bytes });
         self.segments.insert(full.segment);
     }
 
@@ -221,7 +221,7 @@ impl Log {
         }
         self.totals.blocks_total += blocks.len() as u64;
         self.totals.written_bytes_total += bytes as u64;
-        self.commit.written += bytes as u64;
+        self.commit.unsynced_bytes += bytes as u64;
         Ok(())
     }
 }

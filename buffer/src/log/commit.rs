@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Log;
@@ -29,16 +29,13 @@ const COPY_BYTES: usize = 128 * 1024;
 pub(super) struct Commit {
     in_flight: Option<InFlight>,
     /// Segments sealed since the last sync, and those whose state is not known after a start.
-    pub(super) files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
+    pub(super) files: Vec<ToSync>,
     /// Sealed segments that the disk may put into another form with the next syncs; a job gives back what it could not.
     pub(super) sealed: Arc<Mutex<VecDeque<PathBuf>>>,
     /// Names were made or removed since the last sync.
     pub(super) names: bool,
-    /// Bytes of pages of sealed segments that the next sync takes along.
-    pub(super) device_bytes: u64,
-    /// Bytes of frames appended, ever, and of these the durable ones.
-    pub(super) written: u64,
-    pub(super) synced: u64,
+    /// Bytes of blocks that a power cut would take and that some uplink wants.
+    pub(super) unsynced_bytes: u64,
     /// All seqs below are durable.
     pub(super) synced_seq: Seq,
     /// The low watermarks that are durable.
@@ -47,10 +44,16 @@ pub(super) struct Commit {
     pub(super) rewrite: bool,
 }
 
+/// A file that holds what is not durable, and how many bytes of pages that is.
+pub(super) struct ToSync {
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) bytes: u64,
+}
+
 /// What holds once the sync that is under way succeeds.
 struct InFlight {
     ticket: Weak<()>,
-    written: u64,
     seq: Seq,
     lows: BTreeMap<String, Seq>,
     generation: u64,
@@ -65,18 +68,11 @@ impl Commit {
             files: Vec::new(),
             sealed: Arc::default(),
             names: true,
-            device_bytes: 0,
-            written: 0,
-            synced: 0,
+            unsynced_bytes: 0,
             synced_seq,
             lows: BTreeMap::new(),
             rewrite: false,
         }
-    }
-
-    /// Bytes of blocks that a power cut would take.
-    pub(super) fn unsynced_bytes(&self) -> u64 {
-        self.written - self.synced
     }
 
     /// All seqs below are durably acknowledged by each of `uplinks`.
@@ -125,20 +121,26 @@ impl Log {
         self.write_again()?;
         self.ledger.catch_up(&self.book)?;
         let mut files = std::mem::take(&mut self.commit.files);
-        let mut device_bytes = std::mem::take(&mut self.commit.device_bytes);
-        for active in self.actives.iter_mut().filter(|active| active.dirty) {
-            device_bytes += active.begin_sync();
-            files.push((active.segment.path.clone(), Arc::clone(&active.file)));
+        // What every uplink has is on its way out, and need not reach the device.
+        let floor = self.book.floor();
+        let is_delivered = |path: &Path| {
+            let of_file = self.segments.iter().find(|segment| segment.path == path);
+            of_file.is_some_and(|segment| segment.extent.last < floor)
+        };
+        files.retain(|file| !is_delivered(&file.path));
+        for active in self.actives.iter_mut().filter(|active| active.dirty && active.segment.extent.last >= floor) {
+            let (path, file, bytes) = (active.segment.path.clone(), Arc::clone(&active.file), active.begin_sync());
+            files.push(ToSync { path, file, bytes });
         }
+        // Before the blocks: where they are durable, so is what was acknowledged before them.
         if let Some((path, file, bytes)) = self.ledger.begin_sync() {
-            device_bytes += bytes;
-            files.push((path, file));
+            files.insert(0, ToSync { path, file, bytes });
         }
         if files.is_empty() && !self.commit.names && self.commit.sealed().is_empty() {
             return Ok(None);
         }
         let names = std::mem::take(&mut self.commit.names);
-        Ok(Some(self.job(files, names, device_bytes)))
+        Ok(Some(self.job(files, names)))
     }
 
     /// Syncs on this thread; does nothing while another sync is under way.
@@ -164,20 +166,50 @@ impl Log {
         done
     }
 
-    fn job(&mut self, files: Vec<(PathBuf, Arc<dyn DiskFile>)>, names: bool, device_bytes: u64) -> SyncJob {
+    /// Makes the cursors durable without any block, if that lets files go whose blocks then need never reach the device.
+    pub(super) fn start_release(&mut self) -> Result<Option<SyncJob>> {
+        let durable = self.commit.durable_floor(self.book.cursors.keys());
+        let floor = self.book.floor();
+        let goes = self.segments.iter().any(|segment| (durable..floor).contains(&segment.extent.last));
+        let is_troubled = self.commit.rewrite || self.book.doubt.is_some() || self.commit.in_flight.is_some();
+        if is_troubled || !goes {
+            return Ok(None);
+        }
+        self.ledger.catch_up(&self.book)?;
+        let Some((path, file, device_bytes)) = self.ledger.begin_sync() else { return Ok(None) };
+        let synced_seq = self.commit.synced_seq;
+        let (disk, dirs) = (Arc::clone(&self.disk), [self.dir.clone()]);
+        let is_named = self.ledger.is_durable();
+        let ticket = self.fly(synced_seq, device_bytes);
+        Ok(Some(SyncJob::new(ticket, move || {
+            file.sync().map_err(|error| Error::environment("sync", &path, error))?;
+            for dir in dirs.iter().filter(|_| !is_named) {
+                disk.sync_dir(dir).map_err(|error| Error::environment("sync", dir, error))?;
+            }
+            Ok(())
+        })))
+    }
+
+    /// Notes what holds once the sync that begins succeeds.
+    fn fly(&mut self, seq: Seq, device_bytes: u64) -> Arc<()> {
         let ticket = Arc::new(());
         self.commit.in_flight = Some(InFlight {
             ticket: Arc::downgrade(&ticket),
-            written: self.commit.written,
-            seq: self.book.next_seq,
+            seq,
             lows: self.book.cursors.iter().map(|(uplink, cursor)| (uplink.clone(), cursor.low())).collect(),
             generation: self.ledger.generation(),
             device_bytes,
         });
+        ticket
+    }
+
+    fn job(&mut self, files: Vec<ToSync>, names: bool) -> SyncJob {
+        let device_bytes = files.iter().map(|file| file.bytes).sum();
+        let ticket = self.fly(self.book.next_seq, device_bytes);
         let (disk, dirs) = (Arc::clone(&self.disk), if names { self.folders() } else { Vec::new() });
         let sealed = Arc::clone(&self.commit.sealed);
         SyncJob::new(ticket, move || {
-            for (path, file) in &files {
+            for ToSync { path, file, .. } in &files {
                 file.sync().map_err(|error| Error::environment("sync", path, error))?;
             }
             for dir in &dirs {
@@ -197,15 +229,28 @@ impl Log {
         }
         self.totals.syncs_total += 1;
         self.totals.device_bytes_total += done.device_bytes;
-        self.commit.synced = done.written;
+        let synced_bytes = self.tail.bytes_between(self.commit.synced_seq, done.seq);
+        self.commit.unsynced_bytes = self.commit.unsynced_bytes.saturating_sub(synced_bytes);
         self.commit.synced_seq = done.seq;
         self.commit.lows = done.lows;
         self.ledger.synced(done.generation);
         if self.book.doubt.take().is_some() {
             self.note(&Record::Doubt { from: 0 });
         }
-        self.tail.release(self.commit.synced_seq, self.book.floor());
+        self.release();
         Ok(())
+    }
+
+    /// Lets go of what is in memory and need not be.
+    pub(super) fn release(&mut self) {
+        let released = self.tail.release(self.commit.synced_seq, self.book.floor());
+        self.commit.unsynced_bytes = self.commit.unsynced_bytes.saturating_sub(released);
+    }
+
+    /// The lowest seq that a power cut would take and that some uplink wants.
+    pub(super) fn first_at_risk(&self) -> Option<Seq> {
+        let safe = self.commit.synced_seq.max(self.book.floor());
+        self.tail.from(safe).next().map(|block| block.envelope.seq)
     }
 
     /// Nothing that was open is trusted any more: after a failed fsync the kernel forgets that its pages are unwritten.
@@ -232,7 +277,8 @@ impl Log {
         if !self.commit.rewrite {
             return Ok(());
         }
-        let first = self.commit.synced_seq;
+        // What every uplink has need not be saved.
+        let first = self.commit.synced_seq.max(self.book.floor());
         if first < self.book.next_seq {
             let mut copies = Actives::default();
             if let Err(error) = self.copy_from(first, &mut copies) {

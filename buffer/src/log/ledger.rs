@@ -158,6 +158,11 @@ impl Ledger {
         Some((current.path.clone(), Arc::clone(&current.file), pages(from, current.bytes)))
     }
 
+    /// Whether the current generation is there after a power cut, with all that was synced of it.
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
     /// The number of the current generation; 0 if there is none.
     pub(super) fn generation(&self) -> u64 {
         self.current.as_ref().map_or(0, |current| current.number)

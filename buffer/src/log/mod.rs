@@ -6,6 +6,7 @@
 //! <dir>/lock                              held while the log is open
 //!       identity                          two slots: gateway (128 random bits), epoch, salt
 //!       ledger-<generation>               where each uplink stands, what was lost
+//!       ballast                           nothing: space that is given up when the disk is full
 //!       normal/<first-seq>.seg            blocks of the class "normal"; beside it critical/ and bulk/, if there are any
 //!       normal/<first-seq>-<attempt>.seg  the same blocks once more, after a failed sync, or others in their place
 //!
@@ -40,6 +41,10 @@
 //!   checksum behind a damaged stretch, and the stretch is a gap. Names are durable with the sync after they were made.
 //!   A seq that a cursor has passed is not given out again even if its block is gone; any other seq that is given out
 //!   again bears a higher epoch, which is durable before the first append.
+//! - **What is delivered need not reach the device.** A block that every uplink has acknowledged is at risk no more, and
+//!   nothing is synced for it. While all uplinks keep up, the segment is turned every twenty seconds or so: a new one is
+//!   begun, and once the cursors have passed the one before, they alone are made durable and it is removed, before the
+//!   system has got round to writing it. After a power cut within that time, records that had arrived may be told as lost.
 //! - **Failed sync.** The kernel may then call pages clean that never reached the disk. The file is left as it is, the
 //!   unsynced blocks, which are all in memory, go to a new file that overlaps the old one; readers try both. The ledger
 //!   begins a new generation, and says which blocks are in doubt until a sync has succeeded: if this process cannot write
@@ -56,6 +61,7 @@
 
 mod actives;
 mod append;
+mod ballast;
 mod commit;
 mod frame;
 mod gaps;
@@ -118,6 +124,7 @@ pub struct Log {
     segments: segments::Segments,
     actives: actives::Actives,
     replacing: replace::Replacing,
+    has_ballast: bool,
     tail: tail::Tail,
     commit: commit::Commit,
     totals: Stats,
@@ -129,6 +136,8 @@ pub struct Log {
 struct Limits {
     size_bytes_max: u64,
     age_max: Option<Duration>,
+    free_min_bytes: u64,
+    ballast_bytes: u64,
     when_full: WhenFull,
     classes: [ClassOptions; Class::ALL.len()],
 }
@@ -222,7 +231,19 @@ impl Store for Log {
     }
 
     fn unsynced_bytes(&self) -> u64 {
-        self.commit.unsynced_bytes()
+        self.commit.unsynced_bytes
+    }
+
+    fn at_risk(&self) -> Option<Seq> {
+        self.first_at_risk()
+    }
+
+    fn turn(&mut self) {
+        self.turn_segments();
+    }
+
+    fn begin_release(&mut self) -> Result<Option<SyncJob>> {
+        self.start_release()
     }
 
     fn begin_sync(&mut self) -> Result<Option<SyncJob>> {
@@ -284,11 +305,12 @@ impl Store for Log {
             first_seq: self.first_seq(),
             next_seq,
             synced_seq: self.commit.synced_seq,
-            unsynced_bytes: self.commit.unsynced_bytes(),
+            unsynced_bytes: self.commit.unsynced_bytes,
             disk_bytes: self.disk_bytes(),
             segments: (self.segments.len() + self.actives.iter().count()) as u64,
             pinned_seq: self.book.floor(),
             pressure: self.pressure(),
+            has_ballast: self.has_ballast,
             classes: Class::ALL.map(|class| self.class_stats(class)),
             memory_bytes: self.tail.bytes() as u64,
             written_bytes_total: self.totals.written_bytes_total + self.ledger.written_bytes(),

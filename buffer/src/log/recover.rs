@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::actives::Actives;
 use super::append::Active;
-use super::commit::{Commit, UNSYNCED_BYTES_MAX};
+use super::commit::{Commit, ToSync, UNSYNCED_BYTES_MAX};
 use super::identity::{self, Slot};
 use super::ledger::{self, Book, Ledger};
 use super::lock::Lock;
@@ -72,6 +72,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
         limits: limits_of(options),
         lags: BTreeMap::new(),
         replacing: Replacing::default(),
+        has_ballast: false,
         commit: Commit::new(1),
         book,
         segments: Segments::default(),
@@ -92,13 +93,21 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result
         log.commit.rewrite = true;
         log.commit.synced_seq = log.commit.synced_seq.min(from).max(log.first_seq());
     }
+    log.take_ballast();
     log.recovery.took = started.elapsed();
     Ok(log)
 }
 
 fn limits_of(options: &Options) -> Limits {
     let size_bytes_max = options.size_max_bytes.max(SIZE_MIN_BYTES);
-    Limits { size_bytes_max, age_max: options.age_max, when_full: options.when_full, classes: options.classes }
+    Limits {
+        size_bytes_max,
+        age_max: options.age_max,
+        free_min_bytes: options.free_min_bytes,
+        ballast_bytes: options.ballast_bytes,
+        when_full: options.when_full,
+        classes: options.classes,
+    }
 }
 
 impl Limits {
@@ -296,7 +305,7 @@ impl Log {
             self.commit.synced_seq = self.commit.synced_seq.min(segment.extent.first);
             let opened = self.disk.open(&segment.path);
             let file = opened.map_err(|error| Error::environment("open", &segment.path, error))?;
-            self.commit.files.push((segment.path.clone(), file));
+            self.commit.files.push(ToSync { path: segment.path.clone(), file, bytes: 0 });
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ pub struct Replaced {
     result: Result<Segment>,
     key: Key,
     /// Held by the replacement and then by its outcome, so that the store notices when both were dropped.
-    _ticket: Arc<()>,
+    ticket: Arc<()>,
 }
 
 /// The replacements under way, by the segments that they replace.
@@ -64,6 +64,11 @@ pub(super) struct Replacing(Vec<(Key, Weak<()>)>);
 impl Replacing {
     fn is_under_way(&self, key: Key) -> bool {
         self.0.iter().any(|(other, ticket)| *other == key && ticket.strong_count() > 0)
+    }
+
+    /// Whether it was begun here, and not in the life of a store before.
+    fn is_ours(&self, replaced: &Replaced) -> bool {
+        self.0.iter().any(|(_, ticket)| std::ptr::eq(ticket.as_ptr(), Arc::as_ptr(&replaced.ticket)))
     }
 
     fn begin(&mut self, key: Key) -> Arc<()> {
@@ -114,6 +119,10 @@ impl Log {
     }
 
     pub(super) fn finish_replace(&mut self, replaced: Replaced) -> Result<()> {
+        if !self.replacing.is_ours(&replaced) {
+            // The store was opened again meanwhile, and has settled what it found.
+            return Ok(());
+        }
         let new = replaced.result?;
         let Some(old) = self.segments.get(replaced.key).cloned() else {
             // It was dropped or acknowledged meanwhile.
@@ -207,7 +216,7 @@ impl Replacement {
         if result.is_ok() {
             self.active = None;
         }
-        Replaced { result, key, _ticket: ticket }
+        Replaced { result, key, ticket }
     }
 
     fn seal(&mut self) -> Result<Segment> {

@@ -1,4 +1,5 @@
-//! The newest blocks, in memory: what a failed sync must write again, and what readers at the end are served from.
+//! The newest blocks, in memory: what a failed sync must write again, and what readers at the end are served from. What
+//! every uplink has is in neither.
 
 use std::collections::VecDeque;
 
@@ -7,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::frame::{ENVELOPE_BYTES, Envelope};
 use crate::block::{Block, Class, Seq, SeqRange};
 
-/// Frames that readers may still want are kept up to this many bytes; those that are not synced are kept whatever it is.
+/// Frames that readers may still want are kept up to this many bytes; those that a power cut would take are kept whatever it is.
 pub(super) const TAIL_KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Memory is taken in pieces of this size, so that a block costs no allocation.
@@ -75,16 +76,26 @@ impl Tail {
         self.bytes = self.blocks.iter().map(|block| block.frame.len()).sum();
     }
 
-    /// Lets go of blocks below `synced`, as far as all uplinks have them (`acknowledged`) or there are too many.
-    pub(super) fn release(&mut self, synced: Seq, acknowledged: Seq) {
+    /// Lets go of blocks that all uplinks have (`acknowledged`), and of those below `synced` as far as there are too many.
+    /// Returns the bytes of those that were not synced.
+    pub(super) fn release(&mut self, synced: Seq, acknowledged: Seq) -> u64 {
+        let mut unsynced_bytes = 0;
         while let Some(front) = self.blocks.front() {
             let last = front.envelope.seqs().last;
-            if last >= synced || (last >= acknowledged && self.bytes <= TAIL_KEPT_BYTES_MAX) {
-                return;
+            if last >= acknowledged && (last >= synced || self.bytes <= TAIL_KEPT_BYTES_MAX) {
+                break;
             }
             self.bytes -= front.frame.len();
+            unsynced_bytes += if last >= synced { front.frame.len() as u64 } else { 0 };
             self.blocks.pop_front();
         }
+        unsynced_bytes
+    }
+
+    /// Bytes of the blocks from `first` on, before `next`.
+    pub(super) fn bytes_between(&self, first: Seq, next: Seq) -> u64 {
+        let blocks = self.from(first).take_while(|block| block.envelope.seq < next);
+        blocks.map(|block| block.frame.len() as u64).sum()
     }
 }
 
@@ -129,11 +140,12 @@ mod tests {
     #[test]
     fn keeps_what_is_not_synced_and_of_the_rest_what_someone_may_want() {
         let mut tail = tail_of(3, b"abc");
-        tail.release(1, 100);
-        assert_eq!(tail.first(), Some(1), "nothing is synced");
-        tail.release(100, 11);
-        assert_eq!(tail.first(), Some(11), "all is synced, ten are acknowledged");
-        tail.release(100, 100);
+        assert_eq!(tail.release(1, 1), 0);
+        assert_eq!(tail.first(), Some(1), "nothing is synced, nothing acknowledged");
+        assert_eq!(tail.release(1, 11), tail.bytes_between(11, 21), "one is acknowledged and was not synced");
+        assert_eq!(tail.release(21, 11), 0);
+        assert_eq!(tail.first(), Some(11), "there is room for what is synced");
+        assert_eq!(tail.release(100, 100), 0);
         assert_eq!((tail.first(), tail.bytes()), (None, 0));
     }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::Log;
+use super::segment::Extent;
 use super::segments::Segment;
 use crate::block::{Class, Seq, SeqRange};
 use crate::error::{Error, Result};
@@ -22,6 +23,7 @@ impl Log {
         for class in Class::ALL {
             self.trim_history(class, self.limits.classes[class.index()].keep, now_ns)?;
         }
+        self.take_ballast();
         let mut gaps = self.drop_left_behind(now_ns)?;
         for class in Class::ALL {
             let Some(oldest_ns) = self.oldest_ns(class, now_ns) else { continue };
@@ -43,6 +45,9 @@ impl Log {
 
     /// Drops what must give way so that `bytes` more of `class` fit, if the policy allows; returns what was lost.
     pub(super) fn make_space(&mut self, class: Class, bytes: u64) -> Result<Vec<Gap>> {
+        if self.is_disk_short(bytes) {
+            return self.leave_to_others(class);
+        }
         if !self.is_over_size(class, bytes) {
             return Ok(Vec::new());
         }
@@ -60,16 +65,30 @@ impl Log {
         Ok(gaps)
     }
 
+    /// Gives one segment up, so that the disk is left to others: what is removed may be free only later.
+    fn leave_to_others(&mut self, class: Class) -> Result<Vec<Gap>> {
+        if self.drop_history(None)? || self.limits.when_full == WhenFull::DropNewest {
+            return Ok(Vec::new());
+        }
+        match self.oldest_to_drop(class, 0) {
+            Some(oldest) => self.drop_segment(&oldest, GapReason::DroppedOldest),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Whether a block of `class` finds no space, after all that may give way for it has.
     pub(super) fn must_refuse(&self, class: Class, bytes: u64) -> bool {
         // With the policy drop-oldest the newest segment of a class is all that there is of it, and it may go on.
         let holds_others = || Class::ALL.into_iter().any(|other| other < class && self.segments_of(other).count() > 0);
-        self.is_over_size(class, bytes) && (self.limits.when_full == WhenFull::DropNewest || holds_others())
+        if self.limits.when_full == WhenFull::DropNewest {
+            return self.is_over_size(class, bytes) || self.is_disk_short(bytes);
+        }
+        self.is_over_size(class, bytes) && holds_others()
     }
 
     /// Frees one segment's space after the disk was found full.
     pub(super) fn make_room_now(&mut self) -> Result<Vec<Gap>> {
-        if self.drop_history(None)? {
+        if self.drop_ballast()? || self.drop_history(None)? {
             return Ok(Vec::new());
         }
         let mut least = Class::ALL.into_iter().rev().filter_map(|class| self.segments.of(class).next().cloned());
@@ -88,7 +107,11 @@ impl Log {
         };
         let whole = (self.disk_bytes(), self.limits.size_bytes_max);
         let levels = Class::ALL.into_iter().filter_map(of_class).chain([whole]);
-        levels.map(|(used, max)| pressure_of(used, max)).max().unwrap_or_default()
+        // A disk whose free space nears what is left to others is as full as a buffer near its bound.
+        let least = self.limits.free_min_bytes;
+        let free = if least > 0 { self.free_bytes() } else { None };
+        let disk = free.map(|free| (least, free.saturating_mul(7) / 10));
+        levels.chain(disk).map(|(used, max)| pressure_of(used, max)).max().unwrap_or_default()
     }
 
     fn is_over_size(&self, class: Class, bytes: u64) -> bool {
@@ -186,6 +209,20 @@ impl Log {
         Ok(gaps)
     }
 
+    /// Begins new segments where most of the one that is written to is delivered already, so that it can go whole.
+    pub(super) fn turn_segments(&mut self) {
+        let floor = self.book.floor();
+        for class in Class::ALL {
+            let keeps = self.limits.classes[class.index()].keep.bytes_max > 0;
+            let is_delivered =
+                |extent: &Extent| !extent.is_empty() && extent.first + (extent.last - extent.first) / 2 < floor;
+            if !keeps && self.actives.of(class).is_some_and(|active| is_delivered(&active.segment.extent)) {
+                let turned = self.actives.take(class);
+                turned.into_iter().for_each(|active| self.put_away(active));
+            }
+        }
+    }
+
     /// Whether every uplink that has not durably acknowledged a segment is too far behind to be waited for.
     fn is_left_behind(&self, segment: &Segment, newer_bytes: u64, now_ns: Option<i64>) -> bool {
         let mut behind = self.lags.iter().filter(|(uplink, _)| self.commit.durable_low(uplink) <= segment.extent.last);
@@ -232,7 +269,7 @@ impl Log {
 
     pub(super) fn remove_segment(&mut self, segment: &Segment) -> Result<()> {
         self.remove_file(&segment.path)?;
-        self.commit.files.retain(|(path, _)| *path != segment.path);
+        self.commit.files.retain(|file| file.path != segment.path);
         self.commit.sealed().retain(|path| *path != segment.path);
         self.segments.forget(segment.key());
         Ok(())

@@ -68,7 +68,7 @@ impl Log {
     fn settle(&mut self) {
         let floor = self.book.floor();
         self.book.gaps.forget_below(floor);
-        self.tail.release(self.commit.synced_seq, floor);
+        self.release();
     }
 
     /// Writes a record that may wait: if the disk refuses, the ledger is behind and tells so at the next sync.

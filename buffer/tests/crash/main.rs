@@ -3,6 +3,7 @@
 mod inspect;
 mod rest;
 mod suite;
+mod versions;
 
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ use buffer::disk::{Disk, FaultDisk};
 
 /// The store.
 const ENGINE: Engine = Engine::Log;
+
+/// Whether files take what they hold, so that a test can name bounds to the byte.
+const TAKES_WHAT_IT_HOLDS: bool = true;
 
 /// Cases of random work: 10,000 in all, over both stores.
 const MODEL_CASES: u32 = 9_000;

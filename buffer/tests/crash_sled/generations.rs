@@ -113,11 +113,13 @@ fn what_a_crash_left_half_made_is_removed_and_the_journal_is_still_there() {
         log.append(Class::Normal, &[block]).expect("an append");
     }
     drop(log);
+    let copy = generations(dir.path(), ".seg")[0].with_extension("sled.reading-7-7");
+    fs::create_dir(&copy).expect("a folder");
     let half = generations(dir.path(), ".seg")[0].with_extension("sled.filling");
     fs::create_dir(&half).expect("a folder");
     fs::write(half.join("db"), b"half of it").expect("a file");
     assert_eq!(missing(dir.path(), Engine::Sled), Vec::<u64>::new());
-    assert!(!half.exists());
+    assert!(!half.exists() && !copy.exists());
     let mut log = Log::open(dir.path(), &options(Engine::Sled)).expect("the store opens");
     log.sync().expect("a sync");
     assert!(generations(dir.path(), ".sled").len() >= 3, "what was sealed before becomes generations too");

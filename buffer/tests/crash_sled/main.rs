@@ -16,6 +16,9 @@ use buffer::{Class, Engine};
 /// The store.
 const ENGINE: Engine = Engine::Sled;
 
+/// Whether files take what they hold: sled takes pieces of 512 KiB, more than a segment in logs as small as these has.
+const TAKES_WHAT_IT_HOLDS: bool = false;
+
 /// Cases of random work: 10,000 in all, over both stores.
 const MODEL_CASES: u32 = 1_000;
 

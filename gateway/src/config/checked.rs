@@ -137,6 +137,10 @@ pub struct BufferConfig {
     pub size_max_bytes: u64,
     /// Readings older than this are dropped.
     pub age_max: Duration,
+    /// What is left free of the disk, bytes.
+    pub free_min_bytes: u64,
+    /// Space in reserve, bytes.
+    pub ballast_bytes: u64,
     /// What happens when the size is reached.
     pub when_full: WhenFull,
     /// In which order a backlog leaves, where the uplink does not say otherwise.

@@ -52,6 +52,8 @@ fn buffer_setup<'a>(config: BufferConfig, uplinks: impl Iterator<Item = &'a str>
         classes: [class; Class::ALL.len()],
         size_max_bytes: config.size_max_bytes,
         age_max: Some(config.age_max),
+        free_min_bytes: config.free_min_bytes,
+        ballast_bytes: config.ballast_bytes,
         when_full: config.when_full,
         ..Options::new(uplinks)
     };

@@ -29,7 +29,7 @@ use super::poll::{LineSetup, Shared};
 use super::process::Process;
 use super::redate::Redate;
 use super::schema::Schemas;
-use super::store::{StoreHandle, StoreSetup, StoreThread, SyncPolicy};
+use super::store::{Reopen, StoreHandle, StoreSetup, StoreThread, SyncPolicy};
 use super::tags::Tags;
 use super::vitals::{LineNames, UplinkVitals, Vitals};
 use super::watched::Watched;
@@ -140,8 +140,11 @@ impl Gateway {
         let folder = Schemas::folder_in(&buffer.path);
         let schemas = Schemas::open(&folder, tags.schema().clone())
             .map_err(|cause| StartError::Names { path: folder.clone(), cause })?;
+        let (path, options) = (buffer.path.clone(), buffer.options.clone());
+        let reopen: Reopen = Box::new(move || Ok(Box::new(Log::open(&path, &options)?)));
         let (store, intake, log) = StoreThread::start(StoreSetup {
             store: Box::new(log),
+            reopen,
             schemas,
             tags: tags.clone(),
             policy: buffer.sync,

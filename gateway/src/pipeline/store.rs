@@ -5,6 +5,7 @@
 
 mod inbox;
 mod repack;
+mod risk;
 mod syncer;
 mod worker;
 
@@ -36,6 +37,8 @@ pub enum SyncPolicy {
 pub struct StoreSetup {
     /// The log.
     pub store: Box<dyn Store>,
+    /// Opens it again, should it panic.
+    pub reopen: Reopen,
     /// The names behind the tag ids of its blocks.
     pub schemas: Schemas,
     /// The tags, which say of what class their readings are.
@@ -54,6 +57,9 @@ pub struct Page {
     /// From where to read on.
     pub next: Seq,
 }
+
+/// Opens the store again after a panic in it.
+pub type Reopen = Box<dyn FnMut() -> buffer::Result<Box<dyn Store>> + Send>;
 
 /// The store thread is gone; the gateway is stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -154,10 +160,17 @@ impl StoreHandle {
         &self.progress
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, StoreClosed> {
-        let (reply, answer) = oneshot::channel();
-        self.inbox.request(request(reply));
-        answer.await.map_err(|_| StoreClosed)
+    /// A request that is lost because the store panicked is made again: it is being opened again.
+    async fn ask<T>(&self, request: impl Fn(oneshot::Sender<T>) -> Request) -> Result<T, StoreClosed> {
+        loop {
+            let (reply, answer) = oneshot::channel();
+            self.inbox.request(request(reply));
+            match answer.await {
+                Ok(answer) => return Ok(answer),
+                Err(_) if self.inbox.is_closed() => return Err(StoreClosed),
+                Err(_) => {}
+            }
+        }
     }
 }
 

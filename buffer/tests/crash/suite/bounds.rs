@@ -164,3 +164,50 @@ fn what_the_caller_gave_up_is_a_gap_in_its_place() {
     assert_eq!(items.iter().map(|item| item.seqs()).collect::<Vec<_>>(), [range(1, 2), range(3, 7), range(8, 8)]);
     assert_eq!(gaps(&items), [&gap]);
 }
+
+#[test]
+fn the_ballast_goes_first_when_the_disk_is_full_and_is_taken_again_when_there_is_space() {
+    let disk = FaultDisk::new(1);
+    let options = Options { ballast_bytes: 200_000, size_max_bytes: 2 << 20, ..small(&["a"]) };
+    disk.set_capacity(Some(900_000));
+    let mut log = open(&disk, &options);
+    assert!(log.stats().has_ballast);
+    let mut refused = 0;
+    for number in 0..70 {
+        if let Err(error) = append(&mut log, number, 1, 20_000) {
+            assert!(error.is_disk_full(), "{error}");
+            let lost = log.make_room().expect("room is made");
+            assert_eq!(lost.is_empty(), refused == 0, "the first time it is the ballast that goes");
+            append(&mut log, number, 1, 20_000).expect("there is room");
+            refused += 1;
+        }
+    }
+    assert!(refused > 1 && !log.stats().has_ballast);
+    log.trim(None).expect("a trim");
+    assert!(!log.stats().has_ballast, "the disk is still full");
+    disk.set_capacity(Some(9_000_000));
+    log.trim(None).expect("a trim");
+    assert!(log.stats().has_ballast);
+    drop(log);
+    disk.kill();
+    assert!(open(&disk, &options).stats().has_ballast, "the one that is there is taken over");
+}
+
+#[test]
+fn the_disk_is_left_to_others_as_far_as_is_said() {
+    for when_full in [WhenFull::DropOldest, WhenFull::DropNewest] {
+        let disk = FaultDisk::new(1);
+        let mut log =
+            open(&disk, &Options { free_min_bytes: 400_000, when_full, size_max_bytes: 2 << 20, ..small(&["a"]) });
+        disk.set_capacity(Some(1_000_000));
+        for number in 0..60 {
+            append(&mut log, number, 1, 20_000).expect("the disk is never full");
+        }
+        let used: usize = disk.files().iter().map(|path| disk.content(path).len()).sum();
+        assert!(used < 650_000, "{used}");
+        let items = read_all(&mut log, 1);
+        let lost: u64 = gaps(&items).iter().map(|gap| gap.count).sum();
+        assert!(lost > 20 && blocks(&items).len() as u64 + lost == 60);
+        assert_eq!(lost, log.stats().lost_records_total.iter().sum::<u64>());
+    }
+}

@@ -4,9 +4,11 @@
 mod bounds;
 mod classes;
 mod contract;
+mod delivered;
 mod kill;
 mod model;
 mod nth_call;
+mod power;
 mod replace;
 mod syncs;
 
@@ -34,6 +36,11 @@ pub(crate) fn try_to_open(disk: &FaultDisk, options: &Options) -> buffer::Result
 
 pub(crate) fn open(disk: &FaultDisk, options: &Options) -> Log {
     try_to_open(disk, options).expect("the log opens")
+}
+
+/// How often something is done: more often when `FOREBAY_TEST_LONG` is set.
+pub(crate) fn rounds(usual: u64, long: u64) -> u64 {
+    if std::env::var_os("FOREBAY_TEST_LONG").is_some() { long } else { usual }
 }
 
 /// The payload of the `number`th block: its own, and different at every byte from its neighbours'.

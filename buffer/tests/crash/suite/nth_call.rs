@@ -103,7 +103,7 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
 
 #[test]
 fn an_error_at_any_call_leaves_a_store_that_goes_on_and_then_survives_a_power_cut() {
-    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::ReadOnlyFilesystem] {
         for call in 0..calls() {
             let disk = FaultDisk::new(call);
             disk.fail_after(call, 1, kind);

@@ -214,6 +214,9 @@ fn an_error_at_any_call_leaves_the_old_blocks_or_the_new() {
 
 #[test]
 fn says_when_room_should_be_made() {
+    if !crate::TAKES_WHAT_IT_HOLDS {
+        return;
+    }
     let mut log = open(&FaultDisk::new(1), &roomy(&["a"]));
     let mut seen = Vec::new();
     for number in 0..140 {
@@ -224,4 +227,21 @@ fn says_when_room_should_be_made() {
         }
     }
     assert_eq!(seen, [Pressure::None, Pressure::Repack, Pressure::Downsample]);
+}
+
+#[test]
+fn one_that_was_begun_before_the_store_was_opened_again_changes_nothing() {
+    let disk = FaultDisk::new(1);
+    let mut log = open(&disk, &small(&["a"]));
+    fill(&mut log);
+    let stretch = log.sealed(Class::Normal)[0].clone();
+    let all = held(&mut log, &stretch);
+    let mut replacement = log.replace(&stretch, 1).expect("a file").expect("it is there");
+    add_joined(&mut replacement, &all).expect("blocks are written");
+    let replaced = replacement.finish();
+    drop(log);
+    disk.kill();
+    let mut log = open(&disk, &small(&["a"]));
+    log.end_replace(replaced).expect("it is passed over");
+    check(&mut log, "opened again");
 }

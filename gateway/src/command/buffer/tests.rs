@@ -47,8 +47,10 @@ fn start(folder: &Path, tags: &[(&str, &[(&str, &str)])]) -> (StoreThread, Intak
     let schemas = Schemas::open(&Schemas::folder_in(folder), Arc::new(builder.build())).expect("schemas");
     let log = Log::open(folder, &Options::new(["cloud", "lake"])).expect("the log opens");
     let policy = SyncPolicy::Every(Duration::from_secs(1));
+    let path = folder.to_owned();
     StoreThread::start(StoreSetup {
         store: Box::new(log),
+        reopen: Box::new(move || Ok(Box::new(Log::open(&path, &Options::new(["cloud", "lake"]))?))),
         schemas,
         tags: Arc::new(Tags::of_rules(&[])),
         policy,

@@ -27,6 +27,8 @@ pub(super) fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
         engine: fields.default("engine", "What the readings lie in.", &ENGINE, "log"),
         size_max_bytes: fields.default("max_size", "The most that it takes on disk.", &size, "4GiB"),
         age_max: fields.default("max_age", "Older readings are dropped, sent or not.", &age, "30d"),
+        free_min_bytes: fields.default("min_free", MIN_FREE_HELP, &kept, "0B"),
+        ballast_bytes: fields.default("ballast", BALLAST_HELP, &Size { min: 0, max: 1 << 30 }, "4MiB"),
         when_full: fields.default("when_full", "What happens when `max_size` is reached.", &WHEN_FULL, "drop-oldest"),
         drain: fields.default("drain", "In which order a backlog leaves after an outage.", &DRAIN, "live-first"),
         keep: Keep {
@@ -43,6 +45,10 @@ pub(super) fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
 const SYNC_HELP: &str = "How long a stored reading may wait to be made durable: what a power cut may cost.";
 
 const ALWAYS: OneOf<SyncPolicy> = OneOf(&[("always", SyncPolicy::Always, "before anything else happens")]);
+
+const MIN_FREE_HELP: &str = "What is left free of the disk for others: with less, the buffer acts as if it were full.";
+
+const BALLAST_HELP: &str = "Space in reserve: a file that holds nothing and is given up when the disk is full.";
 
 const KEEP_HELP: &str =
     "How much stays after every uplink has it, to be sent again; it goes first when room is needed.";

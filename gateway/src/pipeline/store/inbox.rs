@@ -107,6 +107,11 @@ impl Inbox {
         state.requests.clear();
     }
 
+    /// Whether nobody takes from here any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     pub(super) fn stop(&self) {
         self.lock().stopping = true;
         self.woken.notify_one();

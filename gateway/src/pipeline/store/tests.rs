@@ -41,7 +41,9 @@ fn start_with(folder: &Path, store: Box<dyn Store>, policy: SyncPolicy) -> (Stor
     builder.device("press");
     builder.tag("count", "");
     let schemas = Schemas::open(&folder.join("schemas"), Arc::new(builder.build())).expect("schemas");
-    StoreThread::start(StoreSetup { store, schemas, tags: tags(), policy, clock: Arc::new(SystemClock) })
+    let folder = folder.to_owned();
+    let reopen: Reopen = Box::new(move || Ok(Box::new(Log::open(&folder, &Options::new(["cloud"]))?)));
+    StoreThread::start(StoreSetup { store, reopen, schemas, tags: tags(), policy, clock: Arc::new(SystemClock) })
         .expect("the thread starts")
 }
 
@@ -155,6 +157,8 @@ struct Refusing {
     syncs: AtomicBool,
     /// A sync is under way, and appends wait for it.
     behind: AtomicBool,
+    /// The next append panics.
+    panics: AtomicBool,
     /// How often something was refused.
     times: AtomicU64,
 }
@@ -181,6 +185,7 @@ impl Store for Ailing {
     fn append(&mut self, class: Class, blocks: &[NewBlock<'_>]) -> Result<Appended> {
         self.well(&self.refusing.behind)?;
         self.well(&self.refusing.appends)?;
+        assert!(!self.refusing.panics.swap(false, Ordering::Relaxed), "as the test says");
         self.log.append(class, blocks)
     }
 
@@ -190,6 +195,18 @@ impl Store for Ailing {
 
     fn unsynced_bytes(&self) -> u64 {
         self.log.unsynced_bytes()
+    }
+
+    fn at_risk(&self) -> Option<Seq> {
+        self.log.at_risk()
+    }
+
+    fn turn(&mut self) {
+        self.log.turn();
+    }
+
+    fn begin_release(&mut self) -> Result<Option<SyncJob>> {
+        self.log.begin_release()
     }
 
     fn begin_sync(&mut self) -> Result<Option<SyncJob>> {
@@ -347,6 +364,10 @@ impl Disk for GatedDisk {
         OsDisk.sync_dir(dir)
     }
 
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
+        OsDisk.free_bytes(dir)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {
         OsDisk.lock(path)
     }
@@ -371,6 +392,10 @@ impl DiskFile for GatedFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        self.0.allocate(bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -497,4 +522,18 @@ fn what_an_outage_leaves_is_put_together_into_larger_blocks_that_say_the_same() 
     assert!(blocks < COUNT / 5, "{blocks} blocks are left");
     assert!(numbers.is_sorted());
     assert!(store.stop());
+}
+
+#[test]
+fn a_store_that_panics_is_opened_again_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (refusing, thread, intake, handle) = start_ailing(folder.path(), SyncPolicy::Always);
+    assert!(intake.offer((0..10).map(reading).collect()));
+    run(values(&handle, 1, 10));
+    refusing.panics.store(true, Ordering::Relaxed);
+    assert!(intake.offer((10..20).map(reading).collect()));
+    let (values, _) = run(values(&handle, 1, 20));
+    assert_eq!(values, (0..20).collect::<Vec<_>>());
+    assert!(!refusing.panics.load(Ordering::Relaxed));
+    assert!(thread.stop(), "the thread ends in peace");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,10 +14,12 @@ use tracing::{error, info, warn};
 
 use super::inbox::{Inbox, Request};
 use super::repack::{Job, LEVEL_REPACKED, Repacker};
+use super::risk::Risk;
 use super::syncer::Syncer;
-use super::{Page, Progress, StoreSetup, SyncPolicy};
+use super::{Page, Progress, Reopen, StoreSetup, SyncPolicy};
 use crate::pipeline::batch::{Batch, Lost};
 use crate::pipeline::encode::Encoder;
+use crate::pipeline::panic::message;
 use crate::pipeline::schema::Schemas;
 use crate::pipeline::tags::Tags;
 
@@ -29,6 +32,9 @@ const FLUSH_READINGS_MAX: usize = 32_768;
 /// How often acknowledged segments are removed and the age bound acts.
 const TRIM_EVERY: Duration = Duration::from_secs(2);
 
+/// How often files are turned, so that what is delivered goes before the system has written it: that is after 30 s.
+const TURN_EVERY: Duration = Duration::from_secs(18);
+
 /// How long to wait before trying again what the disk refused.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -38,6 +44,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 /// What is done with the log; each may fail while the others go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Work {
+    Open,
     Append,
     Sync,
     Acknowledge,
@@ -49,6 +56,7 @@ enum Work {
 impl Work {
     fn verb(self) -> &'static str {
         match self {
+            Work::Open => "open",
             Work::Append => "write readings to",
             Work::Sync => "make durable",
             Work::Acknowledge => "write acknowledgements to",
@@ -63,7 +71,9 @@ impl Work {
 pub(super) struct Worker {
     inbox: Arc<Inbox>,
     progress: Arc<Progress>,
-    store: Box<dyn Store>,
+    /// `None` only while it is opened again after a panic.
+    store: Option<Box<dyn Store>>,
+    reopen: Reopen,
     schemas: Schemas,
     tags: Arc<Tags>,
     /// All tags are of the normal class.
@@ -93,6 +103,9 @@ pub(super) struct Worker {
     repacker: Repacker,
     /// Whether blocks are being put together on another thread.
     repacking: bool,
+    turn_at: Instant,
+    /// Since when what is in the log.
+    risk: Risk,
 }
 
 impl Worker {
@@ -103,14 +116,15 @@ impl Worker {
         end: watch::Sender<Seq>,
         setup: StoreSetup,
     ) -> io::Result<Worker> {
-        let StoreSetup { store, schemas, tags, policy, clock } = setup;
+        let StoreSetup { store, reopen, schemas, tags, policy, clock } = setup;
         Ok(Worker {
             syncer: Syncer::start(inbox.clone())?,
             repacker: Repacker::start(inbox.clone())?,
             repacking: false,
             inbox,
             progress,
-            store,
+            store: Some(store),
+            reopen,
             schemas,
             one_class: tags.all_normal(),
             tags,
@@ -128,11 +142,47 @@ impl Worker {
             sync_at: None,
             syncing: false,
             trim_at: Instant::now() + TRIM_EVERY,
+            turn_at: Instant::now() + TURN_EVERY,
+            risk: Risk::default(),
         })
     }
 
-    /// Until it is told to stop.
+    /// Until it is told to stop. A panic is a bug in the store or here: the store is opened again, and work goes on.
     pub(super) fn run(mut self) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.work())) {
+                Ok(()) => return self.close(),
+                Err(panic) if self.open_again(&message(&*panic)) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Opens the store again, until that succeeds; `false` if it is told to stop before.
+    fn open_again(&mut self, why: &str) -> bool {
+        error!("the store {why}: it is opened again; please report this");
+        // What is left of it may panic once more while it is dropped.
+        let left = self.store.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(left))).is_err() {
+            error!("the store panicked again while it was closed");
+        }
+        (self.syncing, self.sync_at) = (false, None);
+        loop {
+            match (self.reopen)() {
+                Ok(store) => {
+                    self.store = Some(store);
+                    info!("the store is open again");
+                    return true;
+                }
+                Err(cause) => drop(self.noted::<()>(Work::Open, Err(cause))),
+            }
+            if self.inbox.wait(false, Instant::now() + RETRY_AFTER).stopping {
+                return false;
+            }
+        }
+    }
+
+    fn work(&mut self) {
         self.publish_end();
         loop {
             let now = Instant::now();
@@ -153,7 +203,7 @@ impl Worker {
                 self.trim(now);
             }
             if taken.stopping {
-                return self.close();
+                return;
             }
         }
     }
@@ -167,22 +217,25 @@ impl Worker {
         match request {
             Request::Read { from, bytes_max, reply } => {
                 let mut items = Vec::new();
-                let read = self.store.read(from, bytes_max, &mut items);
+                let read = opened(&mut self.store).read(from, bytes_max, &mut items);
                 let next = self.read_to(from, read).unwrap_or(items.last().map_or(from, |item| item.seqs().last + 1));
                 answer(reply, Page { items, next });
             }
             Request::Seek { t_ns, reply } => {
-                let found = self.store.seek(t_ns);
-                answer(reply, self.noted(Work::Read, found).unwrap_or_else(|| self.store.stats().next_seq));
+                let found = opened(&mut self.store).seek(t_ns);
+                answer(
+                    reply,
+                    self.noted(Work::Read, found).unwrap_or_else(|| opened(&mut self.store).stats().next_seq),
+                );
             }
-            Request::Cursor { uplink, reply } => answer(reply, self.store.cursor(&uplink).cloned()),
+            Request::Cursor { uplink, reply } => answer(reply, opened(&mut self.store).cursor(&uplink).cloned()),
             Request::Acknowledge { uplink, seqs } => {
-                let kept = self.store.acknowledge(&uplink, &seqs);
+                let kept = opened(&mut self.store).acknowledge(&uplink, &seqs);
                 self.noted(Work::Acknowledge, kept);
                 self.due_sync();
             }
             Request::Schema { id, reply } => answer(reply, self.schemas.get(id)),
-            Request::Stats { reply } => answer(reply, self.store.stats()),
+            Request::Stats { reply } => answer(reply, opened(&mut self.store).stats()),
             Request::Synced(synced) => self.end_sync(synced),
             Request::Repacked(replaced) => self.end_repack(replaced),
         }
@@ -222,7 +275,7 @@ impl Worker {
         }
         let lost = std::mem::take(&mut self.lost);
         if lost.count > 0 {
-            self.store.discard(Class::Normal, lost.count, lost.time_ns)?;
+            opened(&mut self.store).discard(Class::Normal, lost.count, lost.time_ns)?;
         }
         if lost.count > 0 && !self.losing {
             error!(
@@ -242,10 +295,10 @@ impl Worker {
             return self.give_up_first();
         }
         let blocks = self.batch.blocks();
-        let appended = match self.store.append(class, &blocks) {
+        let appended = match opened(&mut self.store).append(class, &blocks) {
             Err(cause) if cause.is_disk_full() => {
-                note_gaps(&self.store.make_room()?);
-                self.store.append(class, &blocks)?
+                note_gaps(&opened(&mut self.store).make_room()?);
+                opened(&mut self.store).append(class, &blocks)?
             }
             other => other?,
         };
@@ -272,24 +325,24 @@ impl Worker {
         );
         let at = reading.timestamp.0;
         let class = self.tags.class(reading.tag);
-        self.store.discard(class, 1, Some((at, at)))?;
+        opened(&mut self.store).discard(class, 1, Some((at, at)))?;
         self.progress.lost.fetch_add(1, Ordering::Relaxed);
         Ok(1)
     }
 
     fn due_sync(&mut self) {
-        if self.sync_at.is_some() || self.store.unsynced_bytes() == 0 {
-            return;
-        }
+        let Some(first) = opened(&mut self.store).at_risk().filter(|_| self.sync_at.is_none()) else { return };
         match self.policy {
             SyncPolicy::Always => self.sync(),
-            SyncPolicy::Every(interval) => self.sync_at = Some(Instant::now() + interval),
+            SyncPolicy::Every(interval) => {
+                self.sync_at = Some(self.risk.due(first, interval).unwrap_or_else(|| Instant::now() + interval));
+            }
         }
     }
 
     /// Waits for the disk. What it does not make durable is in the log all the same, and is tried again.
     fn sync(&mut self) {
-        let synced = self.store.sync();
+        let synced = opened(&mut self.store).sync();
         let done = self.noted(Work::Sync, synced);
         self.sync_at = done.is_none().then(|| Instant::now() + RETRY_AFTER);
     }
@@ -299,7 +352,13 @@ impl Worker {
             return self.sync();
         }
         self.sync_at = None;
-        match self.store.begin_sync() {
+        // Much has been delivered meanwhile.
+        self.due_sync();
+        if self.sync_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.sync_at = None;
+        match opened(&mut self.store).begin_sync() {
             Ok(Some(job)) => self.syncing = self.syncer.begin(job),
             Ok(None) => {}
             Err(cause) => {
@@ -311,7 +370,7 @@ impl Worker {
 
     fn end_sync(&mut self, synced: Synced) {
         self.syncing = false;
-        let ended = self.store.end_sync(synced);
+        let ended = opened(&mut self.store).end_sync(synced);
         if self.noted(Work::Sync, ended).is_none() {
             self.sync_at = Some(Instant::now() + RETRY_AFTER);
         }
@@ -323,8 +382,13 @@ impl Worker {
 
     fn trim(&mut self, now: Instant) {
         self.trim_at = now + TRIM_EVERY;
+        if now >= self.turn_at {
+            self.turn_at = now + TURN_EVERY;
+            opened(&mut self.store).turn();
+        }
+        self.begin_release();
         let (time, state) = self.clock.now();
-        let trimmed = self.store.trim((state == ClockState::Synchronized).then_some(time.0));
+        let trimmed = opened(&mut self.store).trim((state == ClockState::Synchronized).then_some(time.0));
         if let Some(gaps) = self.noted(Work::Trim, trimmed) {
             note_gaps(&gaps);
         }
@@ -337,11 +401,12 @@ impl Worker {
         if self.repacking {
             return;
         }
-        let pinned = self.store.stats().pinned_seq;
+        let pinned = opened(&mut self.store).stats().pinned_seq;
         let is_due = |stretch: &Stretch| stretch.level < LEVEL_REPACKED && stretch.seqs.first >= pinned;
-        let newest = |class: &Class| self.store.sealed(*class).into_iter().rfind(is_due);
+        let store = opened(&mut self.store);
+        let newest = |class: &Class| store.sealed(*class).into_iter().rfind(is_due);
         let Some(stretch) = Class::ALL.iter().rev().find_map(newest) else { return };
-        let begun = self.store.replace(&stretch, LEVEL_REPACKED);
+        let begun = opened(&mut self.store).replace(&stretch, LEVEL_REPACKED);
         if let Some(Some(replacement)) = self.noted(Work::Repack, begun) {
             self.repacking = self.repacker.begin(Job { stretch, replacement });
         }
@@ -350,13 +415,26 @@ impl Worker {
     fn end_repack(&mut self, replaced: Option<Box<Replaced>>) {
         self.repacking = false;
         if let Some(replaced) = replaced {
-            let ended = self.store.end_replace(*replaced);
+            let ended = opened(&mut self.store).end_replace(*replaced);
             self.noted(Work::Repack, ended);
         }
     }
 
+    /// What the uplinks have is made durable by itself, so that files go whose readings never were.
+    fn begin_release(&mut self) {
+        if self.syncing {
+            return;
+        }
+        match opened(&mut self.store).begin_release() {
+            Ok(Some(job)) => self.syncing = self.syncer.begin(job),
+            Ok(None) => {}
+            Err(cause) => drop(self.noted::<()>(Work::Sync, Err(cause))),
+        }
+    }
+
     fn publish_end(&mut self) {
-        let end = self.store.stats().next_seq;
+        let end = opened(&mut self.store).stats().next_seq;
+        self.risk.appended(end, Instant::now());
         self.end.send_if_modified(|seen| std::mem::replace(seen, end) != end);
     }
 
@@ -415,7 +493,7 @@ impl Worker {
                 self.answer(request);
             }
         }
-        if let Err(cause) = self.store.sync() {
+        if let Err(cause) = opened(&mut self.store).sync() {
             error!("the last readings may not survive a power cut: {cause}");
         }
         let unwritten = self.pending.len() as u64 + self.lost.count;
@@ -430,6 +508,11 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.inbox.close();
     }
+}
+
+/// The store, which is open but for the moment after a panic, in which nothing is asked of it.
+fn opened(store: &mut Option<Box<dyn Store>>) -> &mut dyn Store {
+    store.as_deref_mut().expect("the store is open while there is work")
 }
 
 fn note_gaps(gaps: &[Gap]) {

@@ -1,0 +1,152 @@
+//! Power cuts on a real file system: ext4 in a file, cut off from its disk while a process writes, with nothing of its
+//! journal flushed. Needs root and a loop device; elsewhere it says so and does nothing.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use buffer::{GapReason, Log, Options, Store};
+
+use super::{append, blocks, gaps, payload, range, read_all};
+
+const DIR_VARIABLE: &str = "BUFFER_POWER_TEST_DIR";
+const IMAGE_BYTES: u64 = 96 << 20;
+/// EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: std has no ioctl, and this is the only use for one.
+const CUT: &str = "import fcntl, os, struct, sys; \
+    fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
+
+fn options() -> Options {
+    Options { engine: crate::ENGINE, size_max_bytes: 16 << 20, age_max: None, ..Options::new(["a"]) }
+}
+
+fn bytes(number: u64) -> usize {
+    300 + (number % 7) as usize * 900
+}
+
+/// The child's life: append, acknowledge, sync, trim, for ever, and say what is durable.
+fn live(dir: &Path) -> buffer::Result<()> {
+    let mut log = Log::open(dir, &options())?;
+    let mut out = std::io::stdout().lock();
+    loop {
+        let number = log.stats().next_seq - 1;
+        append(&mut log, number, 1, bytes(number))?;
+        let mut line = "\n".to_owned();
+        if number % 5 == 4 {
+            let low = log.cursor("a").map_or(1, |cursor| cursor.low());
+            log.acknowledge("a", &[range(low, low + 1)])?;
+        }
+        if number % 20 == 19 {
+            let low = log.cursor("a").map_or(1, |cursor| cursor.low());
+            log.sync()?;
+            line += &format!("synced {} {low}\n", number + 1);
+        }
+        if number % 100 == 0 {
+            log.turn();
+            log.trim(None)?;
+        }
+        out.write_all(line.as_bytes()).expect("the parent listens");
+    }
+}
+
+/// ext4 in a file, mounted until it is dropped.
+struct Mounted {
+    image: PathBuf,
+    at: PathBuf,
+}
+
+fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+impl Mounted {
+    fn make(folder: &Path) -> Option<Self> {
+        let mounted = Self { image: folder.join("image"), at: folder.join("mounted") };
+        std::fs::create_dir(&mounted.at).ok()?;
+        std::fs::File::create(&mounted.image).and_then(|file| file.set_len(IMAGE_BYTES)).ok()?;
+        let made = run("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), mounted.image.as_ref()]);
+        (made && mounted.mount()).then_some(mounted)
+    }
+
+    fn mount(&self) -> bool {
+        run("mount", &["-o".as_ref(), "loop".as_ref(), self.image.as_ref(), self.at.as_ref()])
+    }
+
+    fn unmount(&self) -> bool {
+        run("umount", &[self.at.as_ref()])
+    }
+
+    /// Nothing more reaches the disk from here on.
+    fn cut(&self) -> bool {
+        run("python3", &["-c".as_ref(), CUT.as_ref(), self.at.as_ref()])
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        self.unmount();
+    }
+}
+
+fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0")))
+}
+
+#[test]
+fn what_was_synced_survives_a_power_cut_of_ext4() {
+    if let Some(dir) = std::env::var_os(DIR_VARIABLE) {
+        panic!("the child could not go on: {:?}", live(Path::new(&dir)));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(mounted) = is_root().then(|| Mounted::make(folder.path())).flatten() else {
+        eprintln!("skipped: cutting the power needs root, mkfs.ext4 and a loop device");
+        return;
+    };
+    let dir = mounted.at.join("log");
+    let (mut synced, mut acknowledged, mut epoch) = (0, 1, 0);
+    for round in 0..super::rounds(6, 50) {
+        let mut command = Command::new(std::env::current_exe().expect("a test has a path"));
+        command.args(["--exact", "suite::power::what_was_synced_survives_a_power_cut_of_ext4", "--nocapture"]);
+        command.env(DIR_VARIABLE, &dir).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the child starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
+        let mut hear = |line: String| {
+            let mut words = line.split_whitespace();
+            if words.next() == Some("synced") {
+                let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+                (synced, acknowledged) = (synced.max(number()), acknowledged.max(number()));
+            }
+        };
+        lines.by_ref().take(200 + (round as usize * 977) % 1_500).map_while(Result::ok).for_each(&mut hear);
+        if !mounted.cut() {
+            eprintln!("skipped: python3 is not there, or this kernel cuts no power");
+            child.kill().expect("the child is killed");
+            child.wait().expect("the child is gone");
+            return;
+        }
+        // What it says it synced after the cut, it could not have.
+        child.kill().expect("the child is killed");
+        child.wait().expect("the child is gone");
+        lines.map_while(Result::ok).for_each(&mut hear);
+        assert!(mounted.unmount() && mounted.mount(), "the file system comes back");
+        let mut log = Log::open(&dir, &options()).expect("it always starts");
+        assert!(log.identity().epoch > epoch, "a new epoch");
+        epoch = log.identity().epoch;
+        let low = log.cursor("a").expect("a cursor").low();
+        assert!(low >= acknowledged, "round {round}: the cursor is at {low}, {acknowledged} was durable");
+        let items = read_all(&mut log, low);
+        let end = items.last().map_or(low - 1, |item| item.seqs().last);
+        assert!(end >= synced, "round {round}: it ends at {end}, {synced} was synced");
+        // More is appended than acknowledged: in a long run the size is reached.
+        let is_safe = |gap: &buffer::Gap| gap.seqs.first <= synced && gap.reason != GapReason::DroppedOldest;
+        assert!(!gaps(&items).into_iter().any(is_safe), "round {round}: {:?}", gaps(&items));
+        for block in blocks(&items) {
+            let number = block.seqs.first - 1;
+            assert_eq!(block.payload, payload(number, bytes(number)));
+        }
+        // Seqs go on where they are; what was appended behind the last sync may be there or not.
+        synced = synced.min(end);
+    }
+    assert!(synced > 500, "{synced}");
+}
