@@ -139,6 +139,7 @@ impl MqttPublisher {
             if self.session.wants_ping() {
                 self.session.pinged(link.ping());
             }
+            let waited = self.edge.as_ref().is_some_and(Edge::waits);
             // Dropping this future between two moves loses nothing: all that moved is in the link.
             let outcome = match link.moved().await {
                 Ok(()) => self.take_in(),
@@ -148,6 +149,10 @@ impl MqttPublisher {
                 self.session.take_events(events);
                 self.drop_link();
                 return events.push(Event::Lost(loss));
+            }
+            // There is room from here on, and whoever fills it asks again when this ends.
+            if waited && self.edge.as_ref().is_some_and(Edge::is_born) {
+                break;
             }
             self.give_up_waiting();
             if self.ending.is_some() {
