@@ -11,6 +11,7 @@ use super::uplink::UplinkSpec;
 use super::uplink::format::template::TemplateKind;
 use super::uplink::format::{FormatKind, Records};
 use super::uplink::mqtt::packet::{self, INCOMING_BYTES_MAX, MESSAGE_BYTES_MAX, Version};
+use super::uplink::registry::http::{End, answer};
 use super::uplink::sparkplug::{decode, host};
 use super::uplink::topic::{Rules, Template, own};
 
@@ -26,6 +27,7 @@ pub(crate) fn check(target: &str, input: &[u8]) {
         "expression" => on_text(input, expression),
         "mqtt" => mqtt(input),
         "payload" => on_text(input, payload),
+        "registry" => registry(input),
         "sparkplug" => sparkplug(input),
         "topic" => on_text(input, topic),
         other => panic!("there is no fuzz target {other}"),
@@ -191,6 +193,16 @@ fn payload(text: &str) {
         format.next()
     };
     assert_eq!(made(), made());
+}
+
+/// What a schema registry answers: what is whole before the connection ends is the same afterwards.
+fn registry(input: &[u8]) {
+    let early = answer(input, End::Open);
+    let late = answer(input, End::Reached);
+    assert!(!matches!(late, Ok(None)), "an answer that has ended is whole or wrong");
+    if let Ok(Some(_)) = early {
+        assert_eq!(early, late);
+    }
 }
 
 /// What a host application sends: a command's payload, or its state. The first byte chooses.

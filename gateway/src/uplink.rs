@@ -94,8 +94,12 @@ pub struct UplinkSpec {
     pub tls: TlsFiles,
     /// Where the schemas of its records are kept, for destinations whose readers look there.
     pub registry: Option<registry::RegistrySpec>,
+    /// How topics are made that are not there; `None` makes none.
+    pub create_topics: Option<TopicsSpec>,
     /// Whose log the messages come from, for the messages' properties: the gateway's UUID.
     pub identity: Box<str>,
+    /// The epoch of this start of the gateway; 0 where it is not known.
+    pub epoch: u32,
     /// The gateway around it; `None` while a configuration is only looked at.
     pub site: Option<Site>,
     /// What its log knows to be delivered, for who remembers more than the log does.
@@ -141,11 +145,24 @@ impl UplinkSpec {
             password: None,
             tls: TlsFiles::default(),
             registry: None,
+            create_topics: None,
+            epoch: 0,
             identity: "".into(),
             site: None,
             delivered: None,
         }
     }
+}
+
+/// How topics are made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicsSpec {
+    /// Partitions; `None` leaves it to the broker.
+    pub partitions: Option<u16>,
+    /// Copies of each partition; `None` leaves it to the broker.
+    pub replication: Option<u16>,
+    /// Settings of the topic, such as `retention.ms`.
+    pub settings: Vec<(Box<str>, Box<str>)>,
 }
 
 /// The files of a TLS connection, all in PEM.

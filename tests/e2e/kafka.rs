@@ -3,4 +3,5 @@
 mod asks;
 mod crashes;
 mod facts;
+mod formats;
 mod logins;

@@ -2,7 +2,8 @@
 //! comparison of what was answered with what arrived.
 //!
 //! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
-//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`broker`] and [`kafka`] the real far sides, [`subscriber`] what
+//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`broker`], [`kafka`] and [`registry`] the real far
+//! sides, [`subscriber`] what
 //! records at the broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
 
 pub mod need;
@@ -16,6 +17,7 @@ pub mod snap7;
 pub mod certificates;
 pub mod broker;
 pub mod kafka;
+pub mod registry;
 pub mod subscriber;
 pub mod oracle;
 pub mod http;

@@ -50,6 +50,16 @@ pub fn kafka(version: &str) -> Option<PathBuf> {
     found
 }
 
+/// The folder of a version of Apicurio Registry.
+pub fn registry(version: &str) -> Option<PathBuf> {
+    let found = cache().map(|cache| cache.join("forebay/registry").join(version));
+    let found = found.filter(|folder| folder.join("complete").is_file());
+    if found.is_none() {
+        missing(&format!("Apicurio Registry {version}"));
+    }
+    found
+}
+
 /// Prometheus' own checker.
 pub fn promtool() -> Option<PathBuf> {
     let found = cache().map(|cache| cache.join("forebay/prometheus/promtool")).filter(|path| path.is_file());
@@ -57,6 +67,11 @@ pub fn promtool() -> Option<PathBuf> {
         missing("promtool");
     }
     found
+}
+
+/// The Python that has librdkafka, fastavro and Google's protobuf.
+pub fn python_kafka() -> Option<PathBuf> {
+    python_of("FOREBAY_TEST_PYTHON_KAFKA", "venv-kafka", "confluent-kafka")
 }
 
 /// Whether the longer runs are asked for.

@@ -16,7 +16,7 @@ use crate::pipeline::forward::route::Drain;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
 use crate::uplink::registry::{RegistrySpec, Schemas};
-use crate::uplink::{Password, TlsFiles, UplinkSpec};
+use crate::uplink::{Password, TlsFiles, TopicsSpec, UplinkSpec};
 
 /// All that one gateway does.
 ///
@@ -76,6 +76,8 @@ pub struct UplinkConfig {
     pub drain: Drain,
     /// The schema registry, where there is one.
     pub registry: Option<RegistryConfig>,
+    /// How topics are made that are not there.
+    pub create_topics: Option<TopicsSpec>,
 }
 
 /// A schema registry.
@@ -119,6 +121,7 @@ impl UplinkConfig {
             user: self.user.clone(),
             password: self.password.clone().map(fetched),
             registry: self.registry.as_ref().map(RegistryConfig::spec),
+            create_topics: self.create_topics.clone(),
             tls: self.tls.clone(),
             identity: identity.into(),
             ..UplinkSpec::new(gateway, &self.name, self.url.clone())

@@ -21,7 +21,7 @@ use crate::pipeline::forward::route::Drain;
 
 pub(super) use device::{RawDevice, RawSettings};
 pub(super) use tag::{RawReport, RawTag, TagSettings};
-pub(super) use uplink::{RawRegistry, RawTls, RawUplink};
+pub(super) use uplink::{RawRegistry, RawTls, RawTopics, RawUplink};
 pub(super) use write::{RawLinkLoss, RawWrite};
 
 /// The whole file.

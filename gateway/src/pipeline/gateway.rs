@@ -287,11 +287,11 @@ fn uplink_setups(
     redate: &Arc<Redate>,
     desk: &Desk,
 ) -> Result<Vec<UplinkSetup>, StartError> {
-    let identity = log.identity().gateway_text();
+    let (identity, epoch) = (log.identity().gateway_text(), log.identity().epoch);
     let setups = uplinks.into_iter().map(|uplink| {
         let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
         let delivered: Option<Delivered> = Some(delivered_of(&log));
-        let spec = UplinkSpec { site: Some(site.clone()), delivered, ..uplink.spec(gateway, &identity) };
+        let spec = UplinkSpec { site: Some(site.clone()), epoch, delivered, ..uplink.spec(gateway, &identity) };
         let drain = uplink.drain;
         if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
             return Err(StartError::Uplink { uplink: uplink.name, cause });

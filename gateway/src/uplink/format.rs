@@ -21,6 +21,7 @@ use std::sync::Arc;
 use buffer::{Gap, Seq};
 use driver_core::Reading;
 
+use super::kafka::status::Devices;
 use super::sparkplug;
 use super::topic::{Rules, Template};
 use super::{Lane, Message, UplinkError, UplinkInfo, UplinkSpec};
@@ -115,6 +116,11 @@ pub trait Format: Send {
 
     /// What a registry has to know before a message may leave; `None` where there is nothing of the kind.
     fn registration(&self) -> Option<&keyed::Registration> {
+        None
+    }
+
+    /// What the readings that went by say of the devices; `None` where nobody looks.
+    fn devices(&self) -> Option<&Devices> {
         None
     }
 }

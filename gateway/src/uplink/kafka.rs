@@ -1,12 +1,15 @@
 //! Apache Kafka 2.8 to 4.x, over TCP and TLS. See `kafka/README.md`.
 //!
 //! Everything is our own: [`wire`] and [`batch`] are bytes, [`login`] is SASL, [`producer`] is the idempotent producer, all
-//! pure; [`link`], [`fleet`] and [`cluster`] move bytes, [`journal`] remembers, [`publisher`] joins them.
+//! pure; [`link`], [`fleet`] and [`cluster`] move bytes, [`journal`] remembers, [`publisher`] joins them;
+//! [`dress`] is what is done before the first record and beside the readings.
 
+mod announce;
 pub mod batch;
 pub mod cluster;
 pub mod config;
 mod dial;
+mod dress;
 pub mod error;
 pub mod fleet;
 pub mod journal;
@@ -15,14 +18,16 @@ pub mod login;
 pub mod partition;
 pub mod producer;
 mod publisher;
+pub mod status;
+mod topics;
+mod trial;
 pub mod wire;
 
 use std::sync::Arc;
 
-use self::cluster::Cluster;
 use super::format::{self, keyed};
 use super::topic::Rules;
-use super::{Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, registry};
+use super::{Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way};
 
 /// Kafka clusters.
 #[derive(Debug)]
@@ -48,20 +53,13 @@ impl Uplink for Kafka {
         let (Some(kind), Some(topic), Some(config)) = (kind, topic, config) else { return Err(errors) };
         let format = kind.open(spec, topic, Rules::Kafka)?;
         let folder = spec.site.as_ref().map(|site| site.folder.clone());
-        let publisher = publisher::KafkaPublisher::new(Arc::new(config), folder, spec.delivered.clone());
-        let publisher = registry::before(Box::new(publisher), &*format, spec);
-        Ok(Way { format, publisher })
+        let config = Arc::new(config);
+        let publisher = publisher::KafkaPublisher::new(config.clone(), folder, spec.delivered.clone());
+        let publisher = dress::dress(Box::new(publisher), &*format, spec, &config)?;
+        Ok(Way { format, publisher: Box::new(publisher) })
     }
 
     fn trial(&self, spec: &UplinkSpec) -> Result<Trial, Vec<UplinkError>> {
-        let config = Arc::new(config::check(spec)?);
-        Ok(Box::pin(async move {
-            let cluster = Cluster::connect(config).await?;
-            let brokers = cluster.seen().brokers.len();
-            Ok(format!(
-                "a Kafka cluster of {brokers} {} let the gateway in",
-                if brokers == 1 { "broker" } else { "brokers" }
-            ))
-        }))
+        trial::trial(spec)
     }
 }

@@ -5,8 +5,7 @@
 //! Apicurio Registry and Karapace speak too. The registry is asked once, before the first message leaves; a registry that
 //! is down keeps the uplink from connecting, and readings wait in the log.
 
-mod http;
-mod publisher;
+pub mod http;
 mod rest;
 
 use std::sync::Arc;
@@ -14,15 +13,13 @@ use std::time::Duration;
 
 use driver_core::EndpointUrl;
 
-use super::format::Format;
+use super::format::keyed::{Registration, Shape};
+use super::stream::Failure;
 use super::topic::Template;
-use super::{Password, Publisher, TlsFiles, UplinkError, UplinkSpec};
+use super::{ConnectError, Password, TlsFiles, UplinkError, UplinkSpec};
 
 /// How long one question and its answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-
-/// The name under which a schema stands whose topics are many.
-const RECORD_NAME: &str = "forebay";
 
 /// A registry as it was configured.
 #[derive(Clone)]
@@ -56,11 +53,13 @@ pub fn is_named(spec: &UplinkSpec) -> bool {
 
 /// What the registry keeps the versions of a schema under: by the topic, as its readers expect it; by the record where
 /// each device has a topic of its own.
-pub fn subject(topic: &Template, _: &UplinkSpec) -> Arc<str> {
-    if topic.has_device() || topic.has_tag() {
-        RECORD_NAME.into()
-    } else {
-        format!("{}-value", topic.render("", "")).into()
+pub fn subject(topic: &Template, shape: Shape) -> Arc<str> {
+    if !topic.has_device() && !topic.has_tag() {
+        return format!("{}-value", topic.render("", "")).into();
+    }
+    match shape {
+        Shape::Readings => "forebay.Reading".into(),
+        Shape::Batches => "forebay.Batch".into(),
     }
 }
 
@@ -90,13 +89,32 @@ pub fn check(spec: &RegistrySpec) -> Vec<UplinkError> {
     errors
 }
 
-/// The publisher, which asks the registry for the number of the format's schema before it connects; itself where there is
-/// nothing to ask.
-pub fn before(publisher: Box<dyn Publisher>, format: &dyn Format, spec: &UplinkSpec) -> Box<dyn Publisher> {
-    match (format.registration(), &spec.registry) {
-        (Some(registration), Some(registry)) => {
-            Box::new(publisher::Registering::new(publisher, registry.clone(), registration.clone()))
-        }
-        _ => publisher,
+/// Asks the registry for the number of a schema, once: what was told for a schema never changes.
+///
+/// # Errors
+/// The registry cannot be asked, or refuses; said with what to do.
+pub async fn ask(spec: &RegistrySpec, registration: &Registration) -> Result<(), ConnectError> {
+    if registration.id.get() != 0 {
+        return Ok(());
     }
+    match rest::number(spec, registration).await {
+        Ok(id) => {
+            registration.id.set(id);
+            Ok(())
+        }
+        Err(failure) => Err(unreachable(spec, failure)),
+    }
+}
+
+/// Looks whether the registry would give a number; nothing is registered.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn trial(spec: &RegistrySpec, registration: &Registration) -> Result<(), ConnectError> {
+    rest::tried(spec, registration).await.map_err(|failure| unreachable(spec, failure))
+}
+
+fn unreachable(spec: &RegistrySpec, failure: Failure) -> ConnectError {
+    let endpoint = spec.url.without_options().as_str().to_owned();
+    ConnectError { endpoint, cause: failure.cause, advice: failure.advice }
 }

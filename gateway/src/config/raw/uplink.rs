@@ -3,7 +3,7 @@
 use super::DRAIN;
 use crate::config::Secret;
 use crate::config::fields::Fields;
-use crate::config::form::{Known, OneOf, SecretForm, Section, Text};
+use crate::config::form::{Integer, Known, MapOf, Named, OneOf, SecretForm, Section, Text};
 use crate::config::source::Spanned;
 use crate::pipeline::forward::route::Drain;
 use crate::uplink::registry::Schemas;
@@ -20,6 +20,7 @@ pub(in crate::config) struct RawUplink<'t> {
     pub(in crate::config) tls: RawTls<'t>,
     pub(in crate::config) drain: Option<Spanned<Drain>>,
     pub(in crate::config) registry: Option<Spanned<RawRegistry<'t>>>,
+    pub(in crate::config) create_topics: Option<Spanned<RawTopics<'t>>>,
     /// The uplink's own options that were written as keys.
     pub(in crate::config) options: Vec<(&'static str, Spanned<&'t str>)>,
 }
@@ -40,6 +41,14 @@ pub(in crate::config) struct RawRegistry<'t> {
     pub(in crate::config) password: Option<Spanned<Secret>>,
     pub(in crate::config) tls: RawTls<'t>,
     pub(in crate::config) schemas: Schemas,
+}
+
+/// How topics are made.
+#[derive(Debug)]
+pub(in crate::config) struct RawTopics<'t> {
+    pub(in crate::config) partitions: Option<Spanned<u16>>,
+    pub(in crate::config) replication: Option<Spanned<u16>>,
+    pub(in crate::config) settings: Vec<Named<'t, &'t str>>,
 }
 
 /// Takes the keys of an uplink.
@@ -77,6 +86,11 @@ pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
             "The schema registry for `format: avro`, `protobuf` and `json-schema`.",
             &Section { name: "registry", read: registry },
         ),
+        create_topics: fields.optional(
+            "create_topics",
+            "Topics of Kafka that are not there are made; without it they have to be there.",
+            &Section { name: "create_topics", read: topics },
+        ),
         options: kinds
             .uplink_options()
             .into_iter()
@@ -99,6 +113,24 @@ fn registry<'t>(fields: &mut Fields<'_, 't>) -> RawRegistry<'t> {
         password: fields.optional("password", "The password, by reference.", &SecretForm),
         tls: fields.section("tls", "Certificates for https, all in PEM.", tls),
         schemas: fields.default("schemas", "What is done with a schema that it does not know.", &SCHEMAS, "register"),
+    }
+}
+
+fn topics<'t>(fields: &mut Fields<'_, 't>) -> RawTopics<'t> {
+    let number = Integer { min: 1, max: 10_000 };
+    let settings = fields.optional(
+        "settings",
+        "Settings of the topics, such as retention.ms.",
+        &MapOf(Text { example: "604800000" }),
+    );
+    RawTopics {
+        partitions: fields.optional("partitions", "Partitions; where nothing stands, as the broker has it.", &number),
+        replication: fields.optional(
+            "replication",
+            "Copies of each partition; where nothing stands, as the broker has it.",
+            &number,
+        ),
+        settings: settings.map(|settings| settings.value).unwrap_or_default(),
     }
 }
 

@@ -8,10 +8,10 @@ use super::place::{hide_login, part_of};
 use crate::config::checked::{RegistryConfig, UplinkConfig};
 use crate::config::form::{Context, Named};
 use crate::config::near::nearest;
-use crate::config::raw::{RawRegistry, RawTls, RawUplink};
+use crate::config::raw::{RawRegistry, RawTls, RawTopics, RawUplink};
 use crate::config::source::{Source, Span, Spanned};
 use crate::pipeline::forward::route::Drain;
-use crate::uplink::{TlsFiles, UplinkError, registry};
+use crate::uplink::{TlsFiles, TopicsSpec, UplinkError, registry};
 
 /// All uplinks that can be used.
 pub(super) fn uplinks(
@@ -62,6 +62,7 @@ fn uplink(
         drain: raw.value.drain.map_or(drain, |drain| drain.value),
         tls: files(tls),
         registry,
+        create_topics: raw.value.create_topics.as_ref().map(|topics| topics_spec(&topics.value)),
     };
     let spec = config.spec(gateway, "");
     let opened = kind.open(&spec).and_then(|way| match spec.registry.as_ref().map(registry::check) {
@@ -69,6 +70,10 @@ fn uplink(
         Some(_) if way.format.registration().is_none() => {
             let message = "is not asked for this format; write `format: avro`, `protobuf` or `json-schema`".into();
             Err(vec![UplinkError { key: "registry", message }])
+        }
+        _ if spec.create_topics.is_some() && !spec.url.scheme().starts_with("kafka") => {
+            let message = "is for Kafka; brokers of MQTT make topics by themselves".into();
+            Err(vec![UplinkError { key: "create_topics", message }])
         }
         _ => Ok(()),
     });
@@ -102,6 +107,14 @@ fn registry(raw: &RawRegistry<'_>, source: &Source, context: &mut Context<'_>) -
             context.faults.error(part_of(source, written, range), message, "");
             None
         }
+    }
+}
+
+fn topics_spec(raw: &RawTopics<'_>) -> TopicsSpec {
+    TopicsSpec {
+        partitions: raw.partitions.map(|number| number.value),
+        replication: raw.replication.map(|number| number.value),
+        settings: raw.settings.iter().map(|setting| (setting.name.into(), setting.value.into())).collect(),
     }
 }
 
@@ -167,9 +180,10 @@ fn place_of(error: &UplinkError, raw: &Named<'_, RawUplink<'_>>, source: &Source
         "key" => uplink.tls.key,
         _ => None,
     };
+    let topics = uplink.create_topics.as_ref().filter(|_| error.key == "create_topics").map(|topics| topics.span);
     let registry = uplink.registry.as_ref().filter(|_| error.key == "registry").map(|registry| registry.span);
     let password = uplink.password.as_ref().filter(|_| error.key == "password").map(|password| password.span);
-    text.map(|text| text.span).or(password).or(registry).unwrap_or(raw.span)
+    text.map(|text| text.span).or(password).or(registry).or(topics).unwrap_or(raw.span)
 }
 
 /// What is wrong with an option is said of the URL, and the message names the option first. The option may stand in the

@@ -54,7 +54,7 @@ impl FormatKind for AvroKind {
 
     fn open(&self, spec: &UplinkSpec, topic: Template, _: Rules) -> Result<Box<dyn Format>, Vec<UplinkError>> {
         let registration = registry::is_named(spec).then(|| Registration {
-            subject: registry::subject(&topic, spec),
+            subject: registry::subject(&topic, keyed::shape(spec)),
             kind: "AVRO",
             schema: schema(keyed::shape(spec)),
             message: &[],

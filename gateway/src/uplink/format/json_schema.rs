@@ -36,7 +36,7 @@ impl FormatKind for JsonSchemaKind {
             return Err(vec![UplinkError { key: "format", message }]);
         }
         let registration = Registration {
-            subject: registry::subject(&topic, spec),
+            subject: registry::subject(&topic, keyed::shape(spec)),
             kind: "JSON",
             schema: schema(keyed::shape(spec)),
             message: &[],

@@ -18,6 +18,7 @@ pub use registered::{Registration, SchemaId};
 use super::batches::{BATCH_BYTES_MAX, DEVICE_UNKNOWN, tag_unknown};
 use super::{Format, Missing, Records};
 use crate::pipeline::schema::Schema;
+use crate::uplink::kafka::status::Devices;
 use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{Lane, Message, Token, UplinkError, UplinkSpec};
 
@@ -127,6 +128,8 @@ pub struct Keyed {
     content: Box<dyn Content>,
     /// What the registry knows the schema by, where there is one.
     registration: Option<Registration>,
+    /// What the live readings say of the devices.
+    devices: Devices,
     /// Topics and keys of the schema that was used last.
     places: Places,
     block: Option<Block>,
@@ -189,6 +192,7 @@ impl Keyed {
             shape,
             content,
             registration,
+            devices: Devices::default(),
             places: Places::default(),
             block: None,
             out: Vec::new(),
@@ -292,6 +296,9 @@ impl Format for Keyed {
             let tags = records.schema.as_ref().map_or(0, |schema| schema.tags());
             self.places = Places { schema: records.schema.clone(), of_tags: vec![None; tags] };
         }
+        if let (Lane::Live, Some(schema)) = (records.lane, &records.schema) {
+            self.devices.look(&records.readings, schema);
+        }
         let order = order(self.shape, &records);
         self.block = Some(Block { records, order, done: 0, parts: 0 });
     }
@@ -325,6 +332,7 @@ impl Format for Keyed {
             shape: self.shape,
             content: self.content.another(),
             registration: self.registration.clone(),
+            devices: self.devices.clone(),
             places: Places::default(),
             block: None,
             out: Vec::new(),
@@ -335,6 +343,10 @@ impl Format for Keyed {
 
     fn registration(&self) -> Option<&Registration> {
         self.registration.as_ref()
+    }
+
+    fn devices(&self) -> Option<&Devices> {
+        Some(&self.devices)
     }
 }
 

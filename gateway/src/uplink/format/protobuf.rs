@@ -41,7 +41,7 @@ impl FormatKind for ProtobufKind {
 
     fn open(&self, spec: &UplinkSpec, topic: Template, _: Rules) -> Result<Box<dyn Format>, Vec<UplinkError>> {
         let registration = registry::is_named(spec).then(|| Registration {
-            subject: registry::subject(&topic, spec),
+            subject: registry::subject(&topic, keyed::shape(spec)),
             kind: "PROTOBUF",
             schema: SCHEMA,
             message: match keyed::shape(spec) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use driver_core::EndpointUrl;
 
 use super::batch::Compression;
+use super::dress;
 use super::login::Mechanism;
 use crate::uplink::format::keyed;
 use crate::uplink::{Password, TlsFiles, UplinkError, UplinkSpec};
@@ -35,6 +36,10 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
         "client_id",
         "the name that brokers know the gateway by, for quotas and logs (default: from its name and the uplink's)",
     ),
+    keyed::OPTIONS[0],
+    keyed::OPTIONS[1],
+    dress::OPTIONS[0],
+    dress::OPTIONS[1],
 ];
 
 /// Where and how to connect, and how to produce.
@@ -103,6 +108,7 @@ fn options(spec: &UplinkSpec) -> Result<Config, Vec<UplinkError>> {
     });
     let wants_login = options.has("sasl");
     keyed::take(&mut options);
+    dress::take(&mut options);
     options.finish(OPTIONS).map_err(|wrong| wrong.into_iter().map(UplinkError::from).collect::<Vec<_>>())?;
     let login = login(spec, mechanism, wants_login)?;
     let hosts = url.hosts();

@@ -24,10 +24,11 @@ pub(super) struct Exchange<'s> {
 
 /// What the registry answered.
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    /// Null where the body is no JSON.
-    pub(super) json: Value,
+pub struct Answer {
+    /// HTTP's status code.
+    pub status: u16,
+    /// The body; null where it is no JSON.
+    pub json: Value,
 }
 
 impl<'s> Exchange<'s> {
@@ -90,13 +91,18 @@ fn failure(cause: String) -> Failure {
 
 /// Whether more bytes may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
+    /// They may.
     Open,
+    /// The connection is over.
     Reached,
 }
 
 /// The answer in the bytes that have come; `None` while it is not whole.
-pub(super) fn answer(bytes: &[u8], end: End) -> Result<Option<Answer>, &'static str> {
+///
+/// # Errors
+/// What came is no answer of HTTP, or was cut short.
+pub fn answer(bytes: &[u8], end: End) -> Result<Option<Answer>, &'static str> {
     let unfinished = if end == End::Open { Ok(None) } else { Err("the registry's answer was cut short") };
     let mut rest = bytes;
     let (status, head, body) = loop {

@@ -31,31 +31,65 @@ const TO_BE_REGISTERED: &str =
 
 /// The number of a schema, after it was found or registered.
 pub(super) async fn number(spec: &RegistrySpec, registration: &Registration) -> Result<u32, Failure> {
-    let exchange = Exchange::new(spec).await?;
-    let subject = encoded(&registration.subject);
-    let body = json!({ "schema": registration.schema, "schemaType": registration.kind }).to_string();
-    let post = async |path: String| exchange.post(&path, &body).await;
+    let questions = Questions::new(spec, registration).await?;
     match spec.schemas {
-        Schemas::LookUp => {
-            let answer = post(format!("/subjects/{subject}")).await?;
-            match answer.status {
-                NOT_FOUND => Err(failure(registration, "does not know the schema", &answer, TO_BE_REGISTERED)),
-                _ => id(registration, &answer),
-            }
-        }
+        Schemas::LookUp => questions.look_up().await,
         Schemas::Register => {
-            let answer = post(format!("/compatibility/subjects/{subject}/versions/latest")).await?;
-            match (answer.status, answer.json["is_compatible"].as_bool()) {
-                (NOT_FOUND, _) if answer.json["error_code"].is_u64() => {}
-                (200, Some(true)) => {}
-                (200, Some(false)) => return Err(failure(registration, "refuses the schema", &answer, NOT_COMPATIBLE)),
-                _ => return Err(unexpected(registration, &answer)),
-            }
-            let answer = post(format!("/subjects/{subject}/versions")).await?;
-            match answer.status {
-                CONFLICT => Err(failure(registration, "refuses the schema", &answer, NOT_COMPATIBLE)),
-                _ => id(registration, &answer),
-            }
+            questions.fits().await?;
+            questions.register().await
+        }
+    }
+}
+
+/// Whether the number of a schema could be had; nothing is registered.
+pub(super) async fn tried(spec: &RegistrySpec, registration: &Registration) -> Result<(), Failure> {
+    let questions = Questions::new(spec, registration).await?;
+    match spec.schemas {
+        Schemas::LookUp => questions.look_up().await.map(drop),
+        Schemas::Register => questions.fits().await,
+    }
+}
+
+/// What is asked about one schema.
+struct Questions<'s> {
+    exchange: Exchange<'s>,
+    registration: &'s Registration,
+    subject: String,
+    body: String,
+}
+
+impl<'s> Questions<'s> {
+    async fn new(spec: &'s RegistrySpec, registration: &'s Registration) -> Result<Questions<'s>, Failure> {
+        let exchange = Exchange::new(spec).await?;
+        let body = json!({ "schema": registration.schema, "schemaType": registration.kind }).to_string();
+        Ok(Questions { exchange, registration, subject: encoded(&registration.subject), body })
+    }
+
+    async fn look_up(&self) -> Result<u32, Failure> {
+        let answer = self.exchange.post(&format!("/subjects/{}", self.subject), &self.body).await?;
+        match answer.status {
+            NOT_FOUND => Err(failure(self.registration, "does not know the schema", &answer, TO_BE_REGISTERED)),
+            _ => id(self.registration, &answer),
+        }
+    }
+
+    /// Whether readers of what is there can read what comes.
+    async fn fits(&self) -> Result<(), Failure> {
+        let path = format!("/compatibility/subjects/{}/versions/latest", self.subject);
+        let answer = self.exchange.post(&path, &self.body).await?;
+        match (answer.status, answer.json["is_compatible"].as_bool()) {
+            (NOT_FOUND, _) if answer.json["error_code"].is_u64() => Ok(()),
+            (200, Some(true)) => Ok(()),
+            (200, Some(false)) => Err(failure(self.registration, "refuses the schema", &answer, NOT_COMPATIBLE)),
+            _ => Err(unexpected(self.registration, &answer)),
+        }
+    }
+
+    async fn register(&self) -> Result<u32, Failure> {
+        let answer = self.exchange.post(&format!("/subjects/{}/versions", self.subject), &self.body).await?;
+        match answer.status {
+            CONFLICT => Err(failure(self.registration, "refuses the schema", &answer, NOT_COMPATIBLE)),
+            _ => id(self.registration, &answer),
         }
     }
 }
@@ -92,3 +126,6 @@ fn encoded(subject: &Arc<str>) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;
