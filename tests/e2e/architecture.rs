@@ -54,9 +54,14 @@ const DRIVER_ROOM: [&str; 8] = [
 ];
 
 /// Words that a folder's code must not name: the arrows inside a crate.
-const MUST_NOT_NAME: [(&str, &[&str]); 9] = [
+const MUST_NOT_NAME: [(&str, &[&str]); 14] = [
     ("gateway/src/uplink", &["pipeline::poll", "pipeline::link", "dyn Connection", "drivers::"]),
     ("gateway/src/pipeline/encode", &["tokio", "crate::uplink", "std::fs"]),
+    ("gateway/src/pipeline/expression", &["tokio", "std::fs", "crate::config"]),
+    ("gateway/src/pipeline/command/guard", &["tokio", "std::fs", "crate::uplink"]),
+    ("gateway/src/pipeline/command/fit", &["tokio", "std::fs", "crate::uplink"]),
+    ("gateway/src/pipeline/command/life", &["tokio", "std::fs", "crate::uplink"]),
+    ("gateway/src/pipeline/command/desk", &["crate::uplink", "crate::http"]),
     ("gateway/src/pipeline/poll", &["crate::uplink", "crate::config", "buffer::"]),
     ("gateway/src/config", &["tokio::", "crate::command"]),
     ("drivers/core/src", &["tokio::net", "std::net::TcpStream", "println!"]),
