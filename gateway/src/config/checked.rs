@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buffer::{Engine, Keep, WhenFull};
+use buffer::{Class, ClassOptions, Engine, LagMax, WhenFull};
 use driver_core::{EndpointUrl, LineSpec};
 use tracing::Level;
 
@@ -74,6 +74,8 @@ pub struct UplinkConfig {
     pub tls: TlsFiles,
     /// In which order a backlog leaves.
     pub drain: Drain,
+    /// How far it may fall behind before what all others have is dropped.
+    pub lag_max: LagMax,
     /// The schema registry, where there is one.
     pub registry: Option<RegistryConfig>,
     /// How topics are made that are not there.
@@ -148,8 +150,8 @@ pub struct BufferConfig {
     pub when_full: WhenFull,
     /// In which order a backlog leaves, where the uplink does not say otherwise.
     pub drain: Drain,
-    /// What stays after every uplink has it.
-    pub keep: Keep,
+    /// The bounds of each class, and what stays of it after every uplink has it.
+    pub classes: [ClassOptions; Class::ALL.len()],
     /// When what was stored is made durable.
     pub sync: SyncPolicy,
 }

@@ -5,7 +5,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buffer::{Class, ClassOptions, Options};
+use buffer::{Options, UplinkOptions};
 use driver_core::{DeviceSpec, Line, LineSpec, Place, SpecError, TagId};
 
 use super::gateway::{BufferSetup, Setup};
@@ -13,7 +13,7 @@ use super::learned::LearnedFolder;
 use super::poll::{DeviceSetup, LineSetup, MakeLine};
 use super::schedule::{phase_key, share};
 use super::types::types_of;
-use crate::config::{BufferConfig, Config, LineConfig};
+use crate::config::{BufferConfig, Config, LineConfig, UplinkConfig};
 use crate::uplink::format;
 
 /// First connects follow one another this closely on average …
@@ -37,7 +37,7 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         gateway: config.gateway,
         tags: config.tags,
         lines: lines.collect(),
-        buffer: buffer_setup(config.buffer, config.uplinks.iter().map(|uplink| &*uplink.name)),
+        buffer: buffer_setup(config.buffer, config.uplinks.iter().map(uplink_options)),
         uplinks: config.uplinks,
         types,
         writables: config.writables,
@@ -45,11 +45,14 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
     }
 }
 
-fn buffer_setup<'a>(config: BufferConfig, uplinks: impl Iterator<Item = &'a str>) -> BufferSetup {
-    let class = ClassOptions { keep: config.keep, ..ClassOptions::default() };
+fn uplink_options(uplink: &UplinkConfig) -> UplinkOptions {
+    UplinkOptions { name: uplink.name.to_string(), lag_max: uplink.lag_max }
+}
+
+fn buffer_setup(config: BufferConfig, uplinks: impl Iterator<Item = UplinkOptions>) -> BufferSetup {
     let options = Options {
         engine: config.engine,
-        classes: [class; Class::ALL.len()],
+        classes: config.classes,
         size_max_bytes: config.size_max_bytes,
         age_max: Some(config.age_max),
         free_min_bytes: config.free_min_bytes,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buffer::{Engine, Keep, WhenFull};
+use buffer::{ClassOptions, Engine, Keep, WhenFull};
 
 use super::{DAY, DRAIN};
 use crate::config::checked::BufferConfig;
@@ -22,6 +22,15 @@ pub(super) fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
     let age = Interval { min: Duration::from_secs(60), max: DAY.saturating_mul(3650) };
     let at_most = Interval { min: Duration::from_millis(10), max: Duration::from_secs(3600) };
     let kept = Size { min: 0, max: 1 << 50 };
+    let keep = Keep {
+        bytes_max: fields.default("keep", KEEP_HELP, &kept, "0B"),
+        age_max: fields.optional("keep_age", KEEP_AGE_HELP, &age).map(|age| age.value),
+    };
+    let classes = [
+        fields.section("critical", "The bounds of tags with `class: critical`, which give way last.", class),
+        fields.section("normal", "The bounds of tags without a class.", class),
+        fields.section("bulk", "The bounds of tags with `class: bulk`, which give way first.", class),
+    ];
     BufferConfig {
         path: path.into(),
         engine: fields.default("engine", "What the readings lie in.", &ENGINE, "log"),
@@ -31,14 +40,24 @@ pub(super) fn buffer(fields: &mut Fields<'_, '_>) -> BufferConfig {
         ballast_bytes: fields.default("ballast", BALLAST_HELP, &Size { min: 0, max: 1 << 30 }, "4MiB"),
         when_full: fields.default("when_full", "What happens when `max_size` is reached.", &WHEN_FULL, "drop-oldest"),
         drain: fields.default("drain", "In which order a backlog leaves after an outage.", &DRAIN, "live-first"),
-        keep: Keep {
-            bytes_max: fields.default("keep", KEEP_HELP, &kept, "0B"),
-            age_max: fields.optional("keep_age", KEEP_AGE_HELP, &age).map(|age| age.value),
-        },
+        classes: classes.map(|class| ClassOptions { keep, ..class }),
         sync: match fields.default("sync", SYNC_HELP, &Or(ALWAYS, at_most), "1s") {
             Either::First(policy) => policy,
             Either::Second(interval) => SyncPolicy::Every(interval),
         },
+    }
+}
+
+/// The bounds of a class within those of the whole.
+fn class(fields: &mut Fields<'_, '_>) -> ClassOptions {
+    let size = Size { min: 1 << 20, max: 1 << 50 };
+    let age = Interval { min: Duration::from_secs(60), max: DAY.saturating_mul(3650) };
+    ClassOptions {
+        size_max_bytes: fields.optional("max_size", "The most that it takes on disk.", &size).map(|size| size.value),
+        age_max: fields
+            .optional("max_age", "Older readings of it are dropped, sent or not.", &age)
+            .map(|age| age.value),
+        keep: Keep::default(),
     }
 }
 

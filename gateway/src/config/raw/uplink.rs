@@ -1,9 +1,13 @@
 //! Uplinks as written.
 
-use super::DRAIN;
+use std::time::Duration;
+
+use buffer::LagMax;
+
+use super::{DAY, DRAIN};
 use crate::config::Secret;
 use crate::config::fields::Fields;
-use crate::config::form::{Integer, Known, MapOf, Named, OneOf, SecretForm, Section, Text};
+use crate::config::form::{Integer, Interval, Known, MapOf, Named, OneOf, SecretForm, Section, Size, Text};
 use crate::config::source::Spanned;
 use crate::pipeline::forward::route::Drain;
 use crate::uplink::registry::Schemas;
@@ -19,6 +23,7 @@ pub(in crate::config) struct RawUplink<'t> {
     pub(in crate::config) password: Option<Spanned<Secret>>,
     pub(in crate::config) tls: RawTls<'t>,
     pub(in crate::config) drain: Option<Spanned<Drain>>,
+    pub(in crate::config) lag_max: LagMax,
     pub(in crate::config) registry: Option<Spanned<RawRegistry<'t>>>,
     pub(in crate::config) create_topics: Option<Spanned<RawTopics<'t>>>,
     /// The uplink's own options that were written as keys.
@@ -51,6 +56,14 @@ pub(in crate::config) struct RawTopics<'t> {
     pub(in crate::config) settings: Vec<Named<'t, &'t str>>,
 }
 
+const MAX_LAG_HELP: &str = "How old may be what it alone still wants. What is older and every other uplink has is dropped, and it is told of the gap.";
+
+const MAX_LAG_SIZE_HELP: &str = "How much may be newer than what it alone still wants, otherwise as with `max_lag`.";
+
+const LAG_AGE: Interval = Interval { min: Duration::from_secs(60), max: DAY.saturating_mul(3650) };
+
+const LAG_SIZE: Size = Size { min: 1 << 20, max: 1 << 50 };
+
 /// Takes the keys of an uplink.
 pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
     let kinds = fields.kinds();
@@ -80,6 +93,10 @@ pub(super) fn uplink<'t>(fields: &mut Fields<'_, 't>) -> RawUplink<'t> {
             "In which order a backlog leaves; where nothing stands, as in `buffer`.",
             &DRAIN,
         ),
+        lag_max: LagMax {
+            age: fields.optional("max_lag", MAX_LAG_HELP, &LAG_AGE).map(|age| age.value),
+            bytes: fields.optional("max_lag_size", MAX_LAG_SIZE_HELP, &LAG_SIZE).map(|bytes| bytes.value),
+        },
         tls: fields.section("tls", "Certificates, all in PEM; read at each connect.", tls),
         registry: fields.optional(
             "registry",

@@ -60,6 +60,7 @@ fn uplink(
         user: text(*user),
         password: password.as_ref().map(|password| password.value.clone()),
         drain: raw.value.drain.map_or(drain, |drain| drain.value),
+        lag_max: raw.value.lag_max,
         tls: files(tls),
         registry,
         create_topics: raw.value.create_topics.as_ref().map(|topics| topics_spec(&topics.value)),
