@@ -89,9 +89,9 @@ impl Ledger {
         let value = serde_json::from_slice(&message.payload).unwrap_or_default();
         let Some(Content { gateway, what }) = content(&value) else {
             return match marks {
-                Some(marks) if !message.payload.is_empty() => self.take_marked(message, marks, *arrival, now_ns),
                 // What has no payload is a note of the gateway to itself.
-                Some(_) => {}
+                _ if message.payload.is_empty() => {}
+                Some(marks) => self.take_marked(message, marks, *arrival, now_ns),
                 None => self.foreign += 1,
             };
         };
