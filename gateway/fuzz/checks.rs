@@ -1,6 +1,7 @@
 //! What must hold for any text from the operator and any bytes from outside. Run by the fuzz targets, and by the tests
 //! over the corpus.
 
+use bytes::Bytes;
 use driver_core::{TagId, Timestamp, Value};
 
 use super::config::{self, Checked, Kinds, Report, Severity, Source};
@@ -10,10 +11,14 @@ use super::pipeline::expression::{Kind, Operand, parse};
 use super::uplink::UplinkSpec;
 use super::uplink::format::template::TemplateKind;
 use super::uplink::format::{FormatKind, Records};
+use super::uplink::kafka::{batch, journal, wire};
 use super::uplink::mqtt::packet::{self, INCOMING_BYTES_MAX, MESSAGE_BYTES_MAX, Version};
 use super::uplink::registry::http::{End, answer};
 use super::uplink::sparkplug::{decode, host};
 use super::uplink::topic::{Rules, Template, own};
+
+/// What a batch unpacks to at most, by the least that a record takes.
+const KAFKA_RECORDS_MAX: usize = (64 << 20) / 7;
 
 /// Type and length of a packet.
 const MQTT_HEAD_BYTES_MAX: usize = 5;
@@ -25,6 +30,7 @@ pub(crate) fn check(target: &str, input: &[u8]) {
         "command" => command(input),
         "configuration" => on_text(input, configuration),
         "expression" => on_text(input, expression),
+        "kafka" => kafka(input),
         "mqtt" => mqtt(input),
         "payload" => on_text(input, payload),
         "registry" => registry(input),
@@ -48,6 +54,31 @@ fn command(input: &[u8]) {
     assert!(!why.is_empty());
     let answer = json::write(&asked.refused(RefusedFor::ReadOnly, why, Timestamp(0)));
     assert!(answer.starts_with(b"{") && answer.ends_with(b"}") && !answer.contains(&b'\n'));
+}
+
+/// What a broker answers, and what lies in the journal: the first byte says as what it is read.
+fn kafka(input: &[u8]) {
+    let Some((&kind, rest)) = input.split_first() else { return };
+    let body = Bytes::copy_from_slice(rest);
+    match kind {
+        0 => drop(wire::read_answer::<wire::ApiVersions>(body)),
+        1 => drop(wire::read_answer::<wire::Metadata<'_>>(body)),
+        2 => drop(wire::read_answer::<wire::Produce<'_>>(body)),
+        3 => drop(wire::read_answer::<wire::ListOffsets<'_>>(body)),
+        4 => drop(wire::read_answer::<wire::Fetch<'_>>(body)),
+        5 => drop(wire::read_answer::<wire::DescribeProducers<'_>>(body)),
+        6 => drop(wire::read_answer::<wire::CreateTopics<'_>>(body)),
+        7 => drop(wire::read_answer::<wire::SaslHandshake<'_>>(body)),
+        8 => drop(wire::read_answer::<wire::SaslAuthenticate<'_>>(body)),
+        9 => {
+            let batches = batch::read(body).unwrap_or_default();
+            assert!(batches.iter().all(|batch| batch.records.len() <= KAFKA_RECORDS_MAX));
+        }
+        _ => {
+            let memory = journal::remembered(rest);
+            assert!(memory.streams.len() <= rest.len() && memory.done.len() <= rest.len());
+        }
+    }
 }
 
 /// An interlock: its faults lie within it, and it gives the same whenever it is asked.

@@ -9,9 +9,18 @@ mod checks;
 
 #[test]
 fn the_corpus_of_every_fuzz_target_holds() {
-    for target in
-        ["block", "command", "configuration", "expression", "mqtt", "payload", "registry", "sparkplug", "topic"]
-    {
+    for target in [
+        "block",
+        "command",
+        "configuration",
+        "expression",
+        "kafka",
+        "mqtt",
+        "payload",
+        "registry",
+        "sparkplug",
+        "topic",
+    ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         let mut replayed = 0;
         for entry in std::fs::read_dir(&folder).expect("the corpus is committed") {

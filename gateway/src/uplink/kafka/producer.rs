@@ -10,6 +10,8 @@
 
 mod ask;
 mod intent;
+mod metadata;
+mod routing;
 mod stream;
 mod tail;
 mod topics;
@@ -23,12 +25,11 @@ use tracing::{error, warn};
 pub use self::ask::{Answer, Ask, Sent, Target};
 use self::intent::Encoder;
 use self::stream::{Phase, Stream, Told};
-use self::topics::{Routed, Topics};
+use self::topics::Topics;
 use super::config::Config;
-use super::error as codes;
 use super::fleet::NodeId;
 use super::journal::{Entry, Mark, Memory, StreamKey};
-use super::wire::{MetadataAnswer, ProduceAnswer, TopicId};
+use super::wire::ProduceAnswer;
 use crate::uplink::{Event, Lasting, Message, Refusal, Token};
 
 /// Messages that may be in the producer's hands.
@@ -231,93 +232,6 @@ impl Producer {
         streams.chain(ids).chain(paused).chain(metadata).filter(|at| *at > now).min().unwrap_or(now + METADATA_EVERY)
     }
 
-    fn route(&mut self, now: Instant) {
-        let mut wrong = BTreeSet::new();
-        for message in std::mem::take(&mut self.unrouted) {
-            match self.topics.route(&message) {
-                Routed::Not(code) => {
-                    let reason = format!("topic `{}`: {}. {}", message.topic, codes::name(code), codes::advice(code));
-                    let lasting = if code == 17 { Lasting::ForThisMessage } else { Lasting::ForNow };
-                    self.refuse(&message, lasting, &reason);
-                    wrong.insert(message.topic);
-                }
-                Routed::To(partition) if !self.is_unsettled(&message.topic) => self.put(message, partition),
-                Routed::To(_) | Routed::Unknown => self.unrouted.push_back(message),
-            }
-        }
-        for topic in wrong {
-            self.topics.forget(&topic);
-            self.look_again(now);
-        }
-    }
-
-    fn put(&mut self, message: Message, partition: i32) {
-        if self.done.remove(&Mark::of(&message)) {
-            return self.acknowledge(message.token);
-        }
-        let lane = StreamKey::lane_of(message.lane());
-        match self.stream_of(StreamKey { lane, topic: message.topic.clone(), partition }) {
-            Some(number) => self.streams[number].push(message),
-            None => self.unrouted.push_back(message),
-        }
-    }
-
-    /// After a power cut a message may stand in any partition of its topic, sent in any lane: none leaves before all have
-    /// been read.
-    fn is_unsettled(&self, topic: &str) -> bool {
-        self.streams.iter().any(|stream| stream.is_unsettled && *stream.key.topic == *topic)
-    }
-
-    /// The stream of a partition; `None` until its lane has a producer id.
-    fn stream_of(&mut self, key: StreamKey) -> Option<usize> {
-        if let Some(number) = self.by_key.get(&key) {
-            return Some(*number);
-        }
-        let ProducerId::Known(producer) = *self.ids.get(usize::from(key.lane))? else { return None };
-        let number = self.streams.len();
-        self.streams.push(Stream::new(self.next_number, key.clone(), self.topics.id(&key.topic), producer));
-        self.next_number += 1;
-        self.by_key.insert(key, number);
-        Some(number)
-    }
-
-    fn ask_for_metadata(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) {
-        let due = self.metadata.due.is_some_and(|at| at <= now);
-        let old = self.metadata.seen_at.is_none_or(|at| at + self.metadata_every() <= now);
-        if !self.metadata.asked && (due || old) {
-            self.metadata.asked = true;
-            self.metadata.due = None;
-            asks.push((Target::Any, Ask::Metadata));
-        }
-    }
-
-    fn metadata_every(&self) -> Duration {
-        if self.topics.has_unseen() { METADATA_AGAIN_AFTER } else { METADATA_EVERY }
-    }
-
-    /// Leaders are looked up soon.
-    fn look_again(&mut self, now: Instant) {
-        let at = now + METADATA_AGAIN_AFTER;
-        self.metadata.due = Some(self.metadata.due.map_or(at, |due| due.min(at)));
-    }
-
-    fn ask_for_ids(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) {
-        let mut wanted: BTreeSet<u8> = self.unrouted.iter().map(|message| StreamKey::lane_of(message.lane())).collect();
-        for stream in self.streams.iter().filter(|stream| stream.is_exhausted()) {
-            if let Some(id @ ProducerId::Known(_)) = self.ids.get_mut(usize::from(stream.key.lane)) {
-                *id = ProducerId::Wanted { not_before: None };
-            }
-            wanted.insert(stream.key.lane);
-        }
-        for lane in wanted {
-            let Some(id) = self.ids.get_mut(usize::from(lane)) else { continue };
-            if matches!(id, ProducerId::Wanted { not_before } if not_before.is_none_or(|at| at <= now)) {
-                *id = ProducerId::Asked;
-                asks.push((Target::Any, Ask::NewId { lane }));
-            }
-        }
-    }
-
     /// What a stream has to find out before it may go on.
     fn control(&mut self, number: usize, now: Instant, asks: &mut Vec<(Target, Ask)>) {
         let stream = &mut self.streams[number];
@@ -433,65 +347,6 @@ impl Producer {
         for (number, stream) in self.streams.iter_mut().enumerate() {
             stream.lost();
             self.expected.extend(stream.missing_marks().map(|mark| (mark, number)));
-        }
-    }
-
-    fn saw(&mut self, seen: &MetadataAnswer, now: Instant) {
-        self.metadata =
-            MetadataState { asked: false, due: self.metadata.due.filter(|at| *at > now), seen_at: Some(now) };
-        let cluster = seen.cluster.as_deref();
-        if cluster.is_some() && cluster != self.cluster.as_deref() {
-            self.another_cluster(cluster.unwrap_or_default());
-        }
-        self.topics.saw(seen);
-        for stream in &mut self.streams {
-            let id = self.topics.id(&stream.key.topic);
-            if id == stream.topic || id == TopicId::default() {
-                continue;
-            }
-            if stream.topic == TopicId::default() {
-                stream.topic = id;
-                continue;
-            }
-            self.figures.topics_made_anew += 1;
-            let (topic, partition) = (&*stream.key.topic, stream.key.partition);
-            warn!(topic, partition, "the topic was deleted and made anew: it goes on at the new one");
-            stream.renew(id, &mut self.entries);
-        }
-        if self.topics.has_leaderless() {
-            self.look_again(now);
-        }
-    }
-
-    /// Producer ids of one cluster mean nothing in another.
-    fn another_cluster(&mut self, cluster: &str) {
-        if self.cluster.is_some() {
-            warn!(
-                cluster,
-                "this is another Kafka cluster than before: everything that was not acknowledged goes to it"
-            );
-        }
-        self.cluster = Some(cluster.into());
-        self.entries.push(Entry::Cluster(cluster.into()));
-        self.ids = [ProducerId::Wanted { not_before: None }; LANES];
-        self.is_another = !self.streams.is_empty();
-        self.on_their_way.clear();
-        self.expected.clear();
-        self.by_key.clear();
-        for stream in std::mem::take(&mut self.streams) {
-            self.unrouted.extend(stream.into_messages());
-        }
-    }
-
-    /// Nobody gave the lane a producer id: its messages wait.
-    fn forbid_lane(&mut self, lane: u8, code: i16) {
-        let reason = format!("no producer id: {}. {}", codes::name(code), codes::advice(code));
-        let (of_lane, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.unrouted)
-            .into_iter()
-            .partition(|message| StreamKey::lane_of(message.lane()) == lane);
-        self.unrouted = others;
-        for message in of_lane {
-            self.refuse(&message, Lasting::ForNow, &reason);
         }
     }
 

@@ -1,16 +1,17 @@
 //! The way to one cluster: moves what the producer asks and what brokers answer, and keeps the journal before them.
 
+mod life;
+
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::error;
 
+use self::life::{Life, SHORTEN_EVERY, shortening};
 use super::config::Config;
 use super::fleet::{Fleet, Happened, NodeId};
 use super::journal::{Journal, Memory};
@@ -28,12 +29,6 @@ use crate::uplink::{
 /// What is read of a partition at once, bytes.
 const READ_BYTES_MAX: i32 = 4 << 20;
 
-/// How often a disk that refuses is tried again.
-const WRITE_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// How often it is looked whether the journal has grown too long.
-const SHORTEN_EVERY: Duration = Duration::from_secs(10);
-
 /// A publisher to one cluster.
 pub(super) struct KafkaPublisher {
     config: Arc<Config>,
@@ -46,22 +41,6 @@ pub(super) struct KafkaPublisher {
     is_connected: bool,
     /// Bootstrap hosts and brokers that could not be reached since the last answer.
     unreachable: Vec<NodeId>,
-}
-
-/// What is there once the journal is read.
-struct Life {
-    journal: Option<Journal>,
-    producer: Producer,
-    asks: HashMap<(NodeId, i32), Ask>,
-    /// What waits for its connection.
-    waiting: Vec<(NodeId, Ask)>,
-    write_at: Option<Instant>,
-    /// Questions that leave once the journal has been written.
-    unwritten: Vec<(Target, Ask)>,
-    entries: Vec<super::journal::Entry>,
-    write_told: bool,
-    shorten_at: Instant,
-    shortening: Option<BoxFuture<'static, Option<buffer::Cursor>>>,
 }
 
 impl KafkaPublisher {
@@ -358,61 +337,6 @@ impl KafkaPublisher {
             life.producer.lost();
         }
     }
-}
-
-impl Life {
-    /// Writes what is to be remembered; `false` while the disk refuses.
-    fn write(&mut self, now: Instant, uplink: &str) -> bool {
-        if self.entries.is_empty() {
-            return true;
-        }
-        if self.write_at.is_some_and(|at| at > now) {
-            return false;
-        }
-        let written = self.journal.as_mut().map_or(Ok(()), |journal| journal.append(&self.entries));
-        match written {
-            Ok(()) => {
-                self.entries.clear();
-                (self.write_at, self.write_told) = (None, false);
-                true
-            }
-            Err(cause) => {
-                if !self.write_told {
-                    self.write_told = true;
-                    error!(uplink, "nothing is sent: what is sent cannot be remembered: {cause}. Look after the disk");
-                }
-                self.write_at = Some(now + WRITE_AGAIN_AFTER);
-                false
-            }
-        }
-    }
-
-    fn look_at_the_length(&mut self, now: Instant, delivered: Option<&Delivered>) {
-        if self.shorten_at > now {
-            return;
-        }
-        self.shorten_at = now + SHORTEN_EVERY;
-        if let Some(delivered) = delivered.filter(|_| self.journal.as_ref().is_some_and(Journal::is_long)) {
-            self.shortening.get_or_insert_with(|| delivered());
-        }
-    }
-
-    fn shorten(&mut self, cursor: Option<buffer::Cursor>, uplink: &str) {
-        let (Some(cursor), Some(journal)) = (cursor, &mut self.journal) else { return };
-        let is_delivered = |mark: &super::journal::Mark| {
-            mark.job.is_some() || cursor.covers(buffer::SeqRange { first: mark.first, last: mark.last })
-        };
-        if let Err(cause) = journal.shorten(is_delivered) {
-            error!(uplink, "the journal of what was sent cannot be shortened: {cause}. Look after the disk");
-        }
-    }
-}
-
-async fn shortening(reading: &mut Option<BoxFuture<'static, Option<buffer::Cursor>>>) -> Option<buffer::Cursor> {
-    let Some(future) = reading else { return std::future::pending().await };
-    let cursor = future.as_mut().await;
-    *reading = None;
-    cursor
 }
 
 fn understood(ask: &Ask, body: Bytes) -> Result<Answer, Malformed> {

@@ -10,18 +10,17 @@
 //!                Foreign
 //! ```
 
+mod answers;
+mod recover;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::ask::{Answer, Ask, Sent};
-use super::intent::{Encoder, Intent, RECORDS_MAX, now_ms};
-use super::tail::tail;
+use super::ask::{Ask, Sent};
+use super::intent::{Encoder, Intent, RECORDS_MAX};
 use crate::uplink::kafka::batch::Stamp;
-use crate::uplink::kafka::error::{
-    CLUSTER_AUTHORIZATION_FAILED, OFFSET_OUT_OF_RANGE, TOPIC_AUTHORIZATION_FAILED, Verdict, advice, name, verdict,
-};
 use crate::uplink::kafka::journal::{Entry, Mark, StreamKey, StreamMemory, advance};
-use crate::uplink::kafka::wire::{Fetched, PartitionProducers, Produced, TopicId};
+use crate::uplink::kafka::wire::TopicId;
 use crate::uplink::{Lasting, Message, Token};
 
 /// As many batches of one producer as a partition recognises again.
@@ -206,13 +205,19 @@ impl Stream {
                 true
             }
             Phase::Foreign { .. } => false,
+            // What is asked is acted upon at once, or it would be old by then: first all messages are here again.
+            Phase::Doubtful if self.is_incomplete() => false,
             // Nothing is asked while answers to batches may still come.
             _ => self.may_act(now) && self.in_flight == 0,
         }
     }
 
+    fn is_incomplete(&self) -> bool {
+        self.intents.iter().any(|intent| intent.missing > 0)
+    }
+
     fn wait_for_messages(&mut self, now: Instant) {
-        let waits = matches!(self.phase, Phase::Ready) && self.intents.iter().any(|intent| intent.missing > 0);
+        let waits = matches!(self.phase, Phase::Ready | Phase::Doubtful) && self.is_incomplete();
         match (waits, self.waiting_since) {
             (false, _) => self.waiting_since = None,
             (true, None) => self.waiting_since = Some(now),
@@ -317,143 +322,6 @@ impl Stream {
         [foreign, filled, self.not_before].into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    /// A batch came back with an answer.
-    pub(super) fn produced(&mut self, intent: u64, part: &Produced, now: Instant, entries: &mut Vec<Entry>) -> Told {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let mut told = Told::default();
-        let Some(place) = self.intents.iter().position(|known| known.number == intent) else { return told };
-        self.intents[place].is_sent = false;
-        match verdict(part.error) {
-            Verdict::Appended => self.appended(place, part.offset, &mut told, entries),
-            Verdict::NotNow | Verdict::Throttled => {
-                told.look_again = true;
-                self.again(now);
-                // It may take long until somebody leads, and the partition forgets in time.
-                if self.intents[place].may_be_there {
-                    self.doubt();
-                }
-            }
-            Verdict::Perhaps => {
-                told.look_again = true;
-                self.intents[place].may_be_there = true;
-                self.again(now);
-                self.doubt();
-            }
-            // Behind one that failed the next must fail, too.
-            Verdict::Lost if place > 0 || self.must_go_again => self.must_go_again = true,
-            Verdict::Lost => self.fence(),
-            Verdict::Fenced => self.doubt(),
-            Verdict::TooLarge | Verdict::Poison if self.intents.iter().any(|intent| intent.may_be_there) => {
-                self.fence()
-            }
-            Verdict::TooLarge => self.too_large(place, part, &mut told, entries),
-            Verdict::Poison => self.poison(place, part, &mut told, entries),
-            Verdict::Forbidden => self.forbidden(part.error, now, &mut told, entries),
-        }
-        told
-    }
-
-    fn appended(&mut self, place: usize, offset: i64, told: &mut Told, entries: &mut Vec<Entry>) {
-        let Some(intent) = self.intents.remove(place) else { return };
-        (self.failures, self.not_before) = (0, None);
-        self.records_max = (self.records_max * 2).min(RECORDS_MAX);
-        if place == 0 && offset >= 0 {
-            self.base = offset + intent.marks.len() as i64;
-        }
-        entries.push(Entry::Appended { stream: self.number, sequence: intent.sequence, base: self.base });
-        told.delivered.extend(intent.messages.iter().flatten().map(|message| message.token));
-    }
-
-    fn again(&mut self, now: Instant) {
-        self.must_go_again = true;
-        self.back_off(now);
-    }
-
-    fn back_off(&mut self, now: Instant) {
-        let wait = BACKOFF_FIRST.saturating_mul(1 << self.failures.min(6)).min(BACKOFF_MAX);
-        self.failures += 1;
-        self.not_before = Some(now + wait);
-    }
-
-    fn doubt(&mut self) {
-        self.must_go_again = true;
-        if matches!(self.phase, Phase::Ready) {
-            self.phase = Phase::Doubtful;
-        }
-    }
-
-    fn fence(&mut self) {
-        self.must_go_again = true;
-        if matches!(self.phase, Phase::Ready | Phase::Doubtful) {
-            self.phase = Phase::Raising;
-        }
-    }
-
-    /// From `place` on nothing got in: the messages are free to go in other batches.
-    fn withdraw(&mut self, place: usize, entries: &mut Vec<Entry>) -> Vec<Message> {
-        let Some(sequence) = self.intents.get(place).map(|intent| intent.sequence) else { return Vec::new() };
-        entries.push(Entry::Withdrawn { stream: self.number, sequence });
-        (self.next, self.must_go_again) = (sequence, true);
-        self.intents.drain(place..).flat_map(|intent| intent.messages).flatten().collect()
-    }
-
-    fn put_back(&mut self, messages: Vec<Message>) {
-        messages.into_iter().rev().for_each(|message| self.pending.push_front(message));
-    }
-
-    fn too_large(&mut self, place: usize, part: &Produced, told: &mut Told, entries: &mut Vec<Entry>) {
-        let count = self.intents[place].marks.len();
-        let mut messages = self.withdraw(place, entries);
-        if count <= 1 && !messages.is_empty() {
-            told.refused.push((messages.remove(0), Lasting::ForThisMessage, self.said(part)));
-        }
-        self.records_max = (count / 2).max(1);
-        self.put_back(messages);
-    }
-
-    /// The records that the broker names are refused; where it names none, halves find them.
-    fn poison(&mut self, place: usize, part: &Produced, told: &mut Told, entries: &mut Vec<Entry>) {
-        let is_about_all = matches!(part.error, 17 | 76);
-        if part.records.is_empty() && !is_about_all {
-            return self.too_large(place, part, told, entries);
-        }
-        let lasting = if is_about_all { Lasting::ForNow } else { Lasting::ForThisMessage };
-        let reason = self.said(part);
-        let mut kept = Vec::new();
-        for (index, message) in self.withdraw(place, entries).into_iter().enumerate() {
-            if is_about_all || part.records.contains(&(index as i32)) {
-                told.refused.push((message, lasting, reason.clone()));
-            } else {
-                kept.push(message);
-            }
-        }
-        self.put_back(kept);
-    }
-
-    /// What may have arrived stays; the rest is offered again later.
-    fn forbidden(&mut self, code: i16, now: Instant, told: &mut Told, entries: &mut Vec<Entry>) {
-        let reason = format!("topic `{}`: {}. {}", self.key.topic, name(code), advice(code));
-        let free = self.intents.iter().position(|intent| !intent.may_be_there);
-        let mut messages = free.map_or_else(Vec::new, |place| self.withdraw(place, entries));
-        messages.extend(self.pending.drain(..));
-        told.refused.extend(messages.into_iter().map(|message| (message, Lasting::ForNow, reason.clone())));
-        self.again(now);
-    }
-
-    fn said(&self, part: &Produced) -> String {
-        let said = part.message.as_deref().map(|said| format!(" ({said})")).unwrap_or_default();
-        format!("topic `{}`: {}{said}. {}", self.key.topic, name(part.error), advice(part.error))
-    }
-
-    /// No answer to a batch will come.
-    pub(super) fn vanished(&mut self, intent: u64) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(known) = self.intents.iter_mut().find(|known| known.number == intent) {
-            (known.is_sent, known.may_be_there) = (false, true);
-            self.doubt();
-        }
-    }
-
     /// No answer to a question will come.
     pub(super) fn not_asked(&mut self, now: Instant) {
         self.is_asking = false;
@@ -477,188 +345,6 @@ impl Stream {
         if !self.intents.is_empty() {
             self.fence();
         }
-    }
-
-    /// An answer to a question.
-    pub(super) fn answered(&mut self, answer: &Answer, identity: &str, now: Instant, entries: &mut Vec<Entry>) -> Told {
-        self.is_asking = false;
-        let mut told = Told::default();
-        match answer {
-            Answer::End(found) => match found.first() {
-                Some(found) if found.error == 0 => self.opened(found.offset, entries),
-                Some(found) if found.error == TOPIC_AUTHORIZATION_FAILED => {
-                    self.forbidden(found.error, now, &mut told, entries);
-                }
-                _ => self.not_yet(now, &mut told),
-            },
-            Answer::Described(described) => self.described(described.first(), now, &mut told),
-            Answer::Produced(produced) => self.fenced(produced.parts.first(), now, &mut told, entries),
-            Answer::Read(0, fetched) => self.read(fetched.first(), identity, now, &mut told, entries),
-            Answer::Read(..) | Answer::Metadata(_) | Answer::NewId(_) => self.not_yet(now, &mut told),
-        }
-        told
-    }
-
-    fn not_yet(&mut self, now: Instant, told: &mut Told) {
-        told.look_again = true;
-        self.back_off(now);
-    }
-
-    fn opened(&mut self, end: i64, entries: &mut Vec<Entry>) {
-        (self.base, self.phase) = (end, Phase::Ready);
-        (self.failures, self.not_before) = (0, None);
-        let (key, topic) = (self.key.clone(), self.topic);
-        let (producer, epoch, next, base) = (self.producer, self.epoch, self.next, self.base);
-        entries.push(Entry::Opened { stream: self.number, key, topic, producer, epoch, next, base });
-    }
-
-    /// Our last batch is among those that are in doubt: they go again and are recognised. Otherwise the partition is read.
-    fn described(&mut self, described: Option<&PartitionProducers>, now: Instant, told: &mut Told) {
-        let Some(described) = described else { return self.not_yet(now, told) };
-        match described.error {
-            0 => {}
-            TOPIC_AUTHORIZATION_FAILED | CLUSTER_AUTHORIZATION_FAILED => {
-                let count = self.intents.iter().filter(|intent| intent.may_be_there).map(|intent| intent.marks.len());
-                told.doubled = Some((count.sum::<usize>() as u64, "the right to read the topic is missing".into()));
-                return self.go_on();
-            }
-            _ => return self.not_yet(now, told),
-        }
-        let state = described.producers.iter().find(|state| state.id == self.producer);
-        let in_doubt = self.intents.iter().any(|intent| intent.may_be_there);
-        match state {
-            Some(state) if state.epoch > i32::from(self.epoch) => {
-                self.epoch_seen = i16::try_from(state.epoch).unwrap_or(i16::MAX);
-                if state.last_time_ms + (FOREIGN_QUIET.as_millis() as i64) < now_ms() {
-                    return self.fence();
-                }
-                told.foreign = !std::mem::replace(&mut self.foreign_told, true);
-                self.phase = Phase::Foreign { until: now + FOREIGN_LOOK_EVERY };
-            }
-            _ if !in_doubt => self.go_on(),
-            Some(state) if state.epoch == i32::from(self.epoch) && self.is_ours(state.last_sequence) => self.go_on(),
-            _ => self.fence(),
-        }
-    }
-
-    /// Whether the partition's last sequence is that of one of the open batches, or the one before them.
-    fn is_ours(&self, last_sequence: i32) -> bool {
-        let next = advance(last_sequence, 1);
-        self.intents
-            .iter()
-            .any(|intent| intent.sequence == next || advance(intent.sequence, intent.marks.len()) == next)
-    }
-
-    fn go_on(&mut self) {
-        self.phase = Phase::Ready;
-        self.must_go_again = true;
-        (self.failures, self.not_before) = (0, None);
-    }
-
-    /// The fence stands, or it does not.
-    fn fenced(&mut self, part: Option<&Produced>, now: Instant, told: &mut Told, entries: &mut Vec<Entry>) {
-        let Some(part) = part else { return self.not_yet(now, told) };
-        match verdict(part.error) {
-            Verdict::Appended if part.offset >= 0 => {
-                told.fenced = true;
-                self.failures = 0;
-                let (at, fence) = (self.base.min(part.offset), part.offset);
-                let reading = Reading { at, fence, found: Vec::new(), bytes: 0, since: None, gap: None };
-                self.phase = Phase::Reading(reading);
-                if at == fence {
-                    self.settle(told, entries);
-                }
-            }
-            Verdict::Fenced => self.phase = Phase::Doubtful,
-            Verdict::Forbidden => {
-                self.forbidden(part.error, now, told, entries);
-                self.phase = Phase::Raising;
-            }
-            Verdict::Poison | Verdict::TooLarge => {
-                let reason = format!("a fence is refused: {}", self.said(part));
-                let reading =
-                    Reading { at: self.base, fence: -1, found: Vec::new(), bytes: 0, since: None, gap: Some(reason) };
-                self.phase = Phase::Reading(reading);
-                self.settle(told, entries);
-            }
-            _ => {
-                self.phase = Phase::Raising;
-                self.not_yet(now, told);
-            }
-        }
-    }
-
-    fn read(
-        &mut self,
-        fetched: Option<&Fetched>,
-        identity: &str,
-        now: Instant,
-        told: &mut Told,
-        entries: &mut Vec<Entry>,
-    ) {
-        let Phase::Reading(reading) = &mut self.phase else { return };
-        let since = *reading.since.get_or_insert(now);
-        let Some(fetched) = fetched else { return self.not_yet(now, told) };
-        match fetched.error {
-            0 => match tail(fetched.batches.clone(), reading.fence, identity) {
-                Ok(tail) => {
-                    reading.found.extend(tail.found);
-                    reading.bytes += fetched.batches.len();
-                    reading.at = tail.next.unwrap_or(reading.at).max(reading.at);
-                    if tail.next.is_none() {
-                        self.not_yet(now, told);
-                    }
-                }
-                Err(cause) => reading.gap = Some(cause.to_string()),
-            },
-            OFFSET_OUT_OF_RANGE if fetched.start > reading.at => reading.at = fetched.start,
-            TOPIC_AUTHORIZATION_FAILED => reading.gap = Some("the right to read the topic is missing".into()),
-            _ => self.not_yet(now, told),
-        }
-        let Phase::Reading(reading) = &mut self.phase else { return };
-        if reading.gap.is_none() && (reading.bytes > TAIL_BYTES_MAX || since + TAIL_WITHIN <= now) {
-            let bytes = reading.bytes;
-            reading.gap = Some(format!("the partition has too much to read: {bytes} bytes and not at the fence"));
-        }
-        if reading.gap.is_some() || reading.at >= reading.fence {
-            self.settle(told, entries);
-        }
-    }
-
-    /// What the partition has is delivered, the rest goes as if it were new.
-    fn settle(&mut self, told: &mut Told, entries: &mut Vec<Entry>) {
-        let Phase::Reading(Reading { fence, found, gap, .. }) = std::mem::replace(&mut self.phase, Phase::Ready) else {
-            return;
-        };
-        // Without a fence sequence 0 was not used.
-        self.next = if fence < 0 { 0 } else { 1 };
-        self.base = self.base.max(fence + 1);
-        (self.failures, self.not_before, self.must_go_again) = (0, None, false);
-        self.is_unsettled = false;
-        let mut found: BTreeSet<Mark> = found.into_iter().collect();
-        let (stream, next, base) = (self.number, self.next, self.base);
-        entries.push(Entry::Settled { stream, next, base, found: found.iter().copied().collect() });
-        let (mut rest, mut unproven) = (Vec::new(), 0);
-        for intent in self.intents.drain(..) {
-            for (mark, message) in intent.marks.iter().zip(intent.messages) {
-                match message {
-                    Some(message) if found.remove(mark) => told.delivered.push(message.token),
-                    Some(message) => {
-                        unproven += u64::from(intent.may_be_there);
-                        rest.push(message);
-                    }
-                    None => {
-                        unproven += u64::from(!found.contains(mark));
-                        self.settled.push(*mark);
-                    }
-                }
-            }
-        }
-        if let Some(why) = gap {
-            told.doubled = Some((unproven, why));
-        }
-        self.put_back(rest);
-        told.found = Some(found.into_iter().collect());
     }
 
     /// Marks that were waited for and are not any more.

@@ -341,7 +341,11 @@ proptest! {
                 Step::Kill => gateway.kill(),
                 Step::PowerCut => gateway.power_cut(),
                 Step::Lose => gateway.lose(),
-                Step::Forget => broker.forget_producers(),
+                Step::Forget => {
+                    // A partition forgets in minutes: what was asked before has been acted upon by then.
+                    (0..40).for_each(|_| gateway.round(&mut broker, &mut || Fault::None));
+                    broker.forget_producers();
+                }
             }
         }
         gateway.deliver_all(&mut broker);

@@ -1,0 +1,63 @@
+//! From a message to the stream in which it goes.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::stream::Stream;
+use super::topics::Routed;
+use super::{Producer, ProducerId};
+use crate::uplink::kafka::error as codes;
+use crate::uplink::kafka::journal::{Mark, StreamKey};
+use crate::uplink::{Lasting, Message};
+
+impl Producer {
+    pub(super) fn route(&mut self, now: Instant) {
+        let mut wrong = BTreeSet::new();
+        for message in std::mem::take(&mut self.unrouted) {
+            match self.topics.route(&message) {
+                Routed::Not(code) => {
+                    let reason = format!("topic `{}`: {}. {}", message.topic, codes::name(code), codes::advice(code));
+                    let lasting = if code == 17 { Lasting::ForThisMessage } else { Lasting::ForNow };
+                    self.refuse(&message, lasting, &reason);
+                    wrong.insert(message.topic);
+                }
+                Routed::To(partition) if !self.is_unsettled(&message.topic) => self.put(message, partition),
+                Routed::To(_) | Routed::Unknown => self.unrouted.push_back(message),
+            }
+        }
+        for topic in wrong {
+            self.topics.forget(&topic);
+            self.look_again(now);
+        }
+    }
+
+    pub(super) fn put(&mut self, message: Message, partition: i32) {
+        if self.done.remove(&Mark::of(&message)) {
+            return self.acknowledge(message.token);
+        }
+        let lane = StreamKey::lane_of(message.lane());
+        match self.stream_of(StreamKey { lane, topic: message.topic.clone(), partition }) {
+            Some(number) => self.streams[number].push(message),
+            None => self.unrouted.push_back(message),
+        }
+    }
+
+    /// After a power cut a message may stand in any partition of its topic, sent in any lane: none leaves before all have
+    /// been read.
+    pub(super) fn is_unsettled(&self, topic: &str) -> bool {
+        self.streams.iter().any(|stream| stream.is_unsettled && *stream.key.topic == *topic)
+    }
+
+    /// The stream of a partition; `None` until its lane has a producer id.
+    pub(super) fn stream_of(&mut self, key: StreamKey) -> Option<usize> {
+        if let Some(number) = self.by_key.get(&key) {
+            return Some(*number);
+        }
+        let ProducerId::Known(producer) = *self.ids.get(usize::from(key.lane))? else { return None };
+        let number = self.streams.len();
+        self.streams.push(Stream::new(self.next_number, key.clone(), self.topics.id(&key.topic), producer));
+        self.next_number += 1;
+        self.by_key.insert(key, number);
+        Some(number)
+    }
+}
