@@ -15,6 +15,9 @@ mod send;
 mod commands;
 mod audit;
 
+mod completions;
+mod manual;
+
 #[cfg(feature = "sim")]
 mod demo;
 #[cfg(feature = "sim")]
@@ -92,6 +95,9 @@ enum Command {
     Send(send::Args),
     Commands(commands::Args),
     Audit(audit::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Manual(manual::Args),
     #[cfg(feature = "sim")]
     Sim(sim::Args),
     #[cfg(feature = "sim")]
@@ -112,6 +118,8 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Commands(args) => commands::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Manual(args) => manual::run(&args),
         #[cfg(feature = "sim")]
         Command::Sim(args) => sim::run(&args),
         #[cfg(feature = "sim")]

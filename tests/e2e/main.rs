@@ -22,3 +22,4 @@ mod lying_devices;
 mod serial_lines;
 mod clocks;
 mod service;
+mod packages;
