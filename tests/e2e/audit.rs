@@ -207,7 +207,7 @@ fn a_wrong_url_and_a_broker_that_is_not_there_have_exit_codes_of_their_own() {
     let nobody = format!("mqtt://127.0.0.1:{}", free_port());
     let cases: [(&[&str], i32, &str); 4] = [
         (&["audit", &nobody, "--topic", "#"], FAILED, "nothing listens"),
-        (&["audit", "kafka://127.0.0.1", "--topic", "#"], USAGE, "mqtt://"),
+        (&["audit", "http://127.0.0.1", "--topic", "#"], USAGE, "mqtt://"),
         (&["audit", "mqtt://127.0.0.1?qso=1", "--topic", "#"], USAGE, "qos"),
         (&["audit", &nobody], USAGE, "--topic"),
     ];

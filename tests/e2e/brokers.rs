@@ -50,6 +50,13 @@ fn delivers_over_mqtt_3_1_1() {
 }
 
 #[test]
+fn goes_on_to_the_next_broker_when_one_is_dead() {
+    let Some(broker) = Broker::start() else { return };
+    let port = broker.address().port();
+    everything_arrives(port, &format!("mqtt://127.0.0.1:{},127.0.0.1:{port}", free_port()));
+}
+
+#[test]
 fn delivers_with_qos_0() {
     let Some(broker) = Broker::start() else { return };
     everything_arrives(broker.address().port(), &format!("{}?qos=0", broker.url("mqtt")));

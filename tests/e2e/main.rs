@@ -12,6 +12,7 @@ mod simulated_plcs;
 mod s7;
 mod brokers;
 mod sparkplug;
+mod formats;
 mod crashes;
 mod lanes;
 mod outages;

@@ -35,9 +35,9 @@ fn exposure(analyze: &Path, root: &Path) -> f64 {
         .expect("systemd-analyze runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let level = text.rsplit_once("exposure level for forebay.service: ").and_then(|(_, rest)| rest.split(' ').next());
-    level.and_then(|level| level.parse().ok()).unwrap_or_else(|| {
-        panic!("no exposure level: {text}\n{}", String::from_utf8_lossy(&output.stderr))
-    })
+    level
+        .and_then(|level| level.parse().ok())
+        .unwrap_or_else(|| panic!("no exposure level: {text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::time::Duration;
 
 use hardware_sim::faults::{Framing, Link};
 use serde_json::Value;
@@ -207,4 +208,36 @@ fn the_series_has_no_hole_after_a_line_that_swallowed_what_was_sent() {
     let past =
         seen.iter().filter(|message| message.kind == "DDATA").flat_map(|message| message.content["metrics"].as_array());
     assert!(past.flatten().any(|metric| metric["past"] == true), "what was kept meanwhile is of the past");
+}
+
+#[test]
+fn readings_wait_for_the_primary_host_and_the_node_leaves_when_it_goes() {
+    let Some(broker) = Broker::start() else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(broker.address());
+    let site = Site::new(&file(&plc, &broker.url("mqtt"), "    primary_host: office\n"));
+    let gateway = site.start();
+    wait::for_it("the node listens", wait::SOON, || broker.log().contains("STATE/office"));
+    answers(&plc.oracle, 10);
+    assert_eq!(messages(&recorder, "NBIRTH"), 0, "nobody is there to be born for");
+    let state = |payload: &str| publish(&broker, "spBv1.0/STATE/office", payload.as_bytes(), &["-r"]);
+    state(r#"{"online":true,"timestamp":1000}"#);
+    wait::for_it("data arrive", wait::SOON, || messages(&recorder, "DDATA") > 5);
+    state(r#"{"online":false,"timestamp":2000}"#);
+    wait::for_it("the node takes leave", wait::SOON, || messages(&recorder, "NDEATH") == 1);
+    let before = messages(&recorder, "DDATA");
+    answers(&plc.oracle, 20);
+    assert_eq!(messages(&recorder, "DDATA"), before, "readings wait");
+    state(r#"{"online":true,"timestamp":3000}"#);
+    let end = plc.oracle.last();
+    wait::until("everything has arrived", wait::SOON * 2 + Duration::from_secs(20), || {
+        let seen = seen(&recorder)?;
+        let all = counted(&seen).1;
+        let first = all.first().copied().unwrap_or_default();
+        (first..=end).all(|value| all.contains(&value)).then_some(())
+    });
+    drop(gateway);
+    let Some(seen) = seen(&recorder) else { return };
+    has_no_hole(&plc, &seen);
 }

@@ -11,7 +11,7 @@ use super::{append, blocks, gaps, payload, range, read_all};
 const DIR_VARIABLE: &str = "BUFFER_KILL_TEST_DIR";
 
 fn options() -> Options {
-    Options { engine: crate::ENGINE, size_max_bytes: 16 << 20, age_max: None, ..Options::new(["a"]) }
+    Options { engine: crate::ENGINE, size_max_bytes: 128 << 20, age_max: None, ..Options::new(["a"]) }
 }
 
 /// The child's life: append, acknowledge, sync, trim, for ever, and say what has returned.
@@ -24,8 +24,8 @@ fn live(dir: &Path) -> buffer::Result<()> {
         let mut line = format!("\naccepted {}\n", seqs.last);
         if number % 5 == 4 {
             let low = log.cursor("a").map_or(1, |cursor| cursor.low());
-            log.acknowledge("a", &[range(low, low + 2)])?;
-            line += &format!("acknowledged {}\n", low + 2);
+            log.acknowledge("a", &[range(low, low + 3)])?;
+            line += &format!("acknowledged {}\n", low + 3);
         }
         if number % 50 == 0 {
             log.sync()?;

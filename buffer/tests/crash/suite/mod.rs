@@ -38,9 +38,9 @@ pub(crate) fn open(disk: &FaultDisk, options: &Options) -> Log {
     try_to_open(disk, options).expect("the log opens")
 }
 
-/// How often something is done: more often when `FOREBAY_TEST_LONG` is set.
+/// How often something is done: more often when `FOREBAY_TEST_LONG` says something.
 pub(crate) fn rounds(usual: u64, long: u64) -> u64 {
-    if std::env::var_os("FOREBAY_TEST_LONG").is_some() { long } else { usual }
+    if std::env::var("FOREBAY_TEST_LONG").is_ok_and(|value| !value.is_empty()) { long } else { usual }
 }
 
 /// The payload of the `number`th block: its own, and different at every byte from its neighbours'.

@@ -125,10 +125,10 @@ fn what_was_synced_survives_a_power_cut_of_ext4() {
             child.wait().expect("the child is gone");
             return;
         }
-        // What it says it synced after the cut, it could not have.
+        // A sync that is under way in the moment of the cut is told as done by some kernels: only what was said before
+        // counts.
         child.kill().expect("the child is killed");
         child.wait().expect("the child is gone");
-        lines.map_while(Result::ok).for_each(&mut hear);
         assert!(mounted.unmount() && mounted.mount(), "the file system comes back");
         let mut log = Log::open(&dir, &options()).expect("it always starts");
         assert!(log.identity().epoch > epoch, "a new epoch");
