@@ -130,6 +130,7 @@ fn every_reading_stands_there_once_though_leaders_are_killed_stopped_and_silent(
     let site = Site::new(&file(&plc, &kafka));
     let gateway = site.start();
     let mut asks = Asks::of(&kafka.bootstrap());
+    wait::for_it("the plant is polled", wait::SOON, || plc.oracle.last() > 20);
     for round in 0..if need::long() { 20 } else { 3 } {
         let before = all_arrive(&plc, &mut asks).len();
         assert!(before > 0);
