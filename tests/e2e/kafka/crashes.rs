@@ -24,6 +24,9 @@ const ACCEPTED_WITHIN: Duration = Duration::from_millis(1_500);
 /// A cluster may need as long as this to find new leaders on a busy machine.
 const RECOVERS_WITHIN: Duration = Duration::from_secs(120);
 
+/// Polls of six tags that make a backlog of which not all goes as live.
+const WAITING_POLLS: u64 = 800;
+
 /// Six tags that show one counter, spread over the partitions by their keys.
 fn file(plc: &Counting, kafka: &Kafka) -> String {
     let tags = ["größe", "b", "c", "d", "e"].map(|tag| format!("      {tag}: \"hr:0:UDINT\"\n")).concat();
@@ -161,4 +164,24 @@ fn every_reading_stands_there_once_though_leaders_are_killed_stopped_and_silent(
     plc.verdict(&readings).must_be_perfect();
     assert!(!log.contains("at least once"), "nothing was degraded: {log}");
     eprintln!("{} records, each once", readings.len());
+}
+
+#[test]
+fn what_waited_for_a_broker_that_came_late_stands_there_once_beside_what_is_new() {
+    let Some(mut kafka) = Kafka::start() else { return };
+    kafka.create(TOPIC, PARTITIONS as usize, &[]);
+    kafka.kill(0);
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let site = Site::new(&file(&plc, &kafka).replace("every: 50ms", "every: 20ms"));
+    let gateway = site.start();
+    wait::for_it("a backlog waits", wait::SOON * 2, || plc.oracle.last() > WAITING_POLLS);
+    kafka.start_again(0);
+    let mut asks = Asks::of(&kafka.bootstrap());
+    all_arrive(&plc, &mut asks);
+    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
+    let readings = all(&mut asks);
+    exactly_once(&readings);
+    plc.verdict(&readings).must_be_perfect();
+    assert!(readings.iter().any(|reading| reading.body["lane"] == "history"), "there was a backlog");
 }
