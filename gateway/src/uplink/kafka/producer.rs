@@ -246,9 +246,10 @@ impl Producer {
         }
     }
 
-    /// New intents where there is something to send, and one request for each broker.
+    /// New intents where there is something to send, and one request for each broker and lane: of two batches of one
+    /// partition in one request a broker appends the last, and answers for both.
     fn produce(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) -> std::io::Result<()> {
-        let mut by_node: BTreeMap<NodeId, Vec<Sent>> = BTreeMap::new();
+        let mut requests: BTreeMap<(NodeId, u8), Vec<Sent>> = BTreeMap::new();
         for number in 0..self.streams.len() {
             let stream = &mut self.streams[number];
             if !stream.has_work(now) {
@@ -258,17 +259,19 @@ impl Producer {
                 self.look_again(now);
                 continue;
             };
-            let busy = self.on_their_way.get(&leader).is_some_and(|count| *count >= REQUESTS_MAX);
+            let place = (leader, stream.key.lane);
+            let is_first = !requests.contains_key(&place);
+            let busy = is_first && self.on_their_way.get(&leader).is_some_and(|count| *count >= REQUESTS_MAX);
             if busy || self.paused.get(&leader).is_some_and(|until| *until > now) {
                 continue;
             }
             if let Some(sent) = stream.next_batch(number, &mut self.encoder, &mut self.entries)? {
-                by_node.entry(leader).or_default().push(sent);
+                *self.on_their_way.entry(leader).or_default() += usize::from(is_first);
+                requests.entry(place).or_default().push(sent);
             }
         }
-        for (node, mut batches) in by_node {
+        for ((node, _), mut batches) in requests {
             batches.sort_by(|one, two| self.streams[one.stream].key.topic.cmp(&self.streams[two.stream].key.topic));
-            *self.on_their_way.entry(node).or_default() += 1;
             asks.push((Target::Node(node), Ask::Produce { node, batches }));
         }
         Ok(())

@@ -185,6 +185,17 @@ fn without_faults_everything_arrives_once_and_in_order() {
 }
 
 #[test]
+fn what_is_live_and_what_is_history_leave_for_one_partition_in_requests_of_their_own() {
+    let (mut gateway, mut broker) = (Gateway::new(400), Broker::new(2));
+    for seq in 0..400 {
+        gateway.sent.insert(seq);
+        gateway.producer.send(&message(seq, if seq < 200 { Lane::History } else { Lane::Live }));
+    }
+    gateway.deliver_all(&mut broker);
+    assert_exactly_once(&broker, 400);
+}
+
+#[test]
 fn what_was_appended_and_never_answered_goes_again_under_the_same_sequences_and_is_recognised() {
     let (mut gateway, mut broker) = (Gateway::new(100), Broker::new(1));
     gateway.hand_over(100);

@@ -1,6 +1,6 @@
 //! A broker that keeps what a partition keeps: records, and of each producer the epoch and the last five batches.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -102,6 +102,8 @@ impl Broker {
             Ask::Produce { batches, .. } => {
                 let batches: Vec<_> =
                     batches.iter().map(|sent| (producer.place(sent.stream), sent.batch.clone())).collect();
+                let partitions: BTreeSet<i32> = batches.iter().map(|((_, partition), _)| *partition).collect();
+                assert_eq!(partitions.len(), batches.len(), "of two batches of a partition a broker appends one");
                 self.produced(&batches, fault)
             }
             Ask::Read { stream, offset } => {
