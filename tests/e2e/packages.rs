@@ -68,7 +68,7 @@ fn each_line_of_the_units_is_known_to_systemd() {
 /// The package of the binary under test.
 fn package(folder: &Path, version: &str) -> PathBuf {
     let output = Command::new(root().join("cross/package"))
-        .args(["x86_64-unknown-linux-gnu", "--version", version, "--binary"])
+        .args(["x86_64-unknown-linux-gnu", "--quick", "--version", version, "--binary"])
         .arg(gateway::binary())
         .env("CARGO_TARGET_DIR", folder)
         .env("SOURCE_DATE_EPOCH", "1700000000")

@@ -305,7 +305,7 @@ fn record(shared: &Shared, topic: String, payload: &[u8]) {
                 received(at, &topic, device, epoch, one)
             }));
         }
-        Some(body) if body["seq"].is_u64() => {
+        Some(body) if body["seq"].is_u64() && body["readings"].is_null() => {
             let device = body["device"].as_str().unwrap_or_default().to_owned();
             let epoch = body["epoch"].as_u64().unwrap_or_default();
             recorded.readings.push(received(at, &topic, &device, epoch, body));
