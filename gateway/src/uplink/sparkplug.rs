@@ -14,7 +14,7 @@
 //! history, so that the receiver's series has no hole.
 //!
 //! In the order of reading: [`metric`] types, [`wire`] bytes out, [`decode`] bytes in, [`host`] the primary host,
-//! [`catalogue`] what is known of each metric, [`format`] from blocks to data, [`node`] the life of it all, [`command`]
+//! [`catalogue`] what is known of each metric, [`mod@format`] from blocks to data, [`node`] the life of it all, [`command`]
 //! what hosts ask for.
 
 mod metric;
