@@ -5,8 +5,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Disk, DiskFile};
+
+/// A lock may be held for a moment by nobody: a process that is about to end has it still, and one that was forked and
+/// has not yet become another program has a copy of it. So it is tried for this long …
+const LOCKED_WITHIN: Duration = Duration::from_millis(500);
+/// … this often.
+const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,10 +65,14 @@ impl Disk for OsDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::Error::from(io::ErrorKind::ResourceBusy)),
-            Err(TryLockError::Error(error)) => Err(error),
+        let patience = Instant::now() + LOCKED_WITHIN;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Box::new(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < patience => std::thread::sleep(LOCK_AGAIN_AFTER),
+                Err(TryLockError::WouldBlock) => return Err(io::Error::from(io::ErrorKind::ResourceBusy)),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
     }
 
