@@ -147,7 +147,8 @@ fn every_format_is_read_by_strangers_and_a_registry_that_comes_late_costs_no_rea
     assert_eq!(last("test/line").expect("a record")["state"], "offline", "{states:?}");
     for topic in ["flat", "avro", "protobuf", "json-schema"] {
         let audit = site.forebay(&["audit", &format!("kafka://{broker}"), "--topic", topic, "--json"]);
-        let found: Value = serde_json::from_slice(&audit.stdout).expect("JSON");
+        let said = String::from_utf8_lossy(&audit.stderr);
+        let found: Value = serde_json::from_slice(&audit.stdout).unwrap_or_else(|cause| panic!("{cause}: {said}"));
         assert_eq!((audit.status.code(), &found["complete"]), (Some(0), &json!(true)), "{topic}: {found:#}");
         assert!(
             found["gateways"][0]["readings"].as_u64().is_some_and(|readings| readings >= flat.len() as u64),
