@@ -146,7 +146,10 @@ fn every_format_is_read_by_strangers_and_a_registry_that_comes_late_costs_no_rea
     let last = |key: &str| states.iter().rfind(|record| record["key"] == key).map(|record| record["value"].clone());
     assert_eq!(last("test/line").expect("a record")["state"], "offline", "{states:?}");
     for topic in ["flat", "avro", "protobuf", "json-schema"] {
-        let audit = site.forebay(&["audit", &format!("kafka://{broker}"), "--topic", topic, "--json"]);
+        // A broker on a busy machine may be slow to answer, which is exit code 3 and says nothing of the readings.
+        let mut audits =
+            (0..5).map(|_| site.forebay(&["audit", &format!("kafka://{broker}"), "--topic", topic, "--json"]));
+        let audit = audits.find(|audit| audit.status.code() != Some(3)).expect("the broker answers one of five audits");
         let said = String::from_utf8_lossy(&audit.stderr);
         let found: Value = serde_json::from_slice(&audit.stdout).unwrap_or_else(|cause| panic!("{cause}: {said}"));
         assert_eq!((audit.status.code(), &found["complete"]), (Some(0), &json!(true)), "{topic}: {found:#}");
