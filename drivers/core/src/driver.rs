@@ -34,6 +34,23 @@ pub trait Driver: Send + Sync + 'static {
         None
     }
 
+    /// The certificate that the far side shows, whether or not it is trusted; `None` where the protocol has none. Bounded
+    /// in time by the driver.
+    fn certificate(
+        &self,
+        _endpoint: &Self::Endpoint,
+    ) -> impl Future<Output = Result<Option<FarCertificate>, LinkError>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Trusts a certificate from now on: its thumbprint is kept, and the place where is returned.
+    ///
+    /// # Errors
+    /// Why it cannot be kept.
+    fn trust(&self, _endpoint: &Self::Endpoint, _certificate: &FarCertificate) -> Result<String, String> {
+        Err("this protocol has no certificates to trust".into())
+    }
+
     /// Opens a connection. Bounded in time by the driver.
     fn connect(&self, endpoint: &Self::Endpoint) -> impl Future<Output = Result<Self::Connection, LinkError>> + Send;
 }
@@ -79,6 +96,15 @@ pub trait Connection: Send + 'static {
     /// What the device says of itself (vendor, product, firmware), as label and text; empty when it says nothing.
     fn identify(&mut self, device: &mut Self::Device) -> impl Future<Output = Result<Vec<Fact>, LinkError>> + Send;
 
+    /// What lies below a place of the device's address space, by that place's address; the empty one is where tags begin.
+    fn browse(
+        &mut self,
+        _device: &mut Self::Device,
+        _place: &str,
+    ) -> impl Future<Output = Result<Result<Vec<Entry>, BrowseError>, LinkError>> + Send {
+        async { Ok(Err(BrowseError::Unsupported)) }
+    }
+
     /// Takes leave of the far side where the protocol has a word for it. Bounded in time.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -108,6 +134,64 @@ pub struct Fact {
     pub label: String,
     /// What the device says.
     pub text: String,
+}
+
+/// One thing in a device's address space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What the device calls it, for people.
+    pub name: String,
+    /// Its address: what a tag's address is, and the place of a further [`Connection::browse`].
+    pub address: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// The type of its value in the protocol's words, with `[]` or the dimensions of an array; empty where it has none.
+    pub data_type: String,
+    /// Whether it may be written by this user.
+    pub writable: bool,
+}
+
+/// What an entry of an address space is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// It has no value, but may have something below it.
+    Folder,
+    /// It has a value, and may have something below it.
+    Variable,
+    /// It can be called; it is no tag.
+    Method,
+}
+
+/// Why a place was not browsed; the connection is still good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrowseError {
+    /// The protocol cannot tell what a device holds.
+    #[error("this protocol cannot tell what a device holds: its tags stand in the device's own project")]
+    Unsupported,
+    /// The device refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The certificate of a far side, as it is shown to a person who decides whether to trust it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FarCertificate {
+    /// Whose it is, such as `CN=Press, O=Acme`.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// SHA-1 of its bytes, as two hexadecimal digits a byte with colons: what configuration tools show.
+    pub thumbprint: String,
+    /// When it begins to be valid, RFC 3339.
+    pub valid_from: String,
+    /// When it ends.
+    pub valid_to: String,
+    /// The names, addresses and application that it stands for.
+    pub names: Vec<String>,
+    /// `Ok` where it would be accepted, or why not and what to do.
+    pub verdict: Result<(), String>,
+    /// Its bytes (DER).
+    pub der: Vec<u8>,
 }
 
 /// What a driver is called and how it is described.

@@ -44,7 +44,10 @@ pub use address::{AddressError, AddressParts, ELEMENTS_MAX, STRING_MAX, Typed, n
 pub use calendar::Date;
 pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;
-pub use driver::{Connection, Contact, Device, Driver, DriverInfo, Fact, Plan, PlannedRequest, TagText, WriteOutcome};
+pub use driver::{
+    BrowseError, Connection, Contact, Device, Driver, DriverInfo, Entry, EntryKind, Fact, FarCertificate, Plan,
+    PlannedRequest, TagText, WriteOutcome,
+};
 pub use error::{LinkError, Place, SpecError, WriteError};
 pub use fingerprint::fingerprint;
 pub use line::{AnyDriver, BoxFuture, Line};
