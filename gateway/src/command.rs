@@ -6,6 +6,7 @@ mod check;
 mod plan;
 mod sample;
 mod schema;
+mod import;
 
 mod buffer;
 
@@ -88,6 +89,7 @@ enum Command {
     Plan(plan::Args),
     Schema(schema::Args),
     Sample(sample::Args),
+    Import(import::Args),
     Buffer(buffer::Args),
     Read(read::Args),
     Write(write::Args),
@@ -112,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Buffer(args) => buffer::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Write(args) => write::run(&args),

@@ -41,6 +41,7 @@ pub use report::Report;
 pub use schema::schema;
 pub use secret::Secret;
 pub use source::Source;
+pub(crate) use tree::as_json as tree_as_json;
 
 /// The sample that `forebay sample` prints: a whole file with a comment on each key.
 pub const SAMPLE: &str = include_str!("config/samples/gateway.yaml");

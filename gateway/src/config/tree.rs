@@ -8,7 +8,11 @@ mod places;
 
 use std::rc::Rc;
 
-use super::source::Span;
+use serde_json::Value;
+
+use super::fault::Faults;
+use super::report::Report;
+use super::source::{Source, Span};
 
 pub(super) use build::{Tree, parse};
 
@@ -55,6 +59,31 @@ pub(super) struct Words {
 pub(super) struct Texts<'t> {
     pub(super) source: &'t str,
     pub(super) beside: &'t str,
+}
+
+/// The YAML of another program as JSON: scalars stay texts, nothing is null.
+pub(crate) fn as_json(source: &Source) -> Result<Value, Report> {
+    let mut faults = Faults::default();
+    let tree = parse(source, &mut faults);
+    match tree {
+        Some(tree) if faults.errors() == 0 => {
+            Ok(json(&tree.root, Texts { source: source.text(), beside: &tree.beside }))
+        }
+        _ => Err(Report::new(source.clone(), faults)),
+    }
+}
+
+/// Its depth is bounded by the parser.
+fn json(node: &Node, texts: Texts<'_>) -> Value {
+    match &node.content {
+        Content::Nothing => Value::Null,
+        Content::Plain(words) | Content::Quoted(words) => texts.get(*words).into(),
+        Content::List(nodes) => nodes.iter().map(|node| json(node, texts)).collect(),
+        Content::Map(entries) => {
+            let entries = entries.iter();
+            Value::Object(entries.map(|entry| (texts.get(entry.key).into(), json(&entry.value, texts))).collect())
+        }
+    }
 }
 
 impl<'t> Texts<'t> {
