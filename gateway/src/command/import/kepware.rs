@@ -224,10 +224,7 @@ impl Protocol {
 
 impl Orders {
     fn of(device: &Part<'_>) -> Orders {
-        let truth = |suffix: &str| match suffixed(device, suffix).as_deref() {
-            Some("false" | "0") => false,
-            _ => true,
-        };
+        let truth = |suffix: &str| !matches!(suffixed(device, suffix).as_deref(), Some("false" | "0"));
         Orders {
             counts_from_one: truth("DEVICE_ZERO_BASED_ADDRESSING"),
             bits_from_zero: truth("DEVICE_ZERO_BASED_BIT_ADDRESSING"),

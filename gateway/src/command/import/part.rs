@@ -68,7 +68,7 @@ impl<'v> Part<'v> {
 
     pub(super) fn integer(&self, key: &str) -> Option<u64> {
         let number = self.number(key)?;
-        (number >= 0.0 && number.fract() == 0.0 && number < 1e15).then_some(number as u64)
+        ((0.0..1e15).contains(&number) && number.fract() == 0.0).then_some(number as u64)
     }
 
     pub(super) fn truth(&self, key: &str) -> Option<bool> {
@@ -131,7 +131,7 @@ pub(super) fn milliseconds(text: &str, unit_ms: f64) -> Option<u64> {
 
 fn rounded(milliseconds: f64) -> Option<u64> {
     let rounded = milliseconds.round();
-    (rounded >= 1.0 && rounded < 1e12).then_some(rounded as u64)
+    (1.0..1e12).contains(&rounded).then_some(rounded as u64)
 }
 
 #[cfg(test)]
