@@ -1,6 +1,7 @@
 //! Apache Kafka as the far side.
 
 mod asks;
+mod commands;
 mod crashes;
 mod facts;
 mod formats;

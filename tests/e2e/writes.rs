@@ -25,9 +25,9 @@ const SPEED: u16 = 12;
 
 /// A press that is polled often, and a pump behind a proxy that is polled rarely, so that what is broken on its way is a
 /// write.
-struct Rig {
-    site: Site,
-    gateway: Option<Gateway>,
+pub(crate) struct Rig {
+    pub(crate) site: Site,
+    pub(crate) gateway: Option<Gateway>,
     press: Plant,
     pump: Plant,
     proxy: FaultProxy,
@@ -37,7 +37,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(uplinks: &str) -> Rig {
+    pub(crate) fn start(uplinks: &str) -> Rig {
         let field = Field::new();
         let (press, pump) = (Plant::new(), Plant::new());
         press.write_holding(1, SETPOINT, &[75, 2]);
@@ -73,12 +73,12 @@ impl Rig {
         });
     }
 
-    fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.press.counts().written
     }
 
     /// The records of the audit trail, after it was verified.
-    fn audit(&self) -> Vec<Value> {
+    pub(crate) fn audit(&self) -> Vec<Value> {
         let verified = self.site.forebay(&["commands", "verify"]);
         assert_eq!(verified.status.code(), Some(0), "{}", both(&verified));
         let log = self.site.forebay(&["commands", "log", "--json"]);
@@ -93,7 +93,7 @@ fn both(output: &Output) -> String {
 }
 
 /// Sends a command through a door and gives its answer.
-type Door<'a> = &'a dyn Fn(&Value) -> Value;
+pub(crate) type Door<'a> = &'a dyn Fn(&Value) -> Value;
 
 fn over_http(http: SocketAddr) -> impl Fn(&Value) -> Value {
     move |command| {
@@ -103,7 +103,7 @@ fn over_http(http: SocketAddr) -> impl Fn(&Value) -> Value {
 }
 
 /// F27 for one door. The commands' ids begin with its name.
-fn every_fault(rig: &Rig, name: &str, send: Door<'_>) {
+pub(crate) fn every_fault(rig: &Rig, name: &str, send: Door<'_>) {
     let now = rig.written();
     let command = |id: &str, more: Value| {
         let mut command = json!({ "id": format!("{name}-{id}"), "device": "press", "tag": "setpoint", "value": 80 });

@@ -2,11 +2,12 @@
 //!
 //! Everything is our own: [`wire`] and [`batch`] are bytes, [`login`] is SASL, [`producer`] is the idempotent producer, all
 //! pure; [`link`], [`fleet`] and [`cluster`] move bytes, [`journal`] remembers, [`publisher`] joins them;
-//! [`dress`] is what is done before the first record and beside the readings.
+//! [`dress`] is what is done before the first record and beside the readings; [`listen`] takes commands from a topic.
 
 mod announce;
 pub mod batch;
 pub mod cluster;
+mod commands;
 pub mod config;
 mod dial;
 mod dress;
@@ -14,7 +15,9 @@ pub mod error;
 pub mod fleet;
 pub mod journal;
 pub mod link;
+mod listen;
 pub mod login;
+mod offsets;
 pub mod partition;
 pub mod producer;
 mod publisher;

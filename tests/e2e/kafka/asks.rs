@@ -8,7 +8,8 @@ use forebay::uplink::kafka::batch::{Builder, Compression, NewRecord, Record, Sta
 use forebay::uplink::kafka::cluster::Cluster;
 use forebay::uplink::kafka::config::check;
 use forebay::uplink::kafka::wire::{
-    DescribeProducers, Fetch, FetchPart, InitProducerId, ListOffsets, OffsetAt, Produce, ProducePart, ProducerState,
+    DescribeProducers, Fetch, FetchPart, InitProducerId, Isolation, ListOffsets, OffsetAt, Produce, ProducePart,
+    ProducerState,
 };
 use tests::wait;
 use tokio::runtime::{Builder as Runtimes, Runtime};
@@ -116,7 +117,7 @@ impl Asks {
             let batches = wait::until("a leader gives records", LEADS_WITHIN, || {
                 let node = self.leader(topic, partition);
                 let parts = vec![FetchPart { topic, partition, offset }];
-                let request = Fetch { wait_ms: 500, bytes_max: 4 << 20, parts };
+                let request = Fetch { wait_ms: 500, bytes_max: 4 << 20, level: Isolation::Uncommitted, parts };
                 let (error, mut fetched) = self.runtime.block_on(self.cluster.request(node, &request)).ok()?;
                 (error == 0 && fetched[0].error == 0).then(|| fetched.remove(0).batches)
             });

@@ -14,7 +14,7 @@ mod read;
 use bytes::Bytes;
 
 pub use self::compress::Compression;
-pub use self::read::{Batch, Record, Unreadable, read};
+pub use self::read::{Batch, Kind, Record, Unreadable, committed, read};
 
 use super::wire::Writer;
 

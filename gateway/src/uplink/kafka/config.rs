@@ -36,10 +36,11 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
         "client_id",
         "the name that brokers know the gateway by, for quotas and logs (default: from its name and the uplink's)",
     ),
-    keyed::OPTIONS[0],
-    keyed::OPTIONS[1],
     dress::OPTIONS[0],
     dress::OPTIONS[1],
+    dress::OPTIONS[2],
+    dress::OPTIONS[3],
+    dress::OPTIONS[4],
 ];
 
 /// Where and how to connect, and how to produce.

@@ -9,10 +9,13 @@ use tokio::time::timeout;
 
 use super::announce::{Announcement, Teller};
 use super::cluster::Cluster;
+use super::commands::Door;
 use super::config::Config;
+use super::listen::{self, Listener};
+use super::offsets;
 use super::status::Speaker;
 use super::topics::{self, Purpose};
-use crate::pipeline::command::{Answer, ReplyTo};
+use crate::pipeline::command::{Answer, ReplyTo, Role};
 use crate::uplink::format::{Format, keyed, keyed::Registration};
 use crate::uplink::registry::{self, RegistrySpec};
 use crate::uplink::stream::Failure;
@@ -30,16 +33,59 @@ const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
 pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("status", "the compacted topic that tells which gateways and devices are alive (default forebay.status), or off"),
     ("heartbeat", "how often the gateway says there that it is alive, from 1s (default 30s); it is gone after three"),
+    (
+        "commands",
+        "the topic on which commands are taken, such as {gateway}/commands, or plant.commands in Kafka (default: none)",
+    ),
+    ("commands_role", "what the senders of commands may do: viewer, operator (default), engineer or admin"),
+    (
+        "answers",
+        "the topic of Kafka for the answers to commands (default: that of the commands with .answers behind it)",
+    ),
 ];
 
+/// What these options say.
+pub(super) struct Beside {
+    status: Option<Box<str>>,
+    heartbeat: Duration,
+    commands: Option<Box<str>>,
+    role: Role,
+    answers: Option<Box<str>>,
+}
+
 /// Takes these options out of a URL's; errors stay with `options`.
-pub(super) fn take(options: &mut Options<'_>) -> (Option<Box<str>>, Duration) {
+pub(super) fn take(options: &mut Options<'_>) -> Beside {
     let status = options.parse("status", "a topic's name, or off", |text| match text {
         "off" => Some(None),
         _ => is_topic(text).then(|| Some(text.into())),
     });
     let heartbeat = options.duration("heartbeat").unwrap_or(HEARTBEAT_DEFAULT).max(HEARTBEAT_MIN);
-    (status.unwrap_or(Some(STATUS.into())), heartbeat)
+    let commands = options.text("commands").map(Into::into);
+    let role = options.parse("commands_role", "viewer, operator, engineer or admin", Role::from_name);
+    let answers = options.text("answers").map(Into::into);
+    Beside {
+        status: status.unwrap_or(Some(STATUS.into())),
+        heartbeat,
+        commands,
+        role: role.unwrap_or(Role::Operator),
+        answers,
+    }
+}
+
+/// The door for commands, where they are taken.
+///
+/// # Errors
+/// A topic is wrong, or the one of answers stands alone.
+pub(super) fn door(spec: &UplinkSpec) -> Result<Option<Door>, UplinkError> {
+    let Beside { commands, role, answers, .. } = take(&mut spec.url.options());
+    match (commands, answers) {
+        (Some(commands), answers) => Door::new(spec, &commands, answers.as_deref(), role).map(Some),
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            let message = "`answers` stands without `commands`, to which the answers are given".into();
+            Err(UplinkError { key: "url", message })
+        }
+    }
 }
 
 fn is_topic(text: &str) -> bool {
@@ -53,6 +99,7 @@ pub(super) struct Dressed {
     topics: Option<NewTopics>,
     announcement: Option<Announcement>,
     teller: Option<Teller>,
+    listener: Option<Listener>,
 }
 
 /// Topics that are made before the first record.
@@ -72,7 +119,7 @@ pub(super) fn dress(
     spec: &UplinkSpec,
     config: &Arc<Config>,
 ) -> Result<Dressed, Vec<UplinkError>> {
-    let (status, heartbeat) = take(&mut spec.url.options());
+    let Beside { status, heartbeat, .. } = take(&mut spec.url.options());
     let registry = spec.registry.clone().zip(format.registration().cloned());
     let topics = match &spec.create_topics {
         Some(create) => Some(NewTopics { config: config.clone(), spec: create.clone(), names: names(spec)? }),
@@ -88,7 +135,17 @@ pub(super) fn dress(
     };
     let create = spec.create_topics.clone();
     let announcement = status.map(|topic| Announcement { config: config.clone(), topic, create, speaker, devices });
-    Ok(Dressed { inner, registry, topics, announcement, teller: None })
+    let door = door(spec).map_err(|error| vec![error])?;
+    let listener = door.zip(spec.site.as_ref()).map(|(door, site)| {
+        Listener::new(listen::Setup {
+            config: config.clone(),
+            file: offsets::path_of(&site.folder, &spec.name),
+            door,
+            create: spec.create_topics.clone(),
+            identity: spec.identity.clone(),
+        })
+    });
+    Ok(Dressed { inner, registry, topics, announcement, teller: None, listener })
 }
 
 /// The topics of all devices and tags of the configuration, each once.
@@ -145,6 +202,9 @@ impl Publisher for Dressed {
             if let (None, Some(announcement)) = (&self.teller, &self.announcement) {
                 self.teller = Some(Teller::start(announcement.clone()));
             }
+            if let Some(listener) = &mut self.listener {
+                listener.start();
+            }
             Ok(())
         })
     }
@@ -162,7 +222,17 @@ impl Publisher for Dressed {
     }
 
     fn events<'a>(&'a mut self, events: &'a mut Vec<Event>) -> BoxFuture<'a, ()> {
-        self.inner.events(events)
+        let Some(listener) = &mut self.listener else { return self.inner.events(events) };
+        let inner = &mut self.inner;
+        Box::pin(async move {
+            // Both may be dropped; the events of the first are appended as a whole.
+            let inbound = tokio::select! {
+                biased;
+                () = inner.events(events) => None,
+                inbound = listener.next() => Some(inbound),
+            };
+            events.extend(inbound.map(Event::Command));
+        })
     }
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
@@ -171,11 +241,16 @@ impl Publisher for Dressed {
             if let Some(teller) = self.teller.take() {
                 teller.close().await;
             }
+            if let Some(listener) = &mut self.listener {
+                listener.close().await;
+            }
         })
     }
 
     fn answer(&mut self, to: ReplyTo, answer: &Answer) {
-        self.inner.answer(to, answer);
+        if let Some(listener) = &self.listener {
+            listener.answer(to, answer);
+        }
     }
 
     fn traffic(&self) -> Traffic {

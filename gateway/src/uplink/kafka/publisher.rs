@@ -18,8 +18,8 @@ use super::journal::{Journal, Memory};
 use super::link::GRACE;
 use super::producer::{Answer, Ask, Producer, Target};
 use super::wire::{
-    DescribeProducers, Fetch, FetchPart, InitProducerId, ListOffsets, Malformed, Metadata, OffsetAt, Produce,
-    ProducePart, Request, read_answer,
+    DescribeProducers, Fetch, FetchPart, InitProducerId, Isolation, ListOffsets, Malformed, Metadata, OffsetAt,
+    Produce, ProducePart, Request, read_answer,
 };
 use crate::uplink::stream::Failure;
 use crate::uplink::{
@@ -197,7 +197,8 @@ impl KafkaPublisher {
                 Ask::Read { stream, offset } => {
                     let (topic, partition) = life.producer.place(*stream);
                     let parts = vec![FetchPart { topic, partition, offset: *offset }];
-                    link.send(&Fetch { wait_ms: 500, bytes_max: READ_BYTES_MAX, parts }, within)
+                    let (wait_ms, bytes_max, level) = (500, READ_BYTES_MAX, Isolation::Uncommitted);
+                    link.send(&Fetch { wait_ms, bytes_max, level, parts }, within)
                 }
                 Ask::Fence { stream, batch } => {
                     let (topic, partition) = life.producer.place(*stream);

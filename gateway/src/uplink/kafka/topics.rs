@@ -23,6 +23,8 @@ pub(super) enum Purpose {
     Readings,
     /// The states of the gateway and its devices: one partition, of which the last record of each key is kept.
     Status,
+    /// Commands or their answers: one partition, so that they keep their order.
+    Commands,
 }
 
 /// Those of the topics that are not there.
@@ -74,6 +76,12 @@ fn new_topic<'s>(name: &'s str, spec: &'s TopicsSpec, purpose: Purpose) -> NewTo
             partitions: 1,
             copies: spec.replication.map_or(-1, |copies| i16::try_from(copies).unwrap_or(i16::MAX)),
             settings: vec![("cleanup.policy", "compact")],
+        },
+        Purpose::Commands => NewTopic {
+            name,
+            partitions: 1,
+            copies: spec.replication.map_or(-1, |copies| i16::try_from(copies).unwrap_or(i16::MAX)),
+            settings: Vec::new(),
         },
     }
 }

@@ -13,7 +13,9 @@ use crate::uplink::{CONNECT_WITHIN, ConnectError, Trial, Uplink, UplinkError, Up
 /// Connects, logs in, and looks for the topics.
 pub(super) fn trial(spec: &UplinkSpec) -> Result<Trial, Vec<UplinkError>> {
     let config = Arc::new(config::check(spec)?);
-    let names = dress::names(spec)?;
+    let door = dress::door(spec).map_err(|error| vec![error])?;
+    let mut names = dress::names(spec)?;
+    names.extend(door.into_iter().flat_map(|door| [door.topic.into(), door.answers.into()]));
     let are_made = spec.create_topics.is_some();
     let way = Kafka.open(spec)?;
     let registry = spec.registry.clone().zip(way.format.registration().cloned());

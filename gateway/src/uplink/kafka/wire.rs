@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 pub use self::api_versions::{ApiRange, ApiVersions};
 pub use self::create_topics::{CreateTopics, CreatedTopic, NewTopic};
-pub use self::fetch::{Fetch, FetchPart, Fetched};
+pub use self::fetch::{Aborted, Fetch, FetchPart, Fetched, Isolation};
 pub use self::init_producer_id::{InitProducerId, ProducerIdentity};
 pub use self::list_offsets::{FoundOffset, ListOffsets, OffsetAt};
 pub use self::metadata::{Broker, Metadata, MetadataAnswer, PartitionMetadata, TopicMetadata};

@@ -30,7 +30,10 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("client_id", "the name that the broker knows the gateway by (default: from its name and the uplink's)"),
     ("session_expiry", "how long the broker remembers the session, version 5 only (default 24h)"),
     ("window", "how many messages may wait for their acknowledgement, 1 to 1024 (default)"),
-    ("commands", "the topic on which commands are taken, such as {gateway}/commands (default: none are taken)"),
+    (
+        "commands",
+        "the topic on which commands are taken, such as {gateway}/commands, or plant.commands in Kafka (default: none)",
+    ),
     ("commands_role", "what the senders of commands may do: viewer, operator (default), engineer or admin"),
     ("compression", "none (default), gzip or zstd: how payloads are compressed"),
     sparkplug::OPTIONS[0],

@@ -19,7 +19,7 @@ use crate::uplink::kafka::batch::{self, Batch, Record};
 use crate::uplink::kafka::cluster::Cluster;
 use crate::uplink::kafka::config::Config;
 use crate::uplink::kafka::error;
-use crate::uplink::kafka::wire::{Fetch, FetchPart, ListOffsets, OffsetAt};
+use crate::uplink::kafka::wire::{Fetch, FetchPart, Isolation, ListOffsets, OffsetAt};
 use crate::uplink::mqtt::subscriber::Arrived;
 
 /// What is asked of a partition at once, bytes: for few partitions, and for many.
@@ -188,7 +188,8 @@ impl Kafka {
             return Err((format!("{place} has no leader"), Again::Yes));
         };
         let wanted = FetchPart { topic: &part.topic, partition: part.index, offset: part.next };
-        let request = Fetch { wait_ms: wait.as_millis() as i32, bytes_max, parts: vec![wanted] };
+        let (wait_ms, level) = (wait.as_millis() as i32, Isolation::Uncommitted);
+        let request = Fetch { wait_ms, bytes_max, level, parts: vec![wanted] };
         let answer = cluster.request(leader, &request).await;
         let (code, fetched) = answer.map_err(|failure| (format!("{place}: {}", failure.cause), Again::Yes))?;
         let fetched = fetched.into_iter().next().unwrap_or_default();

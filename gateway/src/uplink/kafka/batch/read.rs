@@ -1,12 +1,18 @@
 //! Record batches as a broker gives them.
 
+use std::collections::BTreeSet;
+
 use bytes::{Buf, Bytes};
 
 use super::{ATTRIBUTES_AT, CRC_AT, Compression, HEAD_BYTES, LENGTH_FROM, MAGIC, Stamp};
-use crate::uplink::kafka::wire::{Malformed, Reader};
+use crate::uplink::kafka::wire::{Aborted, Malformed, Reader};
 
 /// A batch marked so holds no records for readers, but notes of the broker's own.
 const CONTROL: i16 = 1 << 5;
+/// A batch that belongs to a transaction.
+const TRANSACTIONAL: i16 = 1 << 4;
+/// The type of a control record that ends a transaction as if it never was.
+const ABORT: i16 = 0;
 /// The broker's time of appending stands in place of the records'.
 const LOG_APPEND_TIME: i16 = 1 << 3;
 
@@ -19,8 +25,23 @@ pub struct Batch {
     pub next_offset: i64,
     /// Who produced it.
     pub stamp: Stamp,
+    /// What it is beside a carrier of records.
+    pub kind: Kind,
     /// Its records that are left; none of a batch that is the broker's own.
     pub records: Vec<Record>,
+}
+
+/// What a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Records of their own.
+    Plain,
+    /// Records of a transaction, which may have been aborted.
+    Transactional,
+    /// The mark that a producer's transaction was aborted.
+    Abort,
+    /// Another note of the broker's own.
+    Control,
 }
 
 /// A record.
@@ -103,11 +124,14 @@ fn batch(bytes: Bytes) -> Result<Batch, Unreadable> {
     let count = head.i32()?;
     let compression = Compression::of_attributes(attributes).ok_or(Malformed { what: "a batch's compression" })?;
     let next_offset = offset.saturating_add(i64::from(last_delta)).saturating_add(1);
-    let mut batch = Batch { offset, next_offset, stamp, records: Vec::new() };
+    let kind = if attributes & TRANSACTIONAL == 0 { Kind::Plain } else { Kind::Transactional };
+    let mut batch = Batch { offset, next_offset, stamp, kind, records: Vec::new() };
+    let mut rest = Reader::new(unpacked(head.rest(), compression)?);
     if attributes & CONTROL != 0 {
+        let key = if count > 0 { record(&mut rest)?.1.key } else { None };
+        batch.kind = if key.is_some_and(is_abort) { Kind::Abort } else { Kind::Control };
         return Ok(batch);
     }
-    let mut rest = Reader::new(unpacked(head.rest(), compression)?);
     for _ in 0..count {
         let (time_delta, mut record) = record(&mut rest)?;
         record.offset = offset.saturating_add(record.offset);
@@ -118,6 +142,29 @@ fn batch(bytes: Bytes) -> Result<Batch, Unreadable> {
         batch.records.push(record);
     }
     Ok(batch)
+}
+
+/// The key of a control record is its version and its type, each in two bytes.
+fn is_abort(key: Bytes) -> bool {
+    key.get(2..4) == Some(&ABORT.to_be_bytes()[..])
+}
+
+/// Takes the records out of batches that belong to aborted transactions, as every consumer that reads what is committed
+/// does. `aborted` is what came with them.
+pub fn committed(batches: &mut [Batch], aborted: &[Aborted]) {
+    let mut to_come: Vec<Aborted> = aborted.to_vec();
+    to_come.sort_by_key(|transaction| std::cmp::Reverse(transaction.first));
+    let mut open = BTreeSet::new();
+    for batch in batches {
+        while let Some(transaction) = to_come.pop_if(|transaction| transaction.first < batch.next_offset) {
+            open.insert(transaction.producer);
+        }
+        match batch.kind {
+            Kind::Abort => drop(open.remove(&batch.stamp.producer)),
+            Kind::Transactional if open.contains(&batch.stamp.producer) => batch.records.clear(),
+            Kind::Transactional | Kind::Plain | Kind::Control => {}
+        }
+    }
 }
 
 fn unpacked(records: Bytes, compression: Compression) -> Result<Bytes, Unreadable> {

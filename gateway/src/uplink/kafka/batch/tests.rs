@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::uplink::kafka::wire::Aborted;
 
 /// Time, key and value.
 type Written = (i64, Option<Vec<u8>>, Vec<u8>);
@@ -55,6 +56,28 @@ fn what_unpacks_to_too_much_is_refused() {
         compression.compress(&vec![0; (64 << 20) + 1], &mut packed).expect("memory");
         assert!(compression.unpack(&packed).is_err(), "{compression:?}");
     }
+}
+
+#[test]
+fn what_was_aborted_is_passed_over_and_what_its_producer_wrote_later_is_not() {
+    let batch = |offset: i64, producer: i64, kind: Kind| {
+        let record = Record { offset, time_ms: 0, key: None, value: None, headers: Vec::new() };
+        let records = if kind == Kind::Abort { Vec::new() } else { vec![record] };
+        Batch { offset, next_offset: offset + 1, stamp: Stamp { producer, epoch: 0, sequence: 0 }, kind, records }
+    };
+    use Kind::{Abort, Plain, Transactional};
+    let mut batches = [
+        batch(0, 7, Transactional),
+        batch(1, 7, Abort),
+        batch(2, 7, Transactional),
+        batch(3, 8, Transactional),
+        batch(4, 9, Plain),
+        batch(5, 8, Abort),
+        batch(6, 8, Transactional),
+    ];
+    committed(&mut batches, &[Aborted { producer: 8, first: 3 }, Aborted { producer: 7, first: 0 }]);
+    let left: Vec<i64> = batches.iter().flat_map(|batch| &batch.records).map(|record| record.offset).collect();
+    assert_eq!(left, [2, 4, 6]);
 }
 
 proptest! {

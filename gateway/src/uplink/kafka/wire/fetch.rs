@@ -11,8 +11,28 @@ pub struct Fetch<'a> {
     pub wait_ms: i32,
     /// The most that is wanted, bytes; the first batch comes whole even if it is larger.
     pub bytes_max: i32,
+    /// What of transactions is wanted.
+    pub level: Isolation,
     /// From where in which partitions.
     pub parts: Vec<FetchPart<'a>>,
+}
+
+/// What of transactions is given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Everything.
+    Uncommitted,
+    /// Nothing behind a transaction that is open, and with it which transactions were aborted.
+    Committed,
+}
+
+/// A transaction that was aborted: what its producer wrote from an offset on, up to the next mark of its end, never was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aborted {
+    /// The producer id.
+    pub producer: i64,
+    /// The offset of its first record.
+    pub first: i64,
 }
 
 /// From where in one partition.
@@ -39,6 +59,8 @@ pub struct Fetched {
     pub high_watermark: i64,
     /// The first offset that is kept.
     pub start: i64,
+    /// Transactions that were aborted, where that was asked for.
+    pub aborted: Vec<Aborted>,
     /// Record batches, the last perhaps cut short.
     pub batches: Bytes,
 }
@@ -54,8 +76,10 @@ impl Request for Fetch<'_> {
         out.i32(self.wait_ms);
         out.i32(1);
         out.i32(self.bytes_max);
-        // Uncommitted: what other producers do in transactions is not passed over.
-        out.i8(0);
+        out.i8(match self.level {
+            Isolation::Uncommitted => 0,
+            Isolation::Committed => 1,
+        });
         // No session: everything is named in each request.
         out.i32(0);
         out.i32(-1);
@@ -88,10 +112,7 @@ fn fetched(topic: &str, part: &mut Reader) -> Result<Fetched, Malformed> {
     let (partition, error, high_watermark) = (part.i32()?, part.i16()?, part.i64()?);
     part.i64()?;
     let start = part.i64()?;
-    part.array(|aborted| {
-        aborted.i64()?;
-        aborted.i64()
-    })?;
+    let aborted = part.array(|aborted| Ok(Aborted { producer: aborted.i64()?, first: aborted.i64()? }))?;
     let batches = part.bytes()?.unwrap_or_default();
-    Ok(Fetched { topic: topic.into(), partition, error, high_watermark, start, batches })
+    Ok(Fetched { topic: topic.into(), partition, error, high_watermark, start, aborted, batches })
 }
