@@ -14,12 +14,19 @@ mod open;
 
 use driver_core::AnyDriver;
 
+#[cfg(target_os = "linux")]
+pub use driver_local as local;
 pub use driver_modbus as modbus;
 pub use driver_s7 as s7;
 pub use open::{OpenError, Plc, open};
 
 /// A driver is added by its folder and one line here.
-static DRIVERS: &[&dyn AnyDriver] = &[&modbus::ModbusDriver, &s7::S7Driver];
+static DRIVERS: &[&dyn AnyDriver] = &[
+    &modbus::ModbusDriver,
+    &s7::S7Driver,
+    #[cfg(target_os = "linux")]
+    &local::LocalDriver,
+];
 
 /// All drivers of this build.
 pub fn all() -> &'static [&'static dyn AnyDriver] {

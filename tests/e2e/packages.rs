@@ -45,7 +45,7 @@ fn the_service_may_do_little_and_with_drop_ins_little_more() {
     let Some(analyze) = program("systemd-analyze") else { return };
     let plain = exposure(&analyze, root_with_unit(&[]).path());
     assert!(plain <= EXPOSURE_MAX, "{plain}");
-    let with_drop_ins = exposure(&analyze, root_with_unit(&["serial.conf", "realtime.conf"]).path());
+    let with_drop_ins = exposure(&analyze, root_with_unit(&["serial.conf", "local-io.conf", "realtime.conf"]).path());
     assert!(plain < with_drop_ins, "the drop-ins are seen: {with_drop_ins}");
     assert!(with_drop_ins <= EXPOSURE_WITH_DROP_INS_MAX, "{with_drop_ins}");
 }
@@ -53,7 +53,7 @@ fn the_service_may_do_little_and_with_drop_ins_little_more() {
 #[test]
 fn each_line_of_the_units_is_known_to_systemd() {
     let Some(analyze) = program("systemd-analyze") else { return };
-    let root = root_with_unit(&["serial.conf", "realtime.conf"]);
+    let root = root_with_unit(&["serial.conf", "local-io.conf", "realtime.conf"]);
     let unit = root.path().join("etc/systemd/system/forebay.service");
     let output = Command::new(analyze).arg("verify").arg(&unit).output().expect("systemd-analyze runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -92,11 +92,13 @@ fn a_package_holds_the_service_and_is_the_same_each_time() {
     for path in [
         "usr/bin/forebay",
         "lib/systemd/system/forebay.service",
+        "lib/udev/rules.d/60-forebay-local-io.rules",
         "lib/udev/rules.d/60-forebay-serial.rules",
         "usr/lib/sysusers.d/forebay.conf",
         "usr/lib/tmpfiles.d/forebay.conf",
         "usr/share/bash-completion/completions/forebay",
         "usr/share/doc/forebay/examples/gateway.yaml",
+        "usr/share/forebay/local-io.conf",
         "usr/share/forebay/serial.conf",
         "usr/share/man/man1/forebay.1.gz",
         "usr/share/man/man1/forebay-run.1.gz",
