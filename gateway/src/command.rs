@@ -10,6 +10,8 @@ mod import;
 
 mod buffer;
 
+mod discover;
+mod probe;
 mod read;
 mod write;
 mod send;
@@ -34,6 +36,7 @@ mod one_shot;
 mod simulation;
 mod stdout;
 mod table;
+mod units;
 
 use std::process::ExitCode;
 
@@ -91,6 +94,8 @@ enum Command {
     Sample(sample::Args),
     Import(import::Args),
     Buffer(buffer::Args),
+    Discover(discover::Args),
+    Probe(probe::Args),
     Read(read::Args),
     Write(write::Args),
     #[command(name = "command")]
@@ -116,6 +121,8 @@ pub fn main() -> ExitCode {
         Command::Sample(args) => sample::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Buffer(args) => buffer::run(&args),
+        Command::Discover(args) => discover::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Write(args) => write::run(&args),
         Command::Send(args) => send::run(&args),
