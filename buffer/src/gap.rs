@@ -41,11 +41,13 @@ pub enum GapReason {
     PowerCut,
     /// The uplink was further behind than it may be, and all others had it.
     LeftBehind,
+    /// The buffer was nearly full, and coarser blocks took the place of finer ones.
+    Downsampled,
 }
 
 impl GapReason {
     /// All reasons, in the order of their codes on disk.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DroppedOldest,
         Self::DroppedNewest,
         Self::TooOld,
@@ -54,6 +56,7 @@ impl GapReason {
         Self::Vanished,
         Self::PowerCut,
         Self::LeftBehind,
+        Self::Downsampled,
     ];
 
     /// The reason as it stands on disk; also its place in [`GapReason::ALL`].
@@ -77,6 +80,7 @@ impl GapReason {
             Self::Vanished => "vanished",
             Self::PowerCut => "power-cut",
             Self::LeftBehind => "left-behind",
+            Self::Downsampled => "downsampled",
         }
     }
 }

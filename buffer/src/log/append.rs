@@ -48,7 +48,8 @@ impl Active {
                     let extent = Extent::starting_at(header.number);
                     let file_bytes = extent.data_end;
                     let (salt, level) = (header.salt, header.level);
-                    let segment = Segment { path, class, attempt, level, salt, extent, file_bytes, is_own: true };
+                    let segment =
+                        Segment { path, class, attempt, level, salt, extent, file_bytes, thinned: 0, is_own: true };
                     return Ok(Self::resume(segment, Index::default(), file));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS_MAX => attempt += 1,

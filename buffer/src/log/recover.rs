@@ -166,7 +166,7 @@ fn find_segments(disk: &dyn Disk, dir: &Path, class: Class, recovery: &mut Recov
         let extent = Extent::starting_at(first);
         let header = Header::decode(&head[..got]);
         let level = header.map_or(0, |header| header.level);
-        let segment = Segment { path, class, attempt, level, salt: 0, extent, file_bytes, is_own: false };
+        let segment = Segment { path, class, attempt, level, salt: 0, extent, file_bytes, thinned: 0, is_own: false };
         found.push(Found { segment, header, scan: None });
     }
     Ok(found)

@@ -16,6 +16,7 @@ use super::segments::{Key, Segment};
 use crate::block::{BLOCK_COUNT_MAX, BLOCK_PAYLOAD_BYTES_MAX, Class, NewBlock, Seq, SeqRange};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::gap::GapReason;
 
 /// Sealed blocks of one class that lie together and can be replaced together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +136,10 @@ impl Log {
         self.totals.device_bytes_total += new.file_bytes;
         self.totals.replaced_bytes_total += old.file_bytes;
         self.totals.replacing_bytes_total += new.file_bytes;
+        let thinned = new.thinned;
+        let new = Segment { thinned: old.thinned + thinned, ..new };
+        self.totals.lost_records_total[usize::from(GapReason::Downsampled.code())] += thinned;
+        self.totals.classes[new.class.index()].lost_records_total += thinned;
         self.seal_later(&new);
         self.segments.insert(new);
         self.remove_segment(&old)
@@ -206,6 +211,14 @@ impl Replacement {
         frame.extend_from_slice(&envelope.encode(payload, self.salt));
         frame.extend_from_slice(payload);
         active.write(envelope, &frame).map_err(|error| Error::environment("write", &active.segment.path, error))
+    }
+
+    /// States that the new blocks hold `records` less than those before them. What is left out is counted as lost; the
+    /// blocks themselves must tell their readers of it, as their caller's payload says.
+    pub fn leave_out(&mut self, records: u64) {
+        if let Some(active) = self.active.as_mut() {
+            active.segment.thinned += records;
+        }
     }
 
     /// Makes the new blocks durable; may take seconds.

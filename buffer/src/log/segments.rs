@@ -28,6 +28,8 @@ pub(super) struct Segment {
     pub(super) salt: u32,
     pub(super) extent: Extent,
     pub(super) file_bytes: u64,
+    /// Records that its blocks stand for and no longer hold, as far as this process left them out.
+    pub(super) thinned: u64,
     /// Begun by this process, not found when it started.
     pub(super) is_own: bool,
 }

@@ -101,17 +101,23 @@ impl Log {
     }
 
     pub(super) fn pressure(&self) -> Pressure {
+        // History goes first, and whatever it takes is no pressure.
+        let end = self.history_end();
+        let history = |segment: &&Segment| segment.extent.last < end;
         let of_class = |class: Class| {
             let size_max = self.limits.classes[class.index()].size_max_bytes?;
-            Some((self.segments_of(class).map(|segment| segment.file_bytes).sum(), size_max))
+            let history: u64 = self.segments.of(class).filter(history).map(|segment| segment.file_bytes).sum();
+            let all: u64 = self.segments_of(class).map(|segment| segment.file_bytes).sum();
+            Some(pressure_of_class(class, pressure_of(all - history, size_max)))
         };
-        let whole = (self.disk_bytes(), self.limits.size_bytes_max);
-        let levels = Class::ALL.into_iter().filter_map(of_class).chain([whole]);
+        let history: u64 = self.segments.iter().filter(history).map(|segment| segment.file_bytes).sum();
+        let whole = pressure_of(self.disk_bytes().saturating_sub(history), self.limits.size_bytes_max);
         // A disk whose free space nears what is left to others is as full as a buffer near its bound.
         let least = self.limits.free_min_bytes;
         let free = if least > 0 { self.free_bytes() } else { None };
-        let disk = free.map(|free| (least, free.saturating_mul(7) / 10));
-        levels.chain(disk).map(|(used, max)| pressure_of(used, max)).max().unwrap_or_default()
+        let disk = free.map(|free| pressure_of(least, free.saturating_mul(7) / 10));
+        let classes = Class::ALL.into_iter().filter_map(of_class);
+        classes.chain(disk).fold(whole, Pressure::max)
     }
 
     fn is_over_size(&self, class: Class, bytes: u64) -> bool {
@@ -245,6 +251,8 @@ impl Log {
             if count > 0 {
                 let time_ns = segment.extent.time_ns();
                 gaps = self.lose(&Gap { class: segment.class, seqs, count, time_ns, reason });
+                let lost = gaps.iter().map(|gap| gap.count).sum();
+                self.count_once(segment.class, reason, segment.thinned.min(lost));
             }
         }
         self.remove_segment(segment)?;
@@ -300,10 +308,21 @@ impl Log {
         fresh
     }
 
+    /// What was told as left out of blocks is not told once more when these go.
+    fn count_once(&mut self, class: Class, reason: GapReason, records: u64) {
+        self.totals.lost_records_total[usize::from(reason.code())] -= records;
+        self.totals.classes[class.index()].lost_records_total -= records;
+    }
+
     pub(super) fn count_loss(&mut self, gap: &Gap) {
         self.totals.lost_records_total[usize::from(gap.reason.code())] += gap.count;
         self.totals.classes[gap.class.index()].lost_records_total += gap.count;
     }
+}
+
+/// What nothing helps but to drop what is worth more asks for no coarser bulk.
+fn pressure_of_class(class: Class, pressure: Pressure) -> Pressure {
+    if class == Class::Bulk { pressure } else { pressure.min(Pressure::Repack) }
 }
 
 fn pressure_of(used: u64, max: u64) -> Pressure {

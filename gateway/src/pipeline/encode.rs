@@ -16,14 +16,17 @@
 mod column;
 mod exceptions;
 mod groups;
+mod thinned;
 mod times;
 mod varint;
 
+use buffer::Block;
 use driver_core::{Quality, Reading, TagId, Timestamp, Value};
 
 use self::column::{Column, ColumnCode};
 use self::exceptions::{Exception, Exceptions};
 use self::groups::Groups;
+pub use self::thinned::PLACES_MAX;
 use self::times::Times;
 use self::varint::Input;
 
@@ -36,6 +39,10 @@ pub const CODEC_PLAIN: u8 = 0;
 /// The codec number of a block whose payload went through zstd.
 pub const CODEC_ZSTD: u8 = 1;
 
+/// The codec numbers of blocks that stand for more readings than they hold, plain and through zstd.
+const CODEC_THINNED: u8 = 2;
+const CODEC_THINNED_ZSTD: u8 = 3;
+
 /// The most bytes that a payload may have once decompressed.
 const PAYLOAD_MAX: usize = 4 << 20;
 
@@ -43,6 +50,9 @@ const PAYLOAD_MAX: usize = 4 << 20;
 const COMPRESS_MIN: usize = 256;
 
 const VERSION: u8 = 1;
+
+/// Where each of a block's readings stands among those that the block stands for; they rise.
+pub type Places = Box<[u32]>;
 
 /// A payload that no encoder wrote. Its block passed its checksum, so this is a newer version's, or a fault in ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,20 +91,37 @@ impl Encoder {
     /// Appends the payload for at most [`READINGS_MAX`] readings to `out` and returns its codec.
     pub fn encode(&mut self, readings: &[Reading], out: &mut Vec<u8>) -> u8 {
         assert!(readings.len() <= READINGS_MAX, "a block holds at most {READINGS_MAX} readings");
+        self.plain.clear();
         self.encode_plain(readings);
+        self.finish([CODEC_PLAIN, CODEC_ZSTD], out)
+    }
+
+    /// Appends the payload of a block that stands for more readings than it holds to `out` and returns its codec;
+    /// `places` says the place of each reading among those that it stands for, and rises.
+    pub fn encode_thinned(&mut self, readings: &[Reading], places: &[u32], out: &mut Vec<u8>) -> u8 {
+        assert!(readings.len() <= READINGS_MAX, "a block holds at most {READINGS_MAX} readings");
+        assert!(readings.len() == places.len(), "each reading has its place");
+        self.plain.clear();
+        thinned::write(places, &mut self.plain);
+        self.encode_plain(readings);
+        self.finish([CODEC_THINNED, CODEC_THINNED_ZSTD], out)
+    }
+
+    /// Hands out what was encoded, through zstd where that is smaller; returns which of the codecs it is.
+    fn finish(&mut self, [plain, compressed]: [u8; 2], out: &mut Vec<u8>) -> u8 {
         if self.plain.len() >= COMPRESS_MIN {
             let start = out.len();
             out.resize(start + zstd::zstd_safe::compress_bound(self.plain.len()), 0);
             match self.zstd.compress_to_buffer(&self.plain, &mut out[start..]) {
                 Ok(length) if length < self.plain.len() => {
                     out.truncate(start + length);
-                    return CODEC_ZSTD;
+                    return compressed;
                 }
                 _ => out.truncate(start),
             }
         }
         out.extend_from_slice(&self.plain);
-        CODEC_PLAIN
+        plain
     }
 
     fn encode_plain(&mut self, readings: &[Reading]) {
@@ -105,7 +132,6 @@ impl Encoder {
         self.groups.collect(&self.order, &self.times);
         self.write_columns(readings);
 
-        self.plain.clear();
         self.plain.push(VERSION);
         self.times.write(&mut self.plain);
         self.groups.write(&mut self.plain);
@@ -144,35 +170,68 @@ impl Decoder {
         Ok(Decoder { plain: Vec::new(), zstd: zstd::bulk::Decompressor::new()? })
     }
 
-    /// Appends the readings of a payload to `readings`, in the order of their sequence numbers. On an error nothing is
-    /// appended.
-    pub fn decode(&mut self, codec: u8, payload: &[u8], readings: &mut Vec<Reading>) -> Result<(), Undecodable> {
+    /// Appends the readings of a block to `readings`, in the order of their sequence numbers. Where it no longer holds
+    /// all that it stands for, their places among these come back. On an error nothing is appended.
+    pub fn decode_block(&mut self, block: &Block, readings: &mut Vec<Reading>) -> Result<Option<Places>, Undecodable> {
         let start = readings.len();
-        let result = match codec {
-            CODEC_PLAIN => decode_plain(payload, readings),
-            CODEC_ZSTD => {
-                self.plain.clear();
-                let size = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
-                let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= PAYLOAD_MAX);
-                let size = size.ok_or(Undecodable("its size is missing or beyond the limit"))?;
-                self.plain.resize(size, 0);
-                let length = self
-                    .zstd
-                    .decompress_to_buffer(payload, &mut self.plain)
-                    .map_err(|_| Undecodable("zstd does not accept it"))?;
-                decode_plain(&self.plain[..length], readings)
-            }
-            _ => Err(Undecodable("its codec is unknown to this version")),
+        let places = self.decode(block.meta.codec, &block.payload, readings)?;
+        let count = block.seqs.count();
+        let fits = match &places {
+            None => (readings.len() - start) as u64 == count,
+            Some(places) => places.last().is_none_or(|last| u64::from(*last) < count),
         };
+        if fits {
+            return Ok(places);
+        }
+        readings.truncate(start);
+        Err(Undecodable("its count of readings is not that of its envelope"))
+    }
+
+    /// As [`Decoder::decode_block`], however many readings the payload stands for.
+    pub fn decode(
+        &mut self,
+        codec: u8,
+        payload: &[u8],
+        readings: &mut Vec<Reading>,
+    ) -> Result<Option<Places>, Undecodable> {
+        let start = readings.len();
+        let plain = match codec {
+            CODEC_PLAIN | CODEC_THINNED => payload,
+            CODEC_ZSTD | CODEC_THINNED_ZSTD => self.decompress(payload)?,
+            _ => return Err(Undecodable("its codec is unknown to this version")),
+        };
+        let is_thinned = matches!(codec, CODEC_THINNED | CODEC_THINNED_ZSTD);
+        let result = decode_plain(plain, is_thinned, readings);
         if result.is_err() {
             readings.truncate(start);
         }
         result
     }
+
+    fn decompress(&mut self, payload: &[u8]) -> Result<&[u8], Undecodable> {
+        self.plain.clear();
+        let size = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
+        let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= PAYLOAD_MAX);
+        let size = size.ok_or(Undecodable("its size is missing or beyond the limit"))?;
+        self.plain.resize(size, 0);
+        let length = self.zstd.decompress_to_buffer(payload, &mut self.plain);
+        let length = length.map_err(|_| Undecodable("zstd does not accept it"))?;
+        Ok(&self.plain[..length])
+    }
 }
 
-fn decode_plain(payload: &[u8], readings: &mut Vec<Reading>) -> Result<(), Undecodable> {
-    let mut input = Input::new(payload);
+fn decode_plain(plain: &[u8], is_thinned: bool, readings: &mut Vec<Reading>) -> Result<Option<Places>, Undecodable> {
+    let mut input = Input::new(plain);
+    let places = if is_thinned { Some(thinned::read(&mut input)?) } else { None };
+    let start = readings.len();
+    decode_readings(input, readings)?;
+    match &places {
+        Some(places) if places.len() != readings.len() - start => Err(Undecodable("not each reading has its place")),
+        _ => Ok(places),
+    }
+}
+
+fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<(), Undecodable> {
     if input.byte()? != VERSION {
         return Err(Undecodable("its version is unknown to this version"));
     }

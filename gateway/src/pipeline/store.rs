@@ -7,6 +7,7 @@ mod inbox;
 mod repack;
 mod risk;
 mod syncer;
+mod thin;
 mod worker;
 
 use std::io;

@@ -245,3 +245,26 @@ fn one_that_was_begun_before_the_store_was_opened_again_changes_nothing() {
     log.end_replace(replaced).expect("it is passed over");
     check(&mut log, "opened again");
 }
+
+#[test]
+fn what_new_blocks_leave_out_is_counted_once_also_when_they_are_dropped_later() {
+    let disk = FaultDisk::new(1);
+    let mut log = open(&disk, &small(&["a"]));
+    fill(&mut log);
+    let stretch = log.sealed(Class::Bulk)[0].clone();
+    let blocks = held(&mut log, &stretch);
+    for left_out in [5, 2] {
+        let stretch = log.sealed(Class::Bulk)[0].clone();
+        let mut replacement = log.replace(&stretch, stretch.level + 1).expect("a file").expect("it is there");
+        add_joined(&mut replacement, &blocks).expect("blocks are written");
+        replacement.leave_out(left_out);
+        log.end_replace(replacement.finish()).expect("no trouble");
+    }
+    let lost = |log: &Log, reason| log.stats().lost_records(reason);
+    assert_eq!(lost(&log, GapReason::Downsampled), 7);
+    assert_eq!(log.stats().class(Class::Bulk).lost_records_total, 7);
+    let dropped = log.make_room().expect("no trouble");
+    assert_eq!(dropped.iter().map(|gap| gap.count).sum::<u64>(), stretch.records, "readers miss all of it");
+    assert_eq!(lost(&log, GapReason::DroppedOldest), stretch.records - 7);
+    assert_eq!(log.stats().class(Class::Bulk).lost_records_total, stretch.records);
+}

@@ -34,6 +34,8 @@ pub(super) struct Account {
     seen: Ranges,
     epochs: BTreeMap<u32, Ranges>,
     declared: Ranges,
+    /// Declared gaps among whose seqs are readings that are still to come.
+    sparse: Vec<Gap>,
     /// What is above is no longer counted.
     horizon: Option<Seq>,
     /// Readings in holes that were given up for want of room.
@@ -75,6 +77,7 @@ impl Account {
             seen: Ranges::default(),
             epochs: BTreeMap::new(),
             declared: Ranges::default(),
+            sparse: Vec::new(),
             horizon: None,
             given_up: 0,
             recent: Recent::default(),
@@ -164,7 +167,15 @@ impl Account {
             self.beyond += 1;
             return;
         }
-        self.declared.insert_all(gap.seqs);
+        let missing = |seen: &Ranges| seen.holes(gap.seqs).iter().map(SeqRange::count).sum::<u64>();
+        if gap.count >= gap.seqs.count() || missing(&self.seen) <= gap.count {
+            self.declared.insert_all(gap.seqs);
+        } else if self.sparse.len() >= RANGES_MAX {
+            self.beyond += 1;
+            return;
+        } else if !self.sparse.contains(&gap) {
+            self.sparse.push(gap.clone());
+        }
         if !self.gaps.contains(&gap) && self.gaps.len() < GAPS_LISTED_MAX {
             self.gaps.push(gap);
         }
@@ -175,11 +186,15 @@ impl Account {
         self.horizon = self.last_seq();
     }
 
-    /// What is missing and not declared, lowest first.
+    /// What is missing and not declared, lowest first. Where more is missing among the seqs of a gap than it says, nothing of
+    /// it counts as declared.
     pub(super) fn holes(&self) -> Vec<SeqRange> {
         let (Some(first), Some(last)) = (self.start.seq(), self.last_seq()) else { return Vec::new() };
         let mut known = self.seen.clone();
         self.declared.iter().for_each(|range| known.insert_all(range));
+        let in_vain = |gap: &&Gap| known.holes(gap.seqs).iter().map(SeqRange::count).sum::<u64>() > gap.count;
+        let (_, kept): (Vec<&Gap>, Vec<&Gap>) = self.sparse.iter().partition(in_vain);
+        kept.iter().for_each(|gap| known.insert_all(gap.seqs));
         known.holes(SeqRange { first, last })
     }
 

@@ -6,6 +6,7 @@ mod names;
 mod once;
 mod wanted;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -20,7 +21,7 @@ use self::wanted::Wanted;
 use super::place::{Place, counted, refused};
 use crate::command::Exit;
 use crate::command::stdout::stream;
-use crate::pipeline::encode::Decoder;
+use crate::pipeline::encode::{Decoder, Places};
 use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::Schemas;
 use crate::uplink::Lane;
@@ -155,21 +156,25 @@ impl<'a> Dump<'a> {
             return Ok(());
         }
         self.readings.clear();
-        let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut self.readings);
-        if decoded.is_err() || self.readings.len() as u64 != block.seqs.count() {
+        let Ok(places) = self.decoder.decode_block(block, &mut self.readings) else {
             self.undecodable += 1;
             return Ok(());
-        }
+        };
+        let seqs: Vec<Seq> = match &places {
+            None => (block.seqs.first..=block.seqs.last).collect(),
+            Some(places) => places.iter().map(|place| block.seqs.first + Seq::from(*place)).collect(),
+        };
         self.redate.apply(block.epoch, &mut self.readings);
         self.names.load(block.meta.schema);
-        let chosen: Vec<bool> =
-            (block.seqs.first..).zip(&self.readings).map(|(seq, reading)| self.chosen(seq, reading)).collect();
-        if !chosen.contains(&true) {
+        let numbered = seqs.iter().zip(&self.readings);
+        let chosen = numbered.filter(|(seq, reading)| self.chosen(**seq, reading));
+        let chosen: BTreeSet<Seq> = chosen.map(|(seq, _)| *seq).collect();
+        if chosen.is_empty() {
             return Ok(());
         }
         match self.format {
-            Format::JsonLines => self.write_json(block, &chosen, out),
-            Format::Csv => self.write_csv(block, &chosen, out),
+            Format::JsonLines => self.write_json(block, places, &chosen, out),
+            Format::Csv => self.write_csv(block, &seqs, &chosen, out),
         }
     }
 
@@ -178,25 +183,28 @@ impl<'a> Dump<'a> {
     }
 
     /// The messages of a block come device by device; they are put in the order of their seqs.
-    fn write_json(&mut self, block: &Block, chosen: &[bool], out: &mut dyn Write) -> io::Result<()> {
+    fn write_json(
+        &mut self,
+        block: &Block,
+        offsets: Option<Places>,
+        chosen: &BTreeSet<Seq>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let first = block.seqs.first;
         let (readings, schema) = (std::mem::take(&mut self.readings), self.names.schema().cloned());
-        self.json.begin(Records { lane: Lane::Live, epoch: block.epoch, first, readings, offsets: None, schema });
+        self.json.begin(Records { lane: Lane::Live, epoch: block.epoch, first, readings, offsets, schema });
         let mut lines = Vec::new();
         while let Some(message) = self.json.next() {
-            let place = usize::try_from(message.seqs.first - first).unwrap_or(usize::MAX);
-            if chosen.get(place) == Some(&true) {
-                lines.push((place, message.payload));
+            if chosen.contains(&message.seqs.first) {
+                lines.push((message.seqs.first, message.payload));
             }
         }
-        lines.sort_unstable_by_key(|(place, _)| *place);
+        lines.sort_unstable_by_key(|(seq, _)| *seq);
         lines.iter().try_for_each(|(_, line)| out.write_all(line).and_then(|()| out.write_all(b"\n")))
     }
 
-    fn write_csv(&self, block: &Block, chosen: &[bool], out: &mut dyn Write) -> io::Result<()> {
-        for ((reading, seq), _) in
-            self.readings.iter().zip(block.seqs.first..).zip(chosen).filter(|(_, chosen)| **chosen)
-        {
+    fn write_csv(&self, block: &Block, seqs: &[Seq], chosen: &BTreeSet<Seq>, out: &mut dyn Write) -> io::Result<()> {
+        for (&seq, reading) in seqs.iter().zip(&self.readings).filter(|(seq, _)| chosen.contains(seq)) {
             let lost = format!("tag-{}", reading.tag.0);
             let names = self.names.schema().and_then(|schema| schema.tag(reading.tag));
             let (device, tag, unit) =

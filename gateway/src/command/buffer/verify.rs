@@ -67,6 +67,8 @@ pub(super) struct Verify {
     /// All findings, also those beyond [`FINDINGS_MAX`].
     pub(super) damaged: u64,
     pub(super) lost: u64,
+    /// Readings that blocks stand for and no longer hold, which every uplink is told.
+    left_out: u64,
     /// Readings by the schema that names them.
     named_by: BTreeMap<u32, u64>,
 }
@@ -82,6 +84,7 @@ impl Verify {
             findings: Vec::new(),
             damaged: 0,
             lost: 0,
+            left_out: 0,
             named_by: BTreeMap::new(),
         }
     }
@@ -132,9 +135,11 @@ impl Verify {
             *self.named_by.entry(block.meta.schema).or_default() += block.seqs.count();
         }
         self.readings.clear();
-        let wrong = match self.decoder.decode(block.meta.codec, &block.payload, &mut self.readings) {
-            Ok(()) if self.readings.len() as u64 == block.seqs.count() => return,
-            Ok(()) => "the block's payload holds another number of readings than its envelope says".into(),
+        let wrong = match self.decoder.decode_block(block, &mut self.readings) {
+            Ok(_) => {
+                self.left_out += block.seqs.count() - self.readings.len() as u64;
+                return;
+            }
             Err(cause) => cause.to_string(),
         };
         let bytes = (buffer::BLOCK_ENVELOPE_BYTES + block.payload.len()) as u64;
@@ -176,6 +181,9 @@ impl Verify {
             }
         };
         lines.push(format!("{segments}, {blocks}, {readings} are whole; {found}"));
+        if self.left_out > 0 {
+            lines.push(format!("{} of them were left out for want of room, as uplinks are told", self.left_out));
+        }
         lines.push(String::new());
         lines.join("\n")
     }
@@ -195,6 +203,7 @@ impl Verify {
             "readings": self.records,
             "damaged": self.damaged,
             "readings_lost": self.lost,
+            "readings_left_out": self.left_out,
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
         });
         format!("{report:#}\n")

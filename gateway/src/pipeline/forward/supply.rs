@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use super::backlog::Chapter;
 use super::replay::Job;
-use crate::pipeline::encode::Decoder;
+use crate::pipeline::encode::{Decoder, Places};
 use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::Schema;
 use crate::uplink::format::{Format, Missing, Records};
@@ -18,6 +18,9 @@ use crate::uplink::{Lane, Message};
 
 /// The word for the loss of a block that this version cannot decode.
 const UNDECODABLE: &str = "undecodable";
+
+/// The message of what a block no longer holds has this part of the block's token, which none of its readings has.
+const PART_LEFT_OUT: u32 = (1 << 31) - 1;
 
 /// What was read and is not yet messages.
 pub(super) struct Supply {
@@ -31,6 +34,8 @@ pub(super) struct Supply {
     choice: Option<Arc<Job>>,
     /// Nothing of the item that was begun is wanted.
     is_passed_over: bool,
+    /// What the block that was begun no longer holds, to be told behind its readings.
+    left_out: Option<Missing>,
     /// Readings that were made into messages since [`Supply::take_made`].
     made: u64,
 }
@@ -67,6 +72,7 @@ impl Supply {
             block_begun: false,
             choice: None,
             is_passed_over: false,
+            left_out: None,
             made: 0,
         })
     }
@@ -110,18 +116,19 @@ impl Supply {
 
     /// The messages of an item are asked for one by one: `Begin`, its messages, `End`.
     pub(super) fn step(&mut self) -> Step {
-        if self.is_passed_over {
+        if self.block_begun {
+            if !self.is_passed_over
+                && let Some(message) = self.format.next()
+            {
+                return Step::Message(message);
+            }
+            if let Some(missing) = self.left_out.take() {
+                let mut message = self.format.gap(&missing);
+                message.token.part = PART_LEFT_OUT;
+                return Step::Message(message);
+            }
             (self.is_passed_over, self.block_begun) = (false, false);
             return Step::End;
-        }
-        if self.block_begun {
-            return match self.format.next() {
-                Some(message) => Step::Message(message),
-                None => {
-                    self.block_begun = false;
-                    Step::End
-                }
-            };
         }
         match self.items.front() {
             Some(waiting) => Step::Begin(waiting.seqs),
@@ -150,16 +157,14 @@ impl Supply {
     /// Messages that say the same as this one, which was made of this block, in two parts or more.
     pub(super) fn halves(&mut self, message: &Message, block: &Block, schema: Option<Arc<Schema>>) -> Vec<Message> {
         let mut readings = Vec::with_capacity(block.meta.count as usize);
-        let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut readings);
-        if decoded.is_err() || readings.len() as u64 != block.seqs.count() {
-            return Vec::new();
-        }
+        let Ok(places) = self.decoder.decode_block(block, &mut readings) else { return Vec::new() };
         self.redate.apply(block.epoch, &mut readings);
         let SeqRange { mut first, mut last } = message.seqs;
         while first < last {
             let middle = first + (last - first) / 2;
             let mut halves = [SeqRange { first, last: middle }, SeqRange { first: middle + 1, last }].map(|seqs| {
-                let records = part_of(&readings, block, seqs, message.token.seq, self.lane, schema.clone());
+                let records =
+                    part_of(&readings, places.as_deref(), block, seqs, message.token.seq, self.lane, schema.clone());
                 self.of_its_kind(records, message)
             });
             // Readings of other messages lie in between: all of this one's may be in one half.
@@ -186,20 +191,24 @@ impl Supply {
 
     fn open_block(&mut self, block: &Block, seqs: SeqRange, schema: Option<Arc<Schema>>) -> Option<Message> {
         let mut readings = Vec::with_capacity(block.meta.count as usize);
-        let decoded = self.decoder.decode(block.meta.codec, &block.payload, &mut readings);
-        let expected = readings.len() as u64 == block.seqs.count();
-        match decoded {
-            Ok(()) if expected => {
+        match self.decoder.decode_block(block, &mut readings) {
+            Ok(places) => {
                 if schema.is_none() {
                     error!(schema = block.meta.schema, "the names of the tags in {} are lost", block.seqs);
                 }
-                if seqs != block.seqs {
-                    readings.truncate((seqs.last - block.seqs.first + 1) as usize);
-                    readings.drain(..(seqs.first - block.seqs.first) as usize);
-                }
                 self.redate.apply(block.epoch, &mut readings);
-                let choice = self.choice.clone();
-                let offsets = choice.and_then(|job| choose(&job, &mut readings, schema.as_deref()));
+                let mut offsets = places;
+                if seqs != block.seqs || offsets.is_some() {
+                    let from = (seqs.first - block.seqs.first) as u32;
+                    let to = (seqs.last - block.seqs.first) as u32;
+                    offsets = choose(&mut readings, offsets, from, |place, _| (from..=to).contains(&place));
+                    self.left_out = left_out(self.lane, block, seqs, readings.len());
+                }
+                if let Some(job) = self.choice.clone() {
+                    self.left_out = None;
+                    let wants = |reading: &Reading| job.wants(reading.timestamp.0, reading.tag, schema.as_deref());
+                    offsets = choose(&mut readings, offsets, 0, |_, reading| wants(reading));
+                }
                 self.block_begun = true;
                 self.is_passed_over = readings.is_empty();
                 self.made += readings.len() as u64;
@@ -209,10 +218,7 @@ impl Supply {
                 }
                 None
             }
-            outcome => {
-                let cause = outcome
-                    .err()
-                    .map_or("its count is not that of its envelope".to_string(), |cause| cause.to_string());
+            Err(cause) => {
                 error!(readings = block.seqs.count(), "a stored block is skipped and reported as lost: {cause}");
                 Some(self.format.gap(&undecodable(self.lane, block, seqs)))
             }
@@ -223,30 +229,48 @@ impl Supply {
 /// The readings of a block that lie in `seqs`; `first` is what their messages have their tokens from.
 fn part_of(
     readings: &[Reading],
+    places: Option<&[u32]>,
     block: &Block,
     seqs: SeqRange,
     first: Seq,
     lane: Lane,
     schema: Option<Arc<Schema>>,
 ) -> Records {
-    let numbered = (block.seqs.first..).zip(readings).filter(|(seq, _)| seqs.contains(*seq));
+    let seq_of = |index: usize| block.seqs.first + places.map_or(index as Seq, |places| Seq::from(places[index]));
+    let numbered = readings.iter().enumerate().map(|(index, reading)| (seq_of(index), reading));
+    let numbered = numbered.filter(|(seq, _)| seqs.contains(*seq));
     let (offsets, readings): (Vec<u32>, Vec<Reading>) =
         numbered.map(|(seq, reading)| ((seq - first) as u32, reading.clone())).unzip();
     Records { lane, epoch: block.epoch, first, readings, offsets: Some(offsets.into()), schema }
 }
 
-/// Leaves the readings that a replay wants; how far each lies behind the first, where some are left out.
-fn choose(job: &Job, readings: &mut Vec<Reading>, schema: Option<&Schema>) -> Option<Box<[u32]>> {
-    let (all, mut place, mut offsets) = (readings.len(), 0, Vec::new());
+/// Leaves the readings that are wanted; how far the place of each lies above `from`, where they do not follow one another
+/// from there on.
+fn choose(
+    readings: &mut Vec<Reading>,
+    places: Option<Places>,
+    from: u32,
+    is_wanted: impl Fn(u32, &Reading) -> bool,
+) -> Option<Places> {
+    let (mut index, mut offsets) = (0, Vec::new());
     readings.retain(|reading| {
-        let is_wanted = job.wants(reading.timestamp.0, reading.tag, schema);
+        let place = places.as_ref().map_or(index as u32, |places| places[index]);
+        index += 1;
+        let is_wanted = is_wanted(place, reading);
         if is_wanted {
-            offsets.push(place);
+            offsets.push(place - from);
         }
-        place += 1;
         is_wanted
     });
-    (offsets.len() < all).then(|| offsets.into())
+    (!offsets.iter().copied().eq(0..offsets.len() as u32)).then(|| offsets.into())
+}
+
+/// What of these seqs a block no longer holds, of which it holds `held`; `None` where that is nothing.
+fn left_out(lane: Lane, block: &Block, seqs: SeqRange, held: usize) -> Option<Missing> {
+    let count = seqs.count() - held as u64;
+    let time_ns = Some((block.meta.t_min_ns, block.meta.t_max_ns));
+    let gap = Gap { class: block.class, seqs, count, time_ns, reason: GapReason::Downsampled };
+    (count > 0).then(|| Missing { lane, reason: gap.reason.name(), gap, epoch: block.epoch })
 }
 
 fn undecodable(lane: Lane, block: &Block, seqs: SeqRange) -> Missing {

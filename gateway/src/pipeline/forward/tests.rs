@@ -580,6 +580,36 @@ async fn a_block_that_cannot_be_decoded_is_reported_as_lost_and_the_rest_flows()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_block_no_longer_holds_is_told_behind_what_it_holds() {
+    let log = FakeLog::new();
+    log.append(3);
+    log.acknowledge(vec![SeqRange { first: 11, last: 12 }]);
+    if let Item::Block(block) = &mut log.0.items.lock().expect("no panic")[1] {
+        let places = [0, 3, 9];
+        let held: Vec<Reading> = places.iter().map(|place| reading(11 + u64::from(*place))).collect();
+        let mut payload = Vec::new();
+        block.meta.codec = Encoder::new().expect("memory").encode_thinned(&held, &places, &mut payload);
+        block.payload = payload.into();
+    }
+    let bench = Bench::start(log.clone(), always(Answer::Acknowledge));
+    bench.drained().await;
+    assert_eq!(log.low(), 31);
+    let far = bench.far.lock().expect("no panic");
+    let of_block =
+        far.received.range(Token { lane: Lane::Live, seq: 11, part: 0 }..Token { lane: Lane::Live, seq: 21, part: 0 });
+    let texts: Vec<&str> = of_block.map(|(_, (made, _))| std::str::from_utf8(&made.payload).expect("UTF-8")).collect();
+    let [readings @ .., gap] = &texts[..] else { panic!("nothing came") };
+    let seqs = |text: &str| [11, 14, 20].map(|seq| text.contains(&format!("\"seq\":{seq}")));
+    let seen =
+        readings.iter().map(|text| seqs(text)).fold([false; 3], |all, one| [0, 1, 2].map(|at| all[at] || one[at]));
+    assert_eq!(seen, [true; 3], "{readings:?}");
+    assert!(!readings.concat().contains("\"seq\":13"), "{readings:?}");
+    for part in ["\"reason\":\"downsampled\"", "\"first\":11", "\"last\":20", "\"count\":7"] {
+        assert!(gap.contains(part), "{gap}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_tells_the_log_what_has_arrived() {
     let log = FakeLog::new();
     log.append(5);

@@ -14,6 +14,8 @@ use super::super::process::Rule;
 use super::super::schema::SchemaBuilder;
 use super::*;
 
+mod thinning;
+
 fn reading(number: i64) -> Reading {
     Reading {
         tag: TagId(0),

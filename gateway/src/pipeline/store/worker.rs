@@ -1,5 +1,7 @@
 //! The work of the store thread.
 
+mod upkeep;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,13 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Replaced, Seq, Store, Stretch, Synced};
-use driver_core::{Clock, ClockState, Reading};
+use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Seq, Store};
+use driver_core::{Clock, Reading};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
+use self::upkeep::{TRIM_EVERY, TURN_EVERY};
 use super::inbox::{Inbox, Request};
-use super::repack::{Job, LEVEL_REPACKED, Repacker};
+use super::repack::Repacker;
 use super::risk::Risk;
 use super::syncer::Syncer;
 use super::{Page, Progress, Reopen, StoreSetup, SyncPolicy};
@@ -28,12 +31,6 @@ const FLUSH_PACE: Duration = Duration::from_millis(100);
 
 /// How many readings are appended in one go.
 const FLUSH_READINGS_MAX: usize = 32_768;
-
-/// How often acknowledged segments are removed and the age bound acts.
-const TRIM_EVERY: Duration = Duration::from_secs(2);
-
-/// How often files are turned, so that what is delivered goes before the system has written it: that is after 30 s.
-const TURN_EVERY: Duration = Duration::from_secs(18);
 
 /// How long to wait before trying again what the disk refused.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -103,6 +100,8 @@ pub(super) struct Worker {
     repacker: Repacker,
     /// Whether blocks are being put together on another thread.
     repacking: bool,
+    /// Whether readings are being left out for want of room.
+    thinning: bool,
     turn_at: Instant,
     /// Since when what is in the log.
     risk: Risk,
@@ -121,6 +120,7 @@ impl Worker {
             syncer: Syncer::start(inbox.clone())?,
             repacker: Repacker::start(inbox.clone())?,
             repacking: false,
+            thinning: false,
             inbox,
             progress,
             store: Some(store),
@@ -328,108 +328,6 @@ impl Worker {
         opened(&mut self.store).discard(class, 1, Some((at, at)))?;
         self.progress.lost.fetch_add(1, Ordering::Relaxed);
         Ok(1)
-    }
-
-    fn due_sync(&mut self) {
-        let Some(first) = opened(&mut self.store).at_risk().filter(|_| self.sync_at.is_none()) else { return };
-        match self.policy {
-            SyncPolicy::Always => self.sync(),
-            SyncPolicy::Every(interval) => {
-                self.sync_at = Some(self.risk.due(first, interval).unwrap_or_else(|| Instant::now() + interval));
-            }
-        }
-    }
-
-    /// Waits for the disk. What it does not make durable is in the log all the same, and is tried again.
-    fn sync(&mut self) {
-        let synced = opened(&mut self.store).sync();
-        let done = self.noted(Work::Sync, synced);
-        self.sync_at = done.is_none().then(|| Instant::now() + RETRY_AFTER);
-    }
-
-    fn begin_sync(&mut self, now: Instant) {
-        if self.policy == SyncPolicy::Always {
-            return self.sync();
-        }
-        self.sync_at = None;
-        // Much has been delivered meanwhile.
-        self.due_sync();
-        if self.sync_at.is_none_or(|at| at > now) {
-            return;
-        }
-        self.sync_at = None;
-        match opened(&mut self.store).begin_sync() {
-            Ok(Some(job)) => self.syncing = self.syncer.begin(job),
-            Ok(None) => {}
-            Err(cause) => {
-                self.noted::<()>(Work::Sync, Err(cause));
-                self.sync_at = Some(now + RETRY_AFTER);
-            }
-        }
-    }
-
-    fn end_sync(&mut self, synced: Synced) {
-        self.syncing = false;
-        let ended = opened(&mut self.store).end_sync(synced);
-        if self.noted(Work::Sync, ended).is_none() {
-            self.sync_at = Some(Instant::now() + RETRY_AFTER);
-        }
-        if !self.pending.is_empty() {
-            self.not_before = Instant::now();
-        }
-        self.due_sync();
-    }
-
-    fn trim(&mut self, now: Instant) {
-        self.trim_at = now + TRIM_EVERY;
-        if now >= self.turn_at {
-            self.turn_at = now + TURN_EVERY;
-            opened(&mut self.store).turn();
-        }
-        self.begin_release();
-        let (time, state) = self.clock.now();
-        let trimmed = opened(&mut self.store).trim((state == ClockState::Synchronized).then_some(time.0));
-        if let Some(gaps) = self.noted(Work::Trim, trimmed) {
-            note_gaps(&gaps);
-        }
-        self.repack();
-    }
-
-    /// Puts the newest sealed blocks together that some uplink waits for and nobody has put together: what is oldest may
-    /// be leaving just now.
-    fn repack(&mut self) {
-        if self.repacking {
-            return;
-        }
-        let pinned = opened(&mut self.store).stats().pinned_seq;
-        let is_due = |stretch: &Stretch| stretch.level < LEVEL_REPACKED && stretch.seqs.first >= pinned;
-        let store = opened(&mut self.store);
-        let newest = |class: &Class| store.sealed(*class).into_iter().rfind(is_due);
-        let Some(stretch) = Class::ALL.iter().rev().find_map(newest) else { return };
-        let begun = opened(&mut self.store).replace(&stretch, LEVEL_REPACKED);
-        if let Some(Some(replacement)) = self.noted(Work::Repack, begun) {
-            self.repacking = self.repacker.begin(Job { stretch, replacement });
-        }
-    }
-
-    fn end_repack(&mut self, replaced: Option<Box<Replaced>>) {
-        self.repacking = false;
-        if let Some(replaced) = replaced {
-            let ended = opened(&mut self.store).end_replace(*replaced);
-            self.noted(Work::Repack, ended);
-        }
-    }
-
-    /// What the uplinks have is made durable by itself, so that files go whose readings never were.
-    fn begin_release(&mut self) {
-        if self.syncing {
-            return;
-        }
-        match opened(&mut self.store).begin_release() {
-            Ok(Some(job)) => self.syncing = self.syncer.begin(job),
-            Ok(None) => {}
-            Err(cause) => drop(self.noted::<()>(Work::Sync, Err(cause))),
-        }
     }
 
     fn publish_end(&mut self) {

@@ -57,6 +57,21 @@ fn a_hole_is_a_loss_wherever_the_epoch_changes() {
 }
 
 #[test]
+fn a_gap_among_readings_declares_as_many_as_it_says_and_no_more() {
+    let thinned = |count| Gap { count, reason: "downsampled".into(), ..gap(2, 9) };
+    let (early, late) = ([(1, 1), (1, 2), (1, 5)], [(1, 9), (1, 10)]);
+    for (count, lost) in [(5, 0), (6, 0), (4, 5)] {
+        let mut before = account(&early);
+        before.declare(thinned(count));
+        late.iter().for_each(|(epoch, seq)| before.take(&[reading(*epoch, *seq)], Some(0)));
+        let mut after = account(&[early.as_slice(), &late].concat());
+        after.declare(thinned(count));
+        after.declare(thinned(count));
+        assert_eq!((before.lost(), after.lost()), (lost, lost), "{count}");
+    }
+}
+
+#[test]
 fn a_declared_gap_is_no_loss_and_counts_once() {
     let mut account = account(&[(1, 1), (1, 2), (1, 10), (1, 20)]);
     (0..2).for_each(|_| account.declare(gap(3, 8)));
