@@ -43,6 +43,12 @@ impl Error {
         matches!(self, Self::Environment { source, .. } if is_full(source))
     }
 
+    /// Whether nothing is wrong with a file but that it cannot grow.
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        let is_memory_full = |source: &io::Error| source.kind() == io::ErrorKind::OutOfMemory;
+        self.is_disk_full() || matches!(self, Self::Environment { source, .. } if is_memory_full(source))
+    }
+
     /// Whether a file or a folder is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Environment { source, .. } if source.kind() == io::ErrorKind::NotFound)
@@ -69,6 +75,7 @@ fn advice(source: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on that file system",
         io::ErrorKind::PermissionDenied => "give the gateway's user the right to write there",
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: look into the kernel's log for disk errors",
+        io::ErrorKind::OutOfMemory => "put the buffer's folder right: it takes what is held once it can be written to",
         io::ErrorKind::WouldBlock => "the disk is slower than the data: the store goes on when the sync is done",
         io::ErrorKind::ResourceBusy => "another gateway uses this buffer: stop it, or give this one its own path",
         io::ErrorKind::NotFound => "it is not there: check the path",

@@ -44,6 +44,8 @@ pub struct Stats {
     pub sync_failures_total: u64,
     /// Records in gaps found or made since open, in the order of [`GapReason::ALL`].
     pub lost_records_total: [u64; GapReason::ALL.len()],
+    /// Why what is stored lies in memory and not in the buffer's folder; `None` while it lies there.
+    pub trouble: Option<String>,
     /// Whether space is held in reserve; not after the disk was full, until there is enough again.
     pub has_ballast: bool,
     /// What should be done to make room before anything is lost.

@@ -39,6 +39,7 @@ struct State {
     fail_calls: Option<(std::ops::Range<u64>, io::ErrorKind)>,
     fail_syncs: u64,
     capacity_bytes: Option<u64>,
+    read_only: bool,
     outside: Option<(PathBuf, Box<dyn Any + Send>)>,
 }
 
@@ -71,6 +72,7 @@ impl FaultDisk {
             fail_calls: None,
             fail_syncs: 0,
             capacity_bytes: None,
+            read_only: false,
             outside: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -113,6 +115,11 @@ impl FaultDisk {
     /// Bytes that all files together may have; `None` for no limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state().capacity_bytes = bytes;
+    }
+
+    /// Whether nothing can be changed.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.state().read_only = read_only;
     }
 
     /// The process died: nothing that was written is lost. Drop the store first.
@@ -195,6 +202,12 @@ impl State {
         }
     }
 
+    /// Counts a call that changes something; an error if it is to fail.
+    fn change(&mut self) -> io::Result<()> {
+        self.call()?;
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
+    }
+
     fn revive(&mut self) {
         self.crash_at = None;
         self.crashed = false;
@@ -239,7 +252,7 @@ fn set_name(names: &mut BTreeMap<PathBuf, usize>, path: PathBuf, inode: Option<u
 impl Disk for FaultDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.change()?;
         state.dirs.extend(path.ancestors().map(Path::to_owned));
         Ok(())
     }
@@ -255,10 +268,6 @@ impl Disk for FaultDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.open_for_write(path)
-    }
-
-    fn open_for_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state();
         state.call()?;
         let inode = state.names.get(path).copied().ok_or(io::ErrorKind::NotFound)?;
@@ -266,9 +275,16 @@ impl Disk for FaultDisk {
         Ok(self.file(inode))
     }
 
+    fn open_for_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        if self.state().read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        self.open(path)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state();
-        state.call()?;
+        state.change()?;
         if state.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -281,7 +297,7 @@ impl Disk for FaultDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.change()?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -309,7 +325,7 @@ impl Disk for FaultDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>> {
         let mut state = self.state();
-        state.call()?;
+        state.change()?;
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }

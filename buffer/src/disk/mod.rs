@@ -2,6 +2,7 @@
 
 mod fault;
 mod os;
+mod overlay;
 
 use std::io;
 use std::path::Path;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 
 pub use fault::FaultDisk;
 pub use os::OsDisk;
+pub(crate) use overlay::NoDisk;
+pub use overlay::OverlayDisk;
 
 /// Directories and names.
 pub trait Disk: Send + Sync {
@@ -55,6 +58,11 @@ pub trait Disk: Send + Sync {
 
     /// Holds a file for this process alone until the result is dropped; `ResourceBusy` if another one has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send>>;
+
+    /// Why what is written here is held in memory and gone with the process, whatever was synced; `None` where it is not.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// 128 random bits.
     fn random(&self) -> u128;

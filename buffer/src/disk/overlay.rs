@@ -16,6 +16,9 @@ use super::{Disk, DiskFile};
 /// How often it is tried whether the folder can be written to.
 const TRY_EVERY: Duration = Duration::from_secs(2);
 
+/// So much more than its bound is held of ledgers.
+const BOOKS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// Files are copied in pieces of this size.
 const COPY_BYTES: usize = 256 * 1024;
 
@@ -60,6 +63,20 @@ enum Content {
 struct OverlayFile {
     shared: Arc<Shared>,
     held: Arc<Held>,
+    kind: Kind,
+}
+
+/// Blocks may fill the memory; what says that they are delivered must still find room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Blocks,
+    Books,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Self {
+        if path.extension().is_some_and(|extension| extension == "seg") { Self::Blocks } else { Self::Books }
+    }
 }
 
 impl OverlayDisk {
@@ -94,11 +111,17 @@ impl Shared {
             return;
         }
         let (mut state, now) = (self.state(), Instant::now());
-        if self.is_through() || *state.try_at.get_or_insert(now + TRY_EVERY) > now {
+        if *state.try_at.get_or_insert(now + TRY_EVERY) <= now {
+            state.try_at = Some(now + TRY_EVERY);
+            self.try_now(&mut state);
+        }
+    }
+
+    fn try_now(&self, state: &mut State) {
+        if self.is_through() {
             return;
         }
-        state.try_at = Some(now + TRY_EVERY);
-        match self.hand_over(&mut state) {
+        match self.hand_over(state) {
             Ok(()) => {
                 state.bytes = 0;
                 self.is_through.store(true, Ordering::Release);
@@ -143,9 +166,10 @@ impl Shared {
     }
 
     /// Takes room for `more` bytes.
-    fn take(&self, more: u64) -> io::Result<()> {
+    fn take(&self, more: u64, kind: Kind) -> io::Result<()> {
         let mut state = self.state();
-        if state.bytes + more > self.bytes_max {
+        let bytes_max = self.bytes_max + if kind == Kind::Books { BOOKS_BYTES_MAX } else { 0 };
+        if state.bytes + more > bytes_max {
             let what = format!("the memory that stands in for it is full ({} bytes)", self.bytes_max);
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, what));
         }
@@ -160,6 +184,12 @@ impl Shared {
 }
 
 impl OverlayDisk {
+    /// Tries at once whether the folder takes what is held; `true` when nothing is held any more.
+    pub fn settle(&self) -> bool {
+        self.shared.try_now(&mut self.shared.state());
+        self.is_through()
+    }
+
     fn is_through(&self) -> bool {
         self.shared.is_through()
     }
@@ -168,15 +198,15 @@ impl OverlayDisk {
         &*self.shared.below
     }
 
-    fn file(&self, held: Arc<Held>) -> Arc<dyn DiskFile> {
-        Arc::new(OverlayFile { shared: Arc::clone(&self.shared), held })
+    fn file(&self, path: &Path, held: Arc<Held>) -> Arc<dyn DiskFile> {
+        Arc::new(OverlayFile { shared: Arc::clone(&self.shared), held, kind: Kind::of(path) })
     }
 
     /// Copies a file from below, so that it can be written to.
     fn copy_up(&self, path: &Path) -> io::Result<Arc<Held>> {
         let file = self.below().open(path)?;
         let bytes = usize::try_from(file.len()?).map_err(io::Error::other)?;
-        self.shared.take(bytes as u64)?;
+        self.shared.take(bytes as u64, Kind::of(path))?;
         let mut content = vec![0; bytes];
         let got = file.read_at(0, &mut content)?;
         content.truncate(got);
@@ -202,7 +232,8 @@ impl Disk for OverlayDisk {
         }
         let state = self.shared.state();
         let is_made = state.dirs.iter().any(|made| made.starts_with(dir));
-        let mut names: BTreeSet<String> = if is_missing(&listed) && is_made { BTreeSet::new() } else { listed?.into_iter().collect() };
+        let mut names: BTreeSet<String> =
+            if is_missing(&listed) && is_made { BTreeSet::new() } else { listed?.into_iter().collect() };
         let here = |path: &&PathBuf| path.parent() == Some(dir);
         let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
         for gone in state.removed.iter().filter(here).filter_map(name) {
@@ -216,7 +247,7 @@ impl Disk for OverlayDisk {
         if !self.is_through() {
             let state = self.shared.state();
             if let Some(held) = state.files.get(path) {
-                return Ok(self.file(Arc::clone(held)));
+                return Ok(self.file(path, Arc::clone(held)));
             }
             if state.removed.contains(path) {
                 return Err(io::ErrorKind::NotFound.into());
@@ -235,9 +266,9 @@ impl Disk for OverlayDisk {
             (state.files.get(path).cloned(), state.removed.contains(path))
         };
         match held {
-            Some(held) => Ok(self.file(held)),
+            Some(held) => Ok(self.file(path, held)),
             None if is_removed => Err(io::ErrorKind::NotFound.into()),
-            None => self.copy_up(path).map(|held| self.file(held)),
+            None => self.copy_up(path).map(|held| self.file(path, held)),
         }
     }
 
@@ -257,7 +288,7 @@ impl Disk for OverlayDisk {
         // It takes the place of what lies below under this name.
         state.removed.remove(path);
         drop(state);
-        Ok(self.file(held))
+        Ok(self.file(path, held))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -274,9 +305,11 @@ impl Disk for OverlayDisk {
         drop(state);
         match held {
             Some(held) => {
-                if let Content::Memory(bytes) = &mut *lock(&held) {
-                    self.shared.give_back(std::mem::take(bytes).len() as u64);
-                }
+                let held_bytes = match &mut *lock(&held) {
+                    Content::Memory(bytes) => std::mem::take(bytes).len() as u64,
+                    Content::Below(_) => 0,
+                };
+                self.shared.give_back(held_bytes);
                 Ok(())
             }
             None if is_below && !was_removed => Ok(()),
@@ -319,7 +352,7 @@ impl OverlayFile {
             Content::Memory(bytes) => bytes.len() as u64,
             Content::Below(_) => return Ok(()),
         };
-        self.shared.take(len.saturating_sub(held))
+        self.shared.take(len.saturating_sub(held), self.kind)
     }
 }
 
@@ -362,14 +395,17 @@ impl DiskFile for OverlayFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.grow(len)?;
-        match &mut *self.content() {
+        // The state is never waited for while a file is held.
+        let cut = match &mut *self.content() {
             Content::Memory(content) => {
-                self.shared.give_back((content.len() as u64).saturating_sub(len));
+                let cut = (content.len() as u64).saturating_sub(len);
                 content.resize(len as usize, 0);
-                Ok(())
+                cut
             }
-            Content::Below(file) => file.set_len(len),
-        }
+            Content::Below(file) => return file.set_len(len),
+        };
+        self.shared.give_back(cut);
+        Ok(())
     }
 
     /// Memory is no place for a reserve.
@@ -385,5 +421,61 @@ impl DiskFile for OverlayFile {
             Content::Memory(_) => Ok(()),
             Content::Below(file) => file.sync(),
         }
+    }
+}
+
+/// A folder that cannot even be looked into: there is nothing, and nothing is taken.
+pub(crate) struct NoDisk {
+    /// What gives random numbers.
+    pub(crate) random: Arc<dyn Disk>,
+    /// What the folder said.
+    pub(crate) why: String,
+}
+
+impl NoDisk {
+    fn refuse<T>(&self) -> io::Result<T> {
+        Err(io::Error::other(self.why.clone()))
+    }
+}
+
+impl Disk for NoDisk {
+    fn create_dir(&self, _: &Path) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn open(&self, _: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn open_for_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
+
+    fn create(&self, _: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.refuse()
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn free_bytes(&self, _: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
+    fn lock(&self, _: &Path) -> io::Result<Box<dyn Send>> {
+        self.refuse()
+    }
+
+    fn random(&self) -> u128 {
+        self.random.random()
     }
 }

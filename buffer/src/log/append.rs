@@ -204,7 +204,7 @@ impl Log {
         let active = self.actives.of_mut(class).ok_or_else(|| Error::Bug("no segment to write to".into()))?;
         if let Err(error) = active.write_bytes(&frames) {
             let failed = Error::environment("write", &active.segment.path, error);
-            if !failed.is_disk_full() {
+            if !failed.is_for_want_of_room() {
                 self.abandon_actives();
             }
             return Err(failed);

@@ -171,6 +171,10 @@ impl Log {
         let durable = self.commit.durable_floor(self.book.cursors.keys());
         let floor = self.book.floor();
         let goes = self.segments.iter().any(|segment| (durable..floor).contains(&segment.extent.last));
+        if self.commit.rewrite && self.commit.synced_seq.max(floor) >= self.book.next_seq {
+            // Nothing is left that would have to be written again.
+            self.write_again()?;
+        }
         let is_troubled = self.commit.rewrite || self.book.doubt.is_some() || self.commit.in_flight.is_some();
         if is_troubled || !goes {
             return Ok(None);

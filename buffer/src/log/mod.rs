@@ -76,6 +76,7 @@ mod recover;
 mod replace;
 mod segment;
 mod segments;
+mod shelter;
 mod tail;
 mod trim;
 mod uplinks;
@@ -311,6 +312,7 @@ impl Store for Log {
             pinned_seq: self.book.floor(),
             pressure: self.pressure(),
             has_ballast: self.has_ballast,
+            trouble: self.disk.trouble(),
             classes: Class::ALL.map(|class| self.class_stats(class)),
             memory_bytes: self.tail.bytes() as u64,
             written_bytes_total: self.totals.written_bytes_total + self.ledger.written_bytes(),

@@ -32,6 +32,9 @@ const SEGMENTS_MIN: u64 = 8;
 /// A segment that has less room than this is not written on after a start.
 const ROOM_BYTES_MIN: u64 = 64 * 1024;
 
+/// By so much the epoch rises at most where it cannot be kept.
+const EPOCH_LEAP_MAX: u32 = 1 << 20;
+
 /// A segment as it was found.
 pub(super) struct Found {
     pub(super) segment: Segment,
@@ -215,7 +218,9 @@ pub(super) fn look_into(disk: &dyn Disk, found: Vec<Found>, salt: u32, recovery:
 /// The epoch of this opening, durable before anything is appended in it.
 fn raise_epoch(disk: &dyn Disk, dir: &Path, slot: Slot, found: &[Found]) -> Result<Slot> {
     let highest = found.iter().map(|found| found.segment.extent.epoch).max().unwrap_or(0);
-    let epoch = slot.identity.epoch.max(highest).wrapping_add(1);
+    // What is written may be gone at the next start, which must not give the same numbers to other records.
+    let leap = if disk.trouble().is_some() { disk.random() as u32 % EPOCH_LEAP_MAX } else { 0 };
+    let epoch = slot.identity.epoch.max(highest).wrapping_add(1 + leap);
     let slot = Slot { identity: Identity { epoch, ..slot.identity }, ..slot };
     identity::write(disk, dir, &slot)?;
     Ok(slot)

@@ -1,6 +1,7 @@
 //! The store `log`: the suite for every store, and what damage at rest does to its files.
 
 mod inspect;
+mod overlay;
 mod rest;
 mod suite;
 mod versions;
