@@ -1,11 +1,13 @@
 //! The gateway: the only place where drivers and buffer meet.
 //!
 //! Read it in the order in which a reading travels: [`config`] says what is wanted, [`pipeline`] polls, stores and
-//! forwards, [`uplink`] carries to the far side; [`http`] tells how they do; [`command`] is what stands behind each word of the command line.
+//! forwards, [`uplink`] carries to the far side; [`http`] tells how they do, [`events`] what they said lately; [`command`]
+//! is what stands behind each word of the command line.
 
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod events;
 pub mod glob;
 pub mod http;
 pub mod pipeline;

@@ -26,6 +26,7 @@ pub mod poll;
 pub mod expression;
 pub mod process;
 pub mod watched;
+pub mod latest;
 
 pub mod batch;
 pub mod encode;

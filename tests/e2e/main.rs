@@ -24,3 +24,4 @@ mod serial_lines;
 mod clocks;
 mod service;
 mod packages;
+mod page;

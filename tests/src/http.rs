@@ -1,8 +1,8 @@
 //! A small HTTP client for the gateway's own server.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
@@ -32,4 +32,59 @@ pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> std::io
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{login}Content-Length: {length}\r\n\r\n"
     );
     ask(address, format!("{head}{body}").as_bytes())
+}
+
+/// A stream of server-sent events.
+pub struct Live {
+    from: BufReader<TcpStream>,
+}
+
+impl Live {
+    /// Asks for one; an error when there is none.
+    pub fn open(address: SocketAddr, path: &str) -> std::io::Result<Live> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
+        let mut from = BufReader::new(stream);
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        let ok = line.contains(" 200 ");
+        while line != "\r\n" {
+            line.clear();
+            if from.read_line(&mut line)? == 0 {
+                break;
+            }
+        }
+        ok.then_some(Live { from }).ok_or_else(|| std::io::Error::other("there is no stream"))
+    }
+
+    /// The data of the first event of this name that is `wanted`. Panics when none comes in time.
+    pub fn until(&mut self, name: &str, mut wanted: impl FnMut(&serde_json::Value) -> bool) -> serde_json::Value {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        while Instant::now() < deadline {
+            let chunk = self.chunk().expect("the stream goes on");
+            for event in chunk.split("\n\n") {
+                let Some((head, data)) = event.split_once("\ndata: ") else { continue };
+                if head != format!("event: {name}") {
+                    continue;
+                }
+                let data = serde_json::from_str(data).expect("JSON");
+                if wanted(&data) {
+                    return data;
+                }
+            }
+        }
+        panic!("no event `{name}` that is wanted came in {ANSWER_WITHIN:?}");
+    }
+
+    /// One chunk (RFC 9112, 7.1): whole events, as the gateway sends them.
+    fn chunk(&mut self) -> std::io::Result<String> {
+        let mut size = String::new();
+        self.from.read_line(&mut size)?;
+        let size = usize::from_str_radix(size.trim(), 16).map_err(std::io::Error::other)?;
+        let mut chunk = vec![0; size + 2];
+        self.from.read_exact(&mut chunk)?;
+        chunk.truncate(size);
+        String::from_utf8(chunk).map_err(std::io::Error::other)
+    }
 }

@@ -4,7 +4,7 @@ mod ledger;
 
 use std::fmt::Arguments;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use hardware_sim::broker::{Broker, BrokerConfig, Message};
@@ -15,15 +15,20 @@ use tokio::time::{Instant, sleep_until};
 use self::ledger::Ledger;
 use super::Exit;
 use super::folder::Folder;
+use super::logging;
 use super::one_shot::block_on;
 use super::simulation::Simulation;
 use super::stdout::print;
 use crate::config::{self, Checked, Kinds, Source};
+use crate::http::HttpThread;
 use crate::pipeline::assemble;
 use crate::pipeline::gateway::Gateway;
 
 /// The plant, as its control engineer would describe it; hosts are put in as they are started.
 const PLANT: &str = include_str!("demo/plant.yaml");
+
+/// Where the status page is, unless a gateway has it already.
+const PAGE: &str = "127.0.0.1:9470";
 
 /// The network fails this long after the start …
 const CUT_AFTER: Duration = Duration::from_secs(10);
@@ -74,7 +79,8 @@ async fn show(args: &Args) -> io::Result<Exit> {
     say(format_args!("Its readings, as they reach the broker at mqtt://{} (Ctrl-C ends it):\n", broker.address()));
 
     let mut arrivals = broker.observe("demo/plant/+/+", WAITING_MAX);
-    let gateway = start(&text, &folder)?;
+    let (gateway, http) = start(&text, &folder)?;
+    say(format_args!("Its status page: http://{}/\n", http.address()));
     let mut show =
         Show { ledger: Ledger::default(), network: &network, next: (Instant::now() + CUT_AFTER, Cut::Begins) };
     let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -90,7 +96,10 @@ async fn show(args: &Args) -> io::Result<Exit> {
     }
     network.link(Link::Up);
     say(format_args!("\n-- ending: what is on its way arrives"));
-    let stopped = tokio::task::spawn_blocking(move || gateway.stop());
+    let stopped = tokio::task::spawn_blocking(move || {
+        http.stop();
+        gateway.stop();
+    });
     let patience = Instant::now() + LAST_WITHIN;
     tokio::pin!(stopped);
     loop {
@@ -107,11 +116,17 @@ async fn show(args: &Args) -> io::Result<Exit> {
     Ok(if show.ledger.missing() == 0 && show.ledger.arrived() > 0 { Exit::Success } else { Exit::Failure })
 }
 
-fn start(text: &str, folder: &Folder) -> io::Result<Gateway> {
-    let text = format!("{text}\nbuffer: {{ path: \"{}\" }}\n", folder.path().display());
+fn start(text: &str, folder: &Folder) -> io::Result<(Gateway, HttpThread)> {
+    let http = if TcpListener::bind(PAGE).is_ok() { PAGE } else { "127.0.0.1:0" };
+    let buffer = folder.path().display();
+    let text = format!("{text}\nbuffer: {{ path: \"{buffer}\" }}\nhttp: {{ listen: \"{http}\" }}\n");
     let Checked { config, lines, .. } =
         config::check(Source::new("the plant", &text), Kinds::of_this_build()).map_err(other)?;
-    Gateway::start(assemble::setup(config, lines)).map_err(other)
+    let events = logging::listen().map_err(other)?;
+    let http = config.http.clone();
+    let gateway = Gateway::start(assemble::setup(config, lines)).map_err(other)?;
+    let http = http.start(gateway.vitals().clone(), events).map_err(other)?;
+    Ok((gateway, http.ok_or_else(|| io::Error::other("the plant has no status page"))?))
 }
 
 /// A line for whoever watches.

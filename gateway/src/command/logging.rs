@@ -2,10 +2,15 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, registry};
 
 use crate::config::{LogConfig, LogFormat};
+use crate::events::{Events, Listener};
 
 /// Which messages, such as `info` or `warn,forebay::pipeline=debug`.
 const LEVEL_VARIABLE: &str = "FOREBAY_LOG";
@@ -13,9 +18,9 @@ const LEVEL_VARIABLE: &str = "FOREBAY_LOG";
 /// `json` or `text`.
 const FORMAT_VARIABLE: &str = "FOREBAY_LOG_FORMAT";
 
-/// Begins to log as configured, or as the environment says instead. What the environment says and cannot be understood is
-/// an error for the operator.
-pub(super) fn start(config: &LogConfig) -> Result<(), String> {
+/// Begins to log as configured, or as the environment says instead; `events` get what an operator should know whatever the
+/// level. What the environment says and cannot be understood is an error for the operator.
+pub(super) fn start(config: &LogConfig, events: Arc<Events>) -> Result<(), String> {
     let level = env::var(LEVEL_VARIABLE).unwrap_or_else(|_| config.level.as_str().to_ascii_lowercase());
     let filter = EnvFilter::try_new(&level)
         .map_err(|cause| format!("{LEVEL_VARIABLE} is `{level}`: {cause}. Write error, warn, info, debug or trace"))?;
@@ -25,10 +30,20 @@ pub(super) fn start(config: &LogConfig) -> Result<(), String> {
         Ok("json") => LogFormat::Json,
         Ok(other) => return Err(format!("{FORMAT_VARIABLE} is `{other}`; write text or json")),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    let begun = match format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    let log = match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
+    let begun =
+        registry().with(log.with_filter(filter)).with(Listener(events).with_filter(LevelFilter::INFO)).try_init();
     begun.map_err(|cause| format!("cannot begin to log: {cause}"))
+}
+
+/// Says nothing, and keeps what is said for those who look elsewhere.
+#[cfg(feature = "sim")]
+pub(super) fn listen() -> Result<Arc<Events>, String> {
+    let events = Arc::new(Events::default());
+    let begun = registry().with(Listener(events.clone()).with_filter(LevelFilter::INFO)).try_init();
+    begun.map(|()| events).map_err(|cause| format!("cannot begin to log: {cause}"))
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +14,7 @@ use super::Exit;
 use super::logging;
 use super::one_shot::block_on;
 use crate::config::{self, Checked};
+use crate::events::Events;
 use crate::http::HttpThread;
 use crate::pipeline::assemble;
 use crate::pipeline::gateway::Gateway;
@@ -50,7 +52,8 @@ fn started(args: &Args) -> Result<(Gateway, Option<HttpThread>), Exit> {
         Exit::Configuration
     })?;
     eprint!("{warnings}");
-    logging::start(&config.log).map_err(|wrong| {
+    let events = Arc::new(Events::default());
+    logging::start(&config.log, events.clone()).map_err(|wrong| {
         eprintln!("{wrong}");
         Exit::Configuration
     })?;
@@ -63,7 +66,7 @@ fn started(args: &Args) -> Result<(Gateway, Option<HttpThread>), Exit> {
     })?;
     info!(after = ?begun.elapsed(), "polling {summary}");
     // Readings are worth more than their figures: a port that is taken stops no gateway.
-    let http = http.start(gateway.vitals().clone()).unwrap_or_else(|cause| {
+    let http = http.start(gateway.vitals().clone(), events).unwrap_or_else(|cause| {
         warn!("{cause}");
         None
     });

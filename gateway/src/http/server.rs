@@ -14,13 +14,18 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::answer::answer;
+use super::answer::{Site, answer};
+use super::live::WATCHERS_MAX;
 use super::{HttpError, Token};
+use crate::events::Events;
 use crate::pipeline::crew::Crew;
 use crate::pipeline::vitals::Vitals;
 
 /// How many clients are served at once; the others wait to be accepted.
 pub(super) const CLIENTS_MAX: usize = 32;
+
+/// How many read the log at once.
+const READERS_MAX: usize = 2;
 
 /// How long a client may take for the head of a request, and be silent between two.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -40,10 +45,23 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 pub struct HttpThread {
     stop: oneshot::Sender<()>,
     crew: Crew,
+    bound: SocketAddr,
 }
 
 impl HttpThread {
-    pub(super) fn start(address: SocketAddr, tokens: Vec<Token>, vitals: Arc<Vitals>) -> Result<HttpThread, HttpError> {
+    pub(super) fn start(
+        address: SocketAddr,
+        tokens: Vec<Token>,
+        vitals: Arc<Vitals>,
+        events: Arc<Events>,
+    ) -> Result<HttpThread, HttpError> {
+        let site = Site {
+            vitals,
+            events,
+            tokens: tokens.into(),
+            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+            readers: Semaphore::new(READERS_MAX),
+        };
         let listener = StdListener::bind(address)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .map_err(|cause| HttpError::Listen { address, cause })?;
@@ -55,15 +73,20 @@ impl HttpThread {
                     // When the stop comes, what clients were at is over.
                     Ok(listener) => tokio::select! {
                         _ = stopped => {}
-                        () = serve(listener, tokens.into(), vitals) => {}
+                        () = serve(listener, site) => {}
                     },
                     Err(cause) => warn!("the HTTP server cannot be served: {cause}"),
                 }
             });
         });
         let crew = crew.map_err(HttpError::Thread)?;
-        info!("status and metrics on http://{bound}");
-        Ok(HttpThread { stop, crew })
+        info!("the status page is at http://{bound}/, the metrics at /metrics");
+        Ok(HttpThread { stop, crew, bound })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.bound
     }
 
     /// Ends it. `false`: the thread had panicked.
@@ -73,7 +96,8 @@ impl HttpThread {
     }
 }
 
-async fn serve(listener: TcpListener, tokens: Arc<[Token]>, vitals: Arc<Vitals>) {
+async fn serve(listener: TcpListener, site: Site) {
+    let site = Arc::new(site);
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     let mut clients = JoinSet::new();
     loop {
@@ -81,9 +105,9 @@ async fn serve(listener: TcpListener, tokens: Arc<[Token]>, vitals: Arc<Vitals>)
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let (tokens, vitals) = (tokens.clone(), vitals.clone());
+                let site = site.clone();
                 clients.spawn_local(async move {
-                    client(stream, peer, &tokens, &vitals).await;
+                    client(stream, peer, &site).await;
                     drop(place);
                 });
             }
@@ -95,9 +119,8 @@ async fn serve(listener: TcpListener, tokens: Arc<[Token]>, vitals: Arc<Vitals>)
     }
 }
 
-async fn client(stream: TcpStream, peer: SocketAddr, tokens: &Arc<[Token]>, vitals: &Arc<Vitals>) {
-    let service =
-        service_fn(|request| async move { Ok::<_, Infallible>(answer(request, peer, tokens.clone(), vitals).await) });
+async fn client(stream: TcpStream, peer: SocketAddr, site: &Site) {
+    let service = service_fn(|request| async move { Ok::<_, Infallible>(answer(request, peer, site).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)

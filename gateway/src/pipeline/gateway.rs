@@ -25,7 +25,7 @@ use super::forward::quarantine::Quarantine;
 use super::forward::replay::Jobs;
 use super::health::{Health, Stuck, ThreadWatch};
 use super::learned::LearnedFolder;
-use super::poll::{LineSetup, Shared};
+use super::poll::{DeviceSetup, LineSetup, Shared};
 use super::process::Process;
 use super::redate::Redate;
 use super::schema::Schemas;
@@ -158,6 +158,8 @@ impl Gateway {
         let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &site, &log, &redate, &desk);
         let health = Arc::new(Health::new(lines.iter().map(|line| line.devices.len()), begun));
         let watched = Arc::new(Watched::new(tags.len(), writables.watched()));
+        let (named, looked_at) = (tags.clone(), watched.clone());
+        let (folder_of_log, buffer_bytes_max) = (buffer.path.clone(), buffer.options.size_max_bytes);
         let shared = Shared {
             clock: clock.clone(),
             process: RefCell::new(Process::new(tags.clone(), watched.clone(), begun)),
@@ -196,8 +198,13 @@ impl Gateway {
             gateway,
             since: begun,
             lines: names,
+            tags: named,
+            watched: looked_at,
             health: health.clone(),
             log: log.clone(),
+            buffer: folder_of_log,
+            buffer_bytes_max,
+            redate: redate.clone(),
             uplinks,
             desk,
             clock: clock.clone(),
@@ -312,7 +319,12 @@ fn uplink_setups(
 }
 
 fn names_of(line: &LineSetup) -> LineNames {
-    LineNames { name: line.name.clone(), devices: line.devices.iter().map(|device| device.name.clone()).collect() }
+    let every = |device: &DeviceSetup| device.groups.iter().map(|(every, _)| *every).min().unwrap_or_default();
+    LineNames {
+        name: line.name.clone(),
+        devices: line.devices.iter().map(|device| device.name.clone()).collect(),
+        every: line.devices.iter().map(every).collect(),
+    }
 }
 
 /// What an uplink may ask of its log at any time.

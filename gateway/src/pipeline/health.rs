@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a line's task may be late after the time by which it wanted to be back.
@@ -32,6 +33,8 @@ pub struct LineHealth {
     back_by_ms: AtomicU64,
     /// Whether there is a connection.
     pub connected: AtomicBool,
+    /// Why there is none.
+    cause: Mutex<String>,
     /// Devices that are suspended because they do not answer.
     pub suspended: AtomicU32,
     /// Groups that were polled.
@@ -61,12 +64,30 @@ pub struct DeviceHealth {
     pub missed: AtomicU64,
     /// How late its polls began, microseconds, added up.
     pub late_us: AtomicU64,
+    /// How long its polls took, microseconds, added up.
+    pub poll_us: AtomicU64,
+    /// How long the last poll took, microseconds.
+    pub last_poll_us: AtomicU64,
+    /// Whether the last poll had no answer.
+    pub unanswered: AtomicBool,
+    /// Milliseconds since the start at which it answered last; 0 before it did.
+    answered_ms: AtomicU64,
 }
 
 impl LineHealth {
     /// Adds to one of the figures.
     pub fn count(figure: &AtomicU64, by: u64) {
         figure.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// States why there is no connection.
+    pub fn fails(&self, cause: String) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+
+    /// Why there was no connection when there was none last; empty when there always was one.
+    pub fn cause(&self) -> String {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -110,6 +131,17 @@ impl Health {
         if let Some(line) = self.lines.get(line) {
             line.back_by_ms.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// A device answered.
+    pub fn answered(&self, device: &DeviceHealth, at: Instant) {
+        device.answered_ms.store(self.millis(at).max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago a device answered last; `None` when it never did.
+    pub fn since_answer(&self, device: &DeviceHealth, now: Instant) -> Option<Duration> {
+        let ms = device.answered_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Duration::from_millis(self.millis(now).saturating_sub(ms)))
     }
 
     /// How many lines have a connection.

@@ -233,12 +233,13 @@ impl Poller<'_> {
     }
 
     async fn poll(&mut self, due: Due) {
+        let begun = Instant::now();
         let mut readings = self.shared.door.spare();
         readings.reserve(self.turns.tags_due(due.index));
         let mut out = Readings::new(&mut readings, &*self.shared.clock);
         let result = self.line.poll(due.slot.device, due.slot.group, &mut out).await;
         let now = Instant::now();
-        self.turns.polled(&due, &result, now.into_std());
+        self.turns.polled(&due, &result, now - begun, now.into_std());
         self.turns.hand_over(readings, now.into_std());
         if now >= self.learned_at {
             self.learned_at = now + LEARNED_EVERY;

@@ -26,7 +26,7 @@ pub struct Tags {
 }
 
 /// Where a device is polled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DevicePlace {
     /// The index of its line.
     pub line: u32,

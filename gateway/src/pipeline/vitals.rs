@@ -1,8 +1,9 @@
 //! A running gateway's figures together: handles to what the threads keep, for metrics and status.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use buffer::{Item, Stats};
 use driver_core::Clock;
@@ -10,7 +11,10 @@ use driver_core::Clock;
 use super::command::desk::Desk;
 use super::forward::counters::Counters;
 use super::health::Health;
+use super::redate::Redate;
 use super::store::StoreHandle;
+use super::tags::Tags;
+use super::watched::Watched;
 
 /// A running gateway's figures, and the way to its desk.
 pub struct Vitals {
@@ -20,10 +24,20 @@ pub struct Vitals {
     pub since: Instant,
     /// Its lines, in the order of `health`.
     pub lines: Box<[LineNames]>,
+    /// Its tags.
+    pub tags: Arc<Tags>,
+    /// Their last readings.
+    pub watched: Arc<Watched>,
     /// What the lines tell of themselves.
     pub health: Arc<Health>,
     /// The log.
     pub log: StoreHandle,
+    /// Where the log lies.
+    pub buffer: PathBuf,
+    /// How large it may get, bytes.
+    pub buffer_bytes_max: u64,
+    /// What is known of readings that were stamped before the clock was set.
+    pub redate: Arc<Redate>,
     /// Its uplinks.
     pub uplinks: Box<[UplinkVitals]>,
     /// Where commands are handed over.
@@ -38,6 +52,8 @@ pub struct LineNames {
     pub name: Box<str>,
     /// Its devices', in the order of the line.
     pub devices: Box<[Box<str>]>,
+    /// How often each of its devices is polled at most; zero for one that is not.
+    pub every: Box<[Duration]>,
 }
 
 /// One uplink.

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use driver_core::{Quality, Reading, TagId, Value};
 
+use super::latest::{Latest, NotingAll};
+
 const NOBODY: u32 = u32::MAX;
 
 /// The last readings of the tags that are watched.
@@ -16,6 +18,8 @@ pub struct Watched {
     /// By tag id: the place of its last reading. Empty when no tag is watched.
     places: Box<[u32]>,
     last: Mutex<Box<[Option<Seen>]>>,
+    /// All tags, while somebody looks at the gateway.
+    pub latest: Latest,
 }
 
 /// A reading and when it was seen.
@@ -32,7 +36,8 @@ pub struct Seen {
 /// The table, held while the readings of one poll are noted.
 pub struct Noting<'a> {
     places: &'a [u32],
-    last: MutexGuard<'a, Box<[Option<Seen>]>>,
+    last: Option<MutexGuard<'a, Box<[Option<Seen>]>>>,
+    all: Option<NotingAll<'a>>,
     now: Instant,
 }
 
@@ -47,12 +52,18 @@ impl Watched {
                 count += 1;
             }
         }
-        Watched { places: places.into(), last: Mutex::new(vec![None; count as usize].into()) }
+        Watched {
+            places: places.into(),
+            last: Mutex::new(vec![None; count as usize].into()),
+            latest: Latest::new(tags),
+        }
     }
 
     /// To note the readings of one poll; `None` when nobody watches.
     pub fn noting(&self, now: Instant) -> Option<Noting<'_>> {
-        (!self.places.is_empty()).then(|| Noting { places: &self.places, last: self.lock(), now })
+        let all = self.latest.noting(now);
+        let last = (!self.places.is_empty()).then(|| self.lock());
+        (last.is_some() || all.is_some()).then_some(Noting { places: &self.places, last, all, now })
     }
 
     /// The last reading of a tag that is watched.
@@ -70,8 +81,12 @@ impl Noting<'_> {
     /// Notes a reading, if its tag is watched.
     #[inline]
     pub fn note(&mut self, reading: &Reading) {
+        if let Some(all) = &mut self.all {
+            all.note(reading);
+        }
+        let Some(watched) = &mut self.last else { return };
         let place = self.places.get(reading.tag.index()).copied().unwrap_or(NOBODY);
-        if let Some(last) = self.last.get_mut(place as usize) {
+        if let Some(last) = watched.get_mut(place as usize) {
             *last = Some(Seen { value: reading.value.clone(), quality: reading.quality, at: self.now });
         }
     }

@@ -192,6 +192,7 @@ impl<'a> Turns<'a> {
     fn down(&mut self, reason: Reason, cause: &dyn std::fmt::Display, now: Instant) {
         self.step(LinkEvent::Lost, now);
         self.schedule.hasten_first(now);
+        self.count(|health| health.fails(cause.to_string()));
         if std::mem::replace(&mut self.told, Told::Down(reason)) == Told::Down(reason) {
             debug!(line = &*self.setup.name, "still not connected: {cause}");
         } else {
@@ -207,7 +208,7 @@ impl<'a> Turns<'a> {
         }
     }
 
-    pub(super) fn polled(&mut self, due: &Due, result: &Result<Contact, LinkError>, now: Instant) {
+    pub(super) fn polled(&mut self, due: &Due, result: &Result<Contact, LinkError>, took: Duration, now: Instant) {
         let device = due.slot.device;
         self.count(|health| {
             LineHealth::count(&health.polls, 1);
@@ -215,7 +216,9 @@ impl<'a> Turns<'a> {
             if let Some(device) = health.devices.get(device) {
                 LineHealth::count(&device.polls, 1);
                 LineHealth::count(&device.missed, due.missed.into());
-                LineHealth::count(&device.late_us, u64::try_from(due.late.as_micros()).unwrap_or(u64::MAX));
+                LineHealth::count(&device.late_us, micros(due.late));
+                LineHealth::count(&device.poll_us, micros(took));
+                device.last_poll_us.store(micros(took), Ordering::Relaxed);
             }
         });
         match result {
@@ -257,6 +260,13 @@ impl<'a> Turns<'a> {
 
     fn heard(&mut self, device: usize, contact: Contact, change: Change, now: Instant) {
         let name = self.setup.devices.get(device).map_or("", |device| &device.name);
+        self.count(|health| {
+            let Some(health) = health.devices.get(device) else { return };
+            health.unanswered.store(contact == Contact::Silent, Ordering::Relaxed);
+            if contact == Contact::Answered {
+                self.shared.health.answered(health, now);
+            }
+        });
         match contact {
             Contact::Answered => self.tell_up(),
             Contact::Silent => self.count(|health| {
@@ -325,4 +335,8 @@ impl<'a> Turns<'a> {
             count(health);
         }
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

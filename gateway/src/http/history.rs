@@ -1,0 +1,126 @@
+//! The readings of some tags in a range of time, out of the log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use driver_core::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::past::{Bounds, Ended, walk};
+use super::query::{Query, shown};
+use super::tags::Patterns;
+use crate::clock::parse_time;
+use crate::pipeline::command::json::json_value;
+use crate::pipeline::vitals::Vitals;
+
+/// What a request for history may say.
+pub(super) const PARAMETERS: [&str; 4] = ["match", "from", "to", "limit"];
+
+/// Readings of one request, at most, and where it does not say how many.
+const READINGS_MAX: usize = 20_000;
+const READINGS_USUAL: usize = 5_000;
+
+/// What one request may cost.
+const BOUNDS: Bounds = Bounds { bytes: 32 << 20, time: Duration::from_secs(5) };
+
+/// How far back it goes where it does not say.
+const BACK_USUAL_NS: i64 = 600 * SECOND_NS;
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// Readings may stand in the log a little after others that are younger.
+const DISORDER_NS: i64 = 10 * SECOND_NS;
+
+/// The readings that are wanted, by tag; `next` says from when on to ask for the rest.
+pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String> {
+    let (patterns, limit) = (Patterns::of(query)?, query.number("limit", READINGS_USUAL, READINGS_MAX)?);
+    let now = vitals.clock.now().0.0;
+    let from = moment(query.get("from"), now)?.unwrap_or(now.saturating_sub(BACK_USUAL_NS));
+    let to = moment(query.get("to"), now)?.unwrap_or(now);
+    if from > to {
+        return Err("`from` lies after `to`".into());
+    }
+    let start = timeout(BOUNDS.time, vitals.log.seek(from)).await;
+    let start = start.ok().and_then(Result::ok).ok_or("the log does not answer: its disk is slow, or it is closing")?;
+    let mut found = Found { tags: BTreeMap::new(), count: 0, last: from };
+    let ended = walk(vitals, start, BOUNDS, |stretch| {
+        for reading in stretch.readings {
+            let at = reading.timestamp.0;
+            if !(from..=to).contains(&at) {
+                continue;
+            }
+            let Some(names) = stretch.schema.tag(reading.tag).filter(|names| patterns.mean(names)) else { continue };
+            if found.count >= limit {
+                return false;
+            }
+            let reason = reading.quality.reason().map(|reason| reason.name());
+            let shown = json!([
+                reading.timestamp.to_string(),
+                json_value(&reading.value),
+                reading.quality.level().name(),
+                reason
+            ]);
+            found.add((names.device, names.tag, names.unit), at, shown);
+        }
+        stretch.readings.iter().any(|reading| reading.timestamp.0 <= to.saturating_add(DISORDER_NS))
+    });
+    let complete = match ended.await? {
+        Ended::AtTheEnd => true,
+        Ended::Enough => found.count < limit,
+        Ended::Bounded(_) => false,
+    };
+    let tags = found.tags.into_iter().map(
+        |((device, tag), (unit, readings))| json!({ "device": device, "tag": tag, "unit": unit, "readings": readings }),
+    );
+    Ok(json!({
+        "from": Timestamp(from).to_string(),
+        "to": Timestamp(to).to_string(),
+        "complete": complete,
+        "next": (!complete).then(|| Timestamp(found.last).to_string()),
+        "tags": tags.collect::<Value>(),
+    }))
+}
+
+/// What was found so far.
+struct Found {
+    tags: BTreeMap<(String, String), (String, Vec<Value>)>,
+    count: usize,
+    last: i64,
+}
+
+impl Found {
+    fn add(&mut self, (device, tag, unit): (&str, &str, &str), at: i64, reading: Value) {
+        let readings = self.tags.entry((device.into(), tag.into())).or_insert_with(|| (unit.into(), Vec::new()));
+        readings.1.push(reading);
+        self.count += 1;
+        self.last = self.last.max(at);
+    }
+}
+
+/// A time such as 2026-11-23T02:28:33Z, or so many seconds before now, such as -600.
+fn moment(text: Option<&str>, now_ns: i64) -> Result<Option<i64>, String> {
+    let Some(text) = text else { return Ok(None) };
+    let back = text.strip_prefix('-').and_then(|back| back.parse::<u32>().ok());
+    let back = back.map(|seconds| now_ns.saturating_sub(i64::from(seconds) * SECOND_NS));
+    match back.or_else(|| parse_time(text)) {
+        Some(at) => Ok(Some(at)),
+        None => Err(format!("`{}` is no time: write one such as 2026-11-23T02:28:33Z, or -600", shown(text))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_so_many_seconds_ago() {
+        let now = 1_000 * SECOND_NS;
+        assert_eq!(moment(None, now), Ok(None));
+        assert_eq!(moment(Some("-600"), now), Ok(Some(400 * SECOND_NS)));
+        assert_eq!(moment(Some("1970-01-01T00:00:07Z"), now), Ok(Some(7 * SECOND_NS)));
+        for wrong in ["", "-", "600", "yesterday", "--1", "-1.5", "-99999999999"] {
+            assert!(moment(Some(wrong), now).is_err(), "{wrong}");
+        }
+    }
+}
