@@ -32,6 +32,8 @@ use form::{Context, Form, Key, Section};
 use source::Span;
 use tree::{Content, Texts, Tree};
 
+use crate::pipeline::tags::Tags;
+
 pub use checked::{
     BufferConfig, CommandsConfig, Config, LineConfig, LogConfig, LogFormat, RegistryConfig, UplinkConfig,
 };
@@ -82,8 +84,13 @@ pub fn read(path: &Path) -> Result<Checked, Unusable> {
 
 /// Checks the text of a configuration; no I/O.
 pub fn check(source: Source, kinds: Kinds) -> Result<Checked, Report> {
+    check_after(source, kinds, None)
+}
+
+/// Checks the text of a configuration that takes the place of a running one with these tags, which keep their ids; no I/O.
+pub fn check_after(source: Source, kinds: Kinds, before: Option<&Tags>) -> Result<Checked, Report> {
     let mut faults = Faults::default();
-    let found = understand(&source, kinds, &mut faults);
+    let found = understand(&source, kinds, before, &mut faults);
     let errors = faults.errors();
     let report = Report::new(source, faults);
     match found {
@@ -92,7 +99,12 @@ pub fn check(source: Source, kinds: Kinds) -> Result<Checked, Report> {
     }
 }
 
-fn understand(source: &Source, kinds: Kinds, faults: &mut Faults) -> Option<(Config, Vec<Box<dyn Line>>)> {
+fn understand(
+    source: &Source,
+    kinds: Kinds,
+    before: Option<&Tags>,
+    faults: &mut Faults,
+) -> Option<(Config, Vec<Box<dyn Line>>)> {
     let tree = tree::parse(source, faults);
     if tree.is_none() && faults.errors() > 0 {
         return None;
@@ -108,7 +120,7 @@ fn understand(source: &Source, kinds: Kinds, faults: &mut Faults) -> Option<(Con
     let raw = Section { name: "gateway", read: raw::gateway }.read(&mut context, key, &root)?;
     // What is resolved takes the memory of the tree.
     drop(root);
-    Some(resolve::resolve(raw, source, &mut context))
+    Some(resolve::resolve(raw, source, before, &mut context))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use crate::config::Secret;
 use crate::events::Events;
 use crate::pipeline::command::Role;
-use crate::pipeline::vitals::Vitals;
+use crate::pipeline::vitals::Present;
 
 pub use server::HttpThread;
 
@@ -85,7 +85,7 @@ impl HttpConfig {
     ///
     /// # Errors
     /// The port or a thread cannot be had.
-    pub fn start(self, vitals: Arc<Vitals>, events: Arc<Events>) -> Result<Option<HttpThread>, HttpError> {
+    pub fn start(self, vitals: Present, events: Arc<Events>) -> Result<Option<HttpThread>, HttpError> {
         let Some(address) = self.listen else { return Ok(None) };
         HttpThread::start(address, self.tokens, vitals, events).map(Some)
     }

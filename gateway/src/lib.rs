@@ -1,8 +1,8 @@
 //! The gateway: the only place where drivers and buffer meet.
 //!
 //! Read it in the order in which a reading travels: [`config`] says what is wanted, [`pipeline`] polls, stores and
-//! forwards, [`uplink`] carries to the far side; [`http`] tells how they do, [`events`] what they said lately; [`command`]
-//! is what stands behind each word of the command line.
+//! forwards, [`uplink`] carries to the far side; [`http`] tells how they do, [`events`] what they said lately; [`reload`]
+//! changes the configuration meanwhile; [`command`] is what stands behind each word of the command line.
 
 pub mod clock;
 pub mod command;
@@ -11,6 +11,7 @@ pub mod events;
 pub mod glob;
 pub mod http;
 pub mod pipeline;
+pub mod reload;
 pub mod systemd;
 pub mod uplink;
 

@@ -69,6 +69,17 @@ pub struct UplinkInfo {
     pub sample: &'static str,
     /// The options that may stand in the URL's query, with one line of help each.
     pub options: &'static [(&'static str, &'static str)],
+    /// Who of it looks at the list of all tags, so that it begins anew when that changes.
+    pub lists_tags: ListsTags,
+}
+
+/// Who looks at the list of all tags, see [`Site`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListsTags {
+    /// The uplink itself, and formats that announce them.
+    Uplink,
+    /// Only formats that announce them.
+    Formats,
 }
 
 /// What was configured for one uplink.
@@ -112,9 +123,9 @@ pub type Delivered = Arc<dyn Fn() -> BoxFuture<'static, Option<Cursor>> + Send +
 /// What an uplink is told of the gateway that it serves.
 #[derive(Clone)]
 pub struct Site {
-    /// The names of all tags of this configuration.
+    /// The names of all tags of this configuration, in its order.
     pub schema: Arc<Schema>,
-    /// The types of their readings, by tag id; empty where no format asks for them.
+    /// The types of their readings, in the same order; empty where no format asks for them.
     pub types: Arc<[TagType]>,
     /// A folder for what an uplink has to remember across restarts. It may not exist yet.
     pub folder: PathBuf,

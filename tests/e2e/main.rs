@@ -22,6 +22,7 @@ mod dead_devices;
 mod lying_devices;
 mod serial_lines;
 mod clocks;
+mod reload;
 mod service;
 mod packages;
 mod page;

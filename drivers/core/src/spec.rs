@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{EndpointUrl, GroupId, Order, TagId};
 
 /// One connection and the devices that are reached through it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LineSpec {
     /// Where it leads, with the driver's options.
     pub url: EndpointUrl,
@@ -16,7 +16,7 @@ pub struct LineSpec {
 }
 
 /// One device on a line.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeviceSpec {
     /// Its name in the configuration.
     pub name: Box<str>,
@@ -35,7 +35,7 @@ pub struct DeviceSpec {
 }
 
 /// One tag of a device.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagSpec {
     /// Its id.
     pub id: TagId,

@@ -13,11 +13,12 @@ use tracing::{error, info, warn};
 use super::Exit;
 use super::logging;
 use super::one_shot::block_on;
-use crate::config::{self, Checked};
+use crate::config::{self, Checked, Kinds, Source};
 use crate::events::Events;
 use crate::http::HttpThread;
 use crate::pipeline::assemble;
 use crate::pipeline::gateway::Gateway;
+use crate::reload::{Keeper, Reload, Running};
 use crate::systemd::Notifier;
 
 /// How often the gateway looks after itself; more often where the service manager wants to hear of it more often.
@@ -31,6 +32,8 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 #[command(after_help = "\
 The log goes to standard error. FOREBAY_LOG chooses what it says (error, warn, info, debug, trace),
 FOREBAY_LOG_FORMAT=json writes it for machines.
+A changed file is applied while the gateway runs, once it has been the same for a second and is right; SIGHUP reads it at
+once. What did not change goes on undisturbed; a file that is wrong is reported, and what ran goes on.
 The first SIGTERM or SIGINT ends the gateway in order, a second one at once.
 Exit codes: 0 stopped as asked, 1 the configuration is wrong, 2 the command line is wrong, 3 failed or ended at once.")]
 pub(super) struct Args {
@@ -41,43 +44,54 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Exit {
     match started(args) {
-        Ok((gateway, http)) => block_on(serve(gateway, http)).unwrap_or_else(|exit| exit),
+        Ok(started) => block_on(serve(started)).unwrap_or_else(|exit| exit),
         Err(exit) => exit,
     }
 }
 
-fn started(args: &Args) -> Result<(Gateway, Option<HttpThread>), Exit> {
-    let Checked { config, lines, warnings } = config::read(&args.config).map_err(|unusable| {
-        eprint!("{unusable}");
+struct Started {
+    gateway: Gateway,
+    http: Option<HttpThread>,
+    keeper: Keeper,
+}
+
+fn started(args: &Args) -> Result<Started, Exit> {
+    let wrong = |what: &dyn std::fmt::Display| {
+        eprint!("{what}");
         Exit::Configuration
-    })?;
+    };
+    let source = Source::read(&args.config).map_err(|cause| wrong(&format_args!("{cause}\n")))?;
+    let text = source.text().to_owned();
+    let checked = config::check(source, Kinds::of_this_build());
+    let Checked { config, lines, warnings } = checked.map_err(|report| wrong(&report))?;
     eprint!("{warnings}");
     let events = Arc::new(Events::default());
-    logging::start(&config.log, events.clone()).map_err(|wrong| {
-        eprintln!("{wrong}");
-        Exit::Configuration
-    })?;
+    logging::start(&config.log, events.clone()).map_err(|cause| wrong(&format_args!("{cause}\n")))?;
     let (begun, http) = (Instant::now(), config.http.clone());
-    let setup = assemble::setup(config, lines);
+    let running = Running::of(&config, &text);
+    let (reload, keeper) = Reload::new(args.config.clone(), running);
+    let mut setup = assemble::setup(config, lines);
+    setup.reload = Some(reload);
     let summary = setup.to_string();
     let gateway = Gateway::start(setup).map_err(|cause| {
         error!("the gateway did not start: {cause}");
         Exit::Failure
     })?;
+    keeper.started(&gateway);
     info!(after = ?begun.elapsed(), "polling {summary}");
     // Readings are worth more than their figures: a port that is taken stops no gateway.
     let http = http.start(gateway.vitals().clone(), events).unwrap_or_else(|cause| {
         warn!("{cause}");
         None
     });
-    Ok((gateway, http))
+    Ok(Started { gateway, http, keeper })
 }
 
 /// Waits for the end, and meanwhile looks after the gateway and tells the service manager of it.
-async fn serve(mut gateway: Gateway, http: Option<HttpThread>) -> Exit {
-    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(cause), _) | (_, Err(cause)) => {
+async fn serve(Started { mut gateway, http, mut keeper }: Started) -> Exit {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(cause) => {
             error!("the gateway cannot listen for signals: {cause}");
             gateway.stop();
             return Exit::Failure;
@@ -87,7 +101,7 @@ async fn serve(mut gateway: Gateway, http: Option<HttpThread>) -> Exit {
         warn!("the service manager cannot be told anything: {cause}. Check NOTIFY_SOCKET");
         None
     });
-    watch(&mut gateway, notifier.as_ref(), &mut terminate, &mut interrupt).await;
+    watch(&mut gateway, &mut keeper, notifier.as_ref(), &mut signals).await;
     info!("stopping: {}", gateway.status());
     tell(notifier.as_ref(), Notifier::stopping);
     let stop = move || {
@@ -105,14 +119,38 @@ async fn serve(mut gateway: Gateway, http: Option<HttpThread>) -> Exit {
                 Exit::Failure
             }
         },
-        _ = terminate.recv() => at_once(),
-        _ = interrupt.recv() => at_once(),
+        () = signals.end() => at_once(),
     }
 }
 
-/// Looks after the gateway until a signal comes.
-async fn watch(gateway: &mut Gateway, notifier: Option<&Notifier>, terminate: &mut Signal, interrupt: &mut Signal) {
-    tell(notifier, |notifier| notifier.ready(&gateway.status().to_string()));
+/// The signals that are listened for.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The gateway is to end. Loses nothing when it is cancelled.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Looks after the gateway and its configuration until a signal comes.
+async fn watch(gateway: &mut Gateway, keeper: &mut Keeper, notifier: Option<&Notifier>, signals: &mut Signals) {
+    tell(notifier, |notifier| notifier.ready(&status(gateway)));
     let every = notifier.and_then(Notifier::watchdog_every).map_or(LOOK_EVERY, |every| every.min(LOOK_EVERY));
     let mut looks = interval(every.max(Duration::from_millis(1)));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,8 +158,16 @@ async fn watch(gateway: &mut Gateway, notifier: Option<&Notifier>, terminate: &m
     loop {
         // All arms lose nothing when cancelled.
         tokio::select! {
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => {
+                keeper.signal();
+                continue;
+            }
+            due = keeper.due() => {
+                keeper.act(due, gateway).await;
+                tell(notifier, |notifier| notifier.status(&status(gateway)));
+            }
             _ = looks.tick() => {}
         }
         let now = Instant::now();
@@ -137,7 +183,19 @@ async fn watch(gateway: &mut Gateway, notifier: Option<&Notifier>, terminate: &m
         }
         if now >= status_at {
             status_at = now + STATUS_EVERY;
-            tell(notifier, |notifier| notifier.status(&gateway.status().to_string()));
+            tell(notifier, |notifier| notifier.status(&status(gateway)));
+        }
+    }
+}
+
+/// One line for the service manager.
+fn status(gateway: &Gateway) -> String {
+    let status = gateway.status();
+    match gateway.vitals().get().reload.as_ref().and_then(|reload| reload.state().error) {
+        None => status.to_string(),
+        Some(error) => {
+            let first = error.lines().next().unwrap_or_default();
+            format!("{status}; the configuration file was not applied: {first}")
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::uplink::{Password, TlsFiles, TopicsSpec, UplinkSpec};
 /// All that one gateway does.
 ///
 /// Tag ids are dense: they count line by line, on each line device by device, in the order of `spec.devices` and their
-/// `tags`. The devices of [`Tags`] stand in the same order.
+/// `tags`. In a configuration that takes the place of a running one, tags that go on keep the ids that they had; see [`Tags`].
 #[derive(Debug)]
 pub struct Config {
     /// The gateway's name, such as `acme/berlin/line7`.
@@ -54,7 +54,7 @@ pub struct LineConfig {
 }
 
 /// One destination.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UplinkConfig {
     /// Its name.
     pub name: Box<str>,
@@ -83,7 +83,7 @@ pub struct UplinkConfig {
 }
 
 /// A schema registry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryConfig {
     /// Where it is.
     pub url: EndpointUrl,

@@ -17,17 +17,30 @@ use super::checked::Config;
 use super::form::Context;
 use super::raw::RawConfig;
 use super::source::{Source, Span};
+use crate::pipeline::tags::Tags;
 use writes::{North, Plant, writables};
 
 /// The most tags that all devices together may have.
 const TAGS_MAX: usize = 1_000_000;
 
+/// The most ids that tags may have had since the start.
+const IDS_MAX: usize = 4 * TAGS_MAX;
+
 /// The configuration with its planned lines. Where a part is missing, its fault has been told; the result is then of use
 /// for nothing but finding more of them.
-pub(super) fn resolve(raw: RawConfig<'_>, source: &Source, context: &mut Context<'_>) -> (Config, Vec<Box<dyn Line>>) {
+pub(super) fn resolve(
+    raw: RawConfig<'_>,
+    source: &Source,
+    before: Option<&Tags>,
+    context: &mut Context<'_>,
+) -> (Config, Vec<Box<dyn Line>>) {
     let gateway = raw.gateway.map(|gateway| gateway.value).unwrap_or_default();
     let buses = bus::buses(&raw, source, context);
-    let lines = lines::lines(&raw, buses, source, context);
+    let lines = lines::lines(&raw, buses, before, source, context);
+    if lines.tags.len() > IDS_MAX {
+        let message = format!("{} tags have come and gone since the gateway was started; it takes no more", IDS_MAX);
+        context.faults.error(Span::default(), message, "restart the gateway with this file");
+    }
     if lines.configs.is_empty() && context.faults.errors() == 0 {
         let help = "write a device with its `url` and its `tags`";
         context.faults.error(raw.devices_span, "there is nothing to poll", help);

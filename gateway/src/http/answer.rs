@@ -13,12 +13,12 @@ use super::query::Query;
 use super::reply::{Answer, json_answer, told, whole};
 use super::{Token, command, history, live, metrics, page, status, values};
 use crate::events::Events;
-use crate::pipeline::vitals::Vitals;
+use crate::pipeline::vitals::{Present, Vitals};
 
 /// What answers are made from.
 pub(super) struct Site {
     /// The gateway's figures.
-    pub(super) vitals: Arc<Vitals>,
+    pub(super) vitals: Present,
     /// What it said lately.
     pub(super) events: Arc<Events>,
     /// Who may send commands.
@@ -54,14 +54,14 @@ pub(super) async fn answer(request: Request<Incoming>, peer: SocketAddr, site: &
             Some(file) => file,
             None => read(path, request.uri().query(), site).await.unwrap_or_else(|| missing(path)),
         },
-        (&Method::POST, COMMANDS) => command::command(request, peer, site.tokens.clone(), &site.vitals).await,
+        (&Method::POST, COMMANDS) => command::command(request, peer, site.tokens.clone(), &site.vitals.get()).await,
         (_, path) => missing(path),
     }
 }
 
 /// What a path shows; `None`: nothing.
 async fn read(path: &str, query: Option<&str>, site: &Site) -> Option<Answer> {
-    let vitals = &site.vitals;
+    let vitals = &*site.vitals.get();
     let query = |known: &[&str]| Query::parse(query, known);
     let answer = match path {
         "/healthz" => Ok(health(vitals)),
@@ -80,7 +80,7 @@ async fn read(path: &str, query: Option<&str>, site: &Site) -> Option<Answer> {
         },
         "/api/v1/events" => Ok(json_answer(StatusCode::OK, &said(&site.events))),
         "/api/v1/live" => match query(&live::PARAMETERS) {
-            Ok(query) => live::answer(vitals, &site.events, &site.watchers, &query).await,
+            Ok(query) => live::answer(&site.vitals, &site.events, &site.watchers, &query).await,
             Err(wrong) => Err(wrong),
         },
         _ => return None,
@@ -92,7 +92,7 @@ async fn past(site: &Site, query: &Query) -> Result<Answer, String> {
     let Ok(_place) = site.readers.try_acquire() else {
         return Ok(told(StatusCode::SERVICE_UNAVAILABLE, "others read the log just now: ask again in a few seconds"));
     };
-    history::json(&site.vitals, query).await.map(|value| json_answer(StatusCode::OK, &value))
+    history::json(&site.vitals.get(), query).await.map(|value| json_answer(StatusCode::OK, &value))
 }
 
 fn said(events: &Events) -> Value {

@@ -29,7 +29,7 @@ use super::tags::{Patterns, limit};
 use super::{past, status};
 use crate::events::{Event, Events};
 use crate::pipeline::latest::Last;
-use crate::pipeline::vitals::Vitals;
+use crate::pipeline::vitals::{Present, Vitals};
 
 /// What a request may say.
 pub(super) const PARAMETERS: [&str; 2] = ["match", "limit"];
@@ -47,7 +47,7 @@ const VALUE_CHARS_MAX: usize = 120;
 
 /// Begins to tell.
 pub(super) async fn answer(
-    vitals: &Arc<Vitals>,
+    present: &Present,
     events: &Arc<Events>,
     places: &Arc<Semaphore>,
     query: &Query,
@@ -57,6 +57,7 @@ pub(super) async fn answer(
         let full = format!("{WATCHERS_MAX} watch already: close a page elsewhere");
         return Ok(told(StatusCode::SERVICE_UNAVAILABLE, &full));
     };
+    let vitals = &*present.get();
     past::look(vitals).await;
     let chosen = patterns.choose(&vitals.tags, limit);
     let now = Instant::now();
@@ -64,7 +65,7 @@ pub(super) async fn answer(
         seen: vec![None; chosen.tags.len()],
         first: Some(first(vitals, &chosen.tags, chosen.meant)),
         tags: chosen.tags,
-        vitals: vitals.clone(),
+        present: present.clone(),
         events: events.clone(),
         told: 0,
         next: now,
@@ -86,7 +87,7 @@ struct Watcher {
     /// The time of the reading that was told last.
     seen: Vec<Option<Timestamp>>,
     first: Option<Value>,
-    vitals: Arc<Vitals>,
+    present: Present,
     events: Arc<Events>,
     /// The number of the event that was told last.
     told: u64,
@@ -123,13 +124,14 @@ impl Watcher {
         }
         // A client that was slow is told what holds now, and not what it missed.
         self.next = now.max(self.next) + EVERY;
-        past::look(&self.vitals).await;
+        let vitals = self.present.get();
+        past::look(&vitals).await;
         let mut text = String::new();
         if let Some(first) = self.first.take() {
             put(&mut text, "tags", &first);
         }
-        put(&mut text, "status", &status::json(&self.vitals, &self.vitals.log_state().await));
-        let values = self.values();
+        put(&mut text, "status", &status::json(&vitals, &vitals.log_state().await));
+        let values = self.values(&vitals);
         if !values.is_empty() {
             put(&mut text, "values", &Value::from(values));
         }
@@ -141,8 +143,8 @@ impl Watcher {
         Some((self, Bytes::from(text)))
     }
 
-    fn values(&mut self) -> Vec<Value> {
-        let last = self.vitals.watched.latest.of(&self.tags);
+    fn values(&mut self, vitals: &Vitals) -> Vec<Value> {
+        let last = vitals.watched.latest.of(&self.tags);
         let mut changed = Vec::new();
         for (place, (last, seen)) in last.iter().zip(&mut self.seen).enumerate() {
             if let Some(last) = last.as_ref().filter(|last| *seen != Some(last.at)) {

@@ -9,17 +9,27 @@ use buffer::{Class, GapReason, Stats};
 use crate::pipeline::command::Outcome;
 use crate::pipeline::forward::counters::Counters;
 use crate::pipeline::vitals::{LogState, UplinkVitals, Vitals, count, is};
+use crate::reload::Reload;
 
 /// All figures.
 pub(super) fn text(vitals: &Vitals, log: &LogState) -> String {
     let mut page = Page::default();
     page.gauge("forebay_uptime_seconds", "Time since the gateway was started.");
     page.sample(&[], vitals.since.elapsed().as_secs());
+    configuration(vitals, &mut page);
     devices(vitals, &mut page);
     buffer(vitals, log, &mut page);
     uplinks(&vitals.uplinks, &mut page);
     commands(vitals, &mut page);
     page.text
+}
+
+fn configuration(vitals: &Vitals, page: &mut Page) {
+    let Some(state) = vitals.reload.as_ref().map(Reload::state) else { return };
+    page.gauge("forebay_configuration_valid", "Whether the configuration file is the one that runs, or could be.");
+    page.sample(&[], state.error.is_none());
+    page.counter("forebay_configuration_changes_total", "Changes that were applied since the start.");
+    page.sample(&[], state.generation);
 }
 
 fn devices(vitals: &Vitals, page: &mut Page) {

@@ -19,7 +19,7 @@ use super::live::WATCHERS_MAX;
 use super::{HttpError, Token};
 use crate::events::Events;
 use crate::pipeline::crew::Crew;
-use crate::pipeline::vitals::Vitals;
+use crate::pipeline::vitals::Present;
 
 /// How many clients are served at once; the others wait to be accepted.
 pub(super) const CLIENTS_MAX: usize = 32;
@@ -52,7 +52,7 @@ impl HttpThread {
     pub(super) fn start(
         address: SocketAddr,
         tokens: Vec<Token>,
-        vitals: Arc<Vitals>,
+        vitals: Present,
         events: Arc<Events>,
     ) -> Result<HttpThread, HttpError> {
         let site = Site {

@@ -54,7 +54,7 @@ impl Patterns {
     pub(super) fn choose(&self, tags: &Tags, limit: usize) -> Chosen {
         let schema = tags.schema();
         let mut chosen = Chosen { tags: Vec::new(), meant: 0 };
-        for tag in (0..tags.len() as u32).map(TagId) {
+        for tag in tags.live() {
             if schema.tag(tag).is_some_and(|names| self.mean(&names)) {
                 chosen.meant += 1;
                 if chosen.tags.len() < limit {

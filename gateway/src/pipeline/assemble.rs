@@ -1,20 +1,22 @@
 //! From the checked configuration to what the pipeline is started with.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use buffer::{Options, UplinkOptions};
 use driver_core::{DeviceSpec, Line, LineSpec, Place, SpecError, TagId};
 
-use super::gateway::{BufferSetup, Setup};
+use super::gateway::{BufferSetup, Next, NextLine, RunningSpec, Setup};
+use super::health::LineHealth;
 use super::learned::LearnedFolder;
 use super::poll::{DeviceSetup, LineSetup, MakeLine};
 use super::schedule::{phase_key, share};
 use super::types::types_of;
 use crate::config::{BufferConfig, Config, LineConfig, UplinkConfig};
-use crate::uplink::format;
+use crate::uplink::{TagType, format};
 
 /// First connects follow one another this closely on average …
 const STAGGER_PER_LINE: Duration = Duration::from_micros(250);
@@ -26,13 +28,12 @@ const STAGGER_MAX: Duration = Duration::from_secs(2);
 /// were planned when the configuration was checked.
 pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
     let learned = LearnedFolder::within(&config.buffer.path);
-    let announced = config.uplinks.iter().any(|uplink| format::announces_types(uplink.format.as_deref()));
-    let types = if announced { types_of(&config.tags, &config.lines, &planned) } else { Arc::default() };
+    let types = types(&config, &planned);
     let lines_count = u32::try_from(config.lines.len()).unwrap_or(u32::MAX);
     let spread = STAGGER_PER_LINE.saturating_mul(lines_count).min(STAGGER_MAX);
     let planned = planned.into_iter().map(Some).chain(iter::repeat_with(|| None));
-    let lines = config.lines.into_iter().zip(planned).enumerate();
-    let lines = lines.map(|(index, (line, planned))| line_setup(index, line, planned, spread, &learned));
+    let lines = config.lines.into_iter().zip(planned);
+    let lines = lines.map(|(line, planned)| line_setup(line, planned, spread, &learned));
     Setup {
         gateway: config.gateway,
         tags: config.tags,
@@ -42,7 +43,37 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         types,
         writables: config.writables,
         commands: config.commands,
+        reload: None,
     }
+}
+
+/// What takes the place of what runs: lines of `running` that have the same name and the same specification go on, by their
+/// place in it.
+pub fn next(config: Config, planned: Vec<Box<dyn Line>>, running: &[RunningSpec]) -> Next {
+    let learned = LearnedFolder::within(&config.buffer.path);
+    let types = types(&config, &planned);
+    let by_name: HashMap<&str, usize> = running.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect();
+    let new = config.lines.iter().filter(|line| !by_name.contains_key(&*line.name)).count();
+    let spread = STAGGER_PER_LINE.saturating_mul(u32::try_from(new).unwrap_or(u32::MAX)).min(STAGGER_MAX);
+    let lines = config.lines.into_iter().zip(planned).map(|(line, planned)| match by_name.get(&*line.name) {
+        Some(at) if *running[*at].1 == line.spec => NextLine::Same(*at),
+        // It takes the place of one that is there: at once.
+        Some(_) => NextLine::New(Box::new(line_setup(line, Some(planned), Duration::ZERO, &learned))),
+        None => NextLine::New(Box::new(line_setup(line, Some(planned), spread, &learned))),
+    });
+    Next {
+        lines: lines.collect(),
+        tags: config.tags,
+        uplink_options: config.uplinks.iter().map(uplink_options).collect(),
+        uplinks: config.uplinks,
+        types,
+        writables: config.writables,
+    }
+}
+
+fn types(config: &Config, planned: &[Box<dyn Line>]) -> Arc<[TagType]> {
+    let announced = config.uplinks.iter().any(|uplink| format::announces_types(uplink.format.as_deref()));
+    if announced { types_of(&config.tags, &config.lines, planned) } else { Arc::default() }
 }
 
 fn uplink_options(uplink: &UplinkConfig) -> UplinkOptions {
@@ -64,26 +95,29 @@ fn buffer_setup(config: BufferConfig, uplinks: impl Iterator<Item = UplinkOption
 }
 
 fn line_setup(
-    index: usize,
     line: LineConfig,
     planned: Option<Box<dyn Line>>,
     spread: Duration,
     learned: &LearnedFolder,
 ) -> LineSetup {
-    let LineConfig { name, mut spec } = line;
-    let mut devices = Vec::with_capacity(spec.devices.len());
-    for device in &mut spec.devices {
+    let LineConfig { name, spec } = line;
+    let spec = Arc::new(spec);
+    let (mut devices, mut known) = (Vec::with_capacity(spec.devices.len()), spec.clone());
+    for (index, device) in spec.devices.iter().enumerate() {
         let setup = DeviceSetup {
             name: device.name.clone(),
             address: address_of(spec.url.as_str(), device.unit),
             groups: groups_of(device),
         };
-        device.learned = learned.load(&setup.name, &setup.address);
+        if let Some(learned) = learned.load(&setup.name, &setup.address) {
+            Arc::make_mut(&mut known).devices[index].learned = Some(learned);
+        }
         devices.push(setup);
     }
     // A plan that was made without what is known by now is made again.
-    let planned = planned.filter(|_| spec.devices.iter().all(|device| device.learned.is_none()));
-    LineSetup { index, stagger: share(spread, phase_key(&name)), devices, make: maker(spec, planned), name }
+    let planned = planned.filter(|_| Arc::ptr_eq(&spec, &known));
+    let health = Arc::new(LineHealth::new(devices.len(), Instant::now()));
+    LineSetup { health, stagger: share(spread, phase_key(&name)), devices, make: maker(known, planned), name, spec }
 }
 
 /// What was learned from one device holds for no other.
@@ -105,7 +139,7 @@ fn groups_of(device: &DeviceSpec) -> Vec<(Duration, Box<[TagId]>)> {
 }
 
 /// Gives the planned line once, and a new one each time after.
-fn maker(spec: LineSpec, planned: Option<Box<dyn Line>>) -> MakeLine {
+fn maker(spec: Arc<LineSpec>, planned: Option<Box<dyn Line>>) -> MakeLine {
     let planned = Cell::new(planned);
     Box::new(move || match (planned.take(), drivers::by_scheme(spec.url.scheme())) {
         (Some(line), _) => Ok(line),
@@ -136,6 +170,35 @@ mod tests {
     }
 
     #[test]
+    fn only_lines_that_changed_begin_anew() {
+        use crate::config::{Checked, Kinds, Source, check, check_after};
+        let file = |every: &str, more: &str| {
+            format!(
+                "gateway: g\nevery: 1s\ndevices:\n  press:\n    url: modbus-tcp://10.0.0.1\n    every: {every}\n    \
+                 tags: {{ a: hr:0 }}\n  mixer:\n    url: modbus-tcp://10.0.0.2\n    tags: {{ a: hr:0{more} }}\n"
+            )
+        };
+        let first = check(Source::new("x", &file("1s", "")), Kinds::of_this_build()).expect("a configuration");
+        let running: Vec<RunningSpec> =
+            first.config.lines.iter().map(|line| (line.name.clone(), Arc::new(line.spec.clone()))).collect();
+        for (text, expected) in [
+            (file("1s", ""), vec![Some(0), Some(1)]),
+            (file("2s", ""), vec![None, Some(1)]),
+            (file("1s", ", b: hr:1"), vec![Some(0), None]),
+        ] {
+            let before = Some(&*first.config.tags);
+            let checked = check_after(Source::new("x", &text), Kinds::of_this_build(), before);
+            let Checked { config, lines, .. } = checked.expect("a configuration");
+            let next = next(config, lines, &running);
+            let same = next.lines.iter().map(|line| match line {
+                NextLine::Same(at) => Some(*at),
+                NextLine::New(_) => None,
+            });
+            assert_eq!(same.collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_was_learned_is_given_back_to_the_same_unit_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let learned = LearnedFolder::within(folder.path());
@@ -149,7 +212,7 @@ mod tests {
                 devices: vec![DeviceSpec { name: "press".into(), unit, ..DeviceSpec::default() }],
             },
         };
-        let address = |unit| line_setup(0, line(unit), None, Duration::ZERO, &learned).devices[0].address.clone();
+        let address = |unit| line_setup(line(unit), None, Duration::ZERO, &learned).devices[0].address.clone();
         assert_eq!(learned.load("press", &address(Some(3))).as_deref(), Some("hr 7 is refused"));
         assert_eq!(learned.load("press", &address(Some(4))), None);
         assert_eq!(learned.load("press", &address(None)), None);

@@ -1,13 +1,15 @@
 //! The uplink thread: one task an uplink.
 
+use std::collections::HashMap;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-use tokio::time::sleep;
-use tracing::error;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{sleep, timeout_at};
+use tracing::{debug, error, warn};
 
 use super::command::desk::Desk;
 use super::crew::Crew;
@@ -47,27 +49,42 @@ pub struct UplinkSetup {
 
 /// The running thread.
 pub struct Delivery {
-    stops: Vec<oneshot::Sender<()>>,
-    counters: Vec<Arc<Counters>>,
+    changes: mpsc::Sender<Change>,
     crew: Crew,
+}
+
+/// Uplinks that end and uplinks that begin. One that is in neither keeps its connection.
+pub enum Change {
+    /// These take leave, in the time of a stop.
+    End {
+        /// Their names.
+        names: Vec<Box<str>>,
+        /// Is told when they are gone.
+        done: oneshot::Sender<()>,
+    },
+    /// These are forwarded to from here on.
+    Begin(Vec<UplinkSetup>),
+}
+
+/// An uplink that is forwarded to. It ends when `stop` is dropped.
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl Delivery {
     /// Begins to forward to all uplinks.
     pub fn start(uplinks: Vec<UplinkSetup>) -> io::Result<Delivery> {
-        let counters = uplinks.iter().map(|uplink| uplink.counters.clone()).collect();
-        let (stops, ends): (Vec<_>, Vec<_>) = uplinks.iter().map(|_| oneshot::channel()).unzip();
+        let (changes, received) = mpsc::channel(1);
         let crew = Crew::start("uplinks", STOP_GRACE, move |tasks| {
-            for (setup, stop) in uplinks.into_iter().zip(ends) {
-                tasks.spawn_local(supervise(setup, stop));
-            }
+            tasks.spawn_local(lead(uplinks, received));
         })?;
-        Ok(Delivery { stops, counters, crew })
+        Ok(Delivery { changes, crew })
     }
 
-    /// The figures of the uplinks, in their order.
-    pub fn counters(&self) -> &[Arc<Counters>] {
-        &self.counters
+    /// Where changes go in while it runs.
+    pub fn changes(&self) -> &mpsc::Sender<Change> {
+        &self.changes
     }
 
     /// Raised every few seconds, for as long as no uplink keeps the thread to itself.
@@ -77,8 +94,54 @@ impl Delivery {
 
     /// Waits a little for what is on its way, and takes leave. `false`: the thread had panicked.
     pub fn stop(self) -> bool {
-        drop(self.stops);
+        drop(self.changes);
         self.crew.stop()
+    }
+}
+
+/// Begins and ends uplinks until nobody can ask for changes any more; then ends all of them. When it is cut off, so are they:
+/// the thread's runtime ends.
+async fn lead(uplinks: Vec<UplinkSetup>, mut changes: mpsc::Receiver<Change>) {
+    let mut running = HashMap::new();
+    uplinks.into_iter().for_each(|setup| begin(setup, &mut running));
+    while let Some(change) = changes.recv().await {
+        match change {
+            Change::Begin(uplinks) => uplinks.into_iter().for_each(|setup| begin(setup, &mut running)),
+            Change::End { names, done } => {
+                end_all(names.iter().filter_map(|name| running.remove(name)).collect()).await;
+                if done.send(()).is_err() {
+                    debug!("nobody waits for the end of the uplinks any more");
+                }
+            }
+        }
+    }
+    end_all(running.into_values().collect()).await;
+}
+
+fn begin(setup: UplinkSetup, running: &mut HashMap<Box<str>, Running>) {
+    let (stop, stopped) = oneshot::channel();
+    let name = setup.spec.name.clone();
+    running.insert(name, Running { stop, task: spawn_local(supervise(setup, stopped)) });
+}
+
+/// All at once, each with the grace of a stop; then they are cut off.
+async fn end_all(uplinks: Vec<Running>) {
+    let deadline = tokio::time::Instant::now() + STOP_GRACE;
+    let stopped = uplinks.into_iter().map(|Running { stop, task }| {
+        drop(stop);
+        task
+    });
+    let tasks: Vec<JoinHandle<()>> = stopped.collect();
+    for mut task in tasks {
+        match timeout_at(deadline, &mut task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(cause)) => error!("the task of an uplink failed, please report this: {cause}"),
+            Err(_) => {
+                task.abort();
+                let cut = task.await.is_err();
+                warn!(cut, "an uplink did not take leave in time and was cut off; what it had not heard of goes again");
+            }
+        }
     }
 }
 

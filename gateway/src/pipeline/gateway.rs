@@ -1,7 +1,10 @@
 //! The whole pipeline: what is started in which order, and how it ends.
 //!
 //! Three threads and the disk's: acquisition polls, the store writes, the uplinks forward. They end in the order of the
-//! data, so that what was polled is stored, and what is stored has a moment to leave.
+//! data, so that what was polled is stored, and what is stored has a moment to leave. What is changed while they run stands
+//! in [`change`].
+
+mod change;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,29 +15,32 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use buffer::{Log, Options};
-use driver_core::{Clock, ClockState};
+use driver_core::{Clock, ClockState, LineSpec};
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::acquire::Acquisition;
-use super::command::desk::{Desk, DeskSetup, DeskThread};
+use super::command::desk::{Desk, DeskSetup, DeskThread, Plant};
 use super::command::rule::Writables;
 use super::command::trail;
 use super::deliver::{Delivery, UplinkSetup, way};
 use super::forward::backlog::{Backlog, Stored};
+use super::forward::counters::Counters;
 use super::forward::quarantine::Quarantine;
 use super::forward::replay::Jobs;
-use super::health::{Health, Stuck, ThreadWatch};
+use super::health::{Health, LineHealth, Stuck, ThreadWatch};
 use super::learned::LearnedFolder;
-use super::poll::{DeviceSetup, LineSetup, Shared};
+use super::poll::{DeviceSetup, Lane, LineSetup, Shared, Write};
 use super::process::Process;
 use super::redate::Redate;
 use super::schema::Schemas;
 use super::store::{Reopen, StoreHandle, StoreSetup, StoreThread, SyncPolicy};
 use super::tags::Tags;
-use super::vitals::{LineNames, UplinkVitals, Vitals};
+use super::vitals::{LineNames, Present, UplinkVitals, Vitals};
 use super::watched::Watched;
 use crate::clock::{ClockEvent, WallClock};
 use crate::config::{CommandsConfig, UplinkConfig};
+use crate::reload::Reload;
 use crate::uplink::{Delivered, Site, TagType, UplinkError, UplinkSpec};
 
 /// What a gateway is made of.
@@ -55,6 +61,8 @@ pub struct Setup {
     pub writables: Arc<Writables>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
+    /// The way to a change of the configuration, where that is possible.
+    pub reload: Option<Reload>,
 }
 
 /// The log as it was configured.
@@ -97,16 +105,47 @@ pub enum StartError {
 /// The running pipeline.
 pub struct Gateway {
     clock: Arc<WallClock>,
+    begun: Instant,
+    name: Box<str>,
+    buffer: PathBuf,
+    buffer_bytes_max: u64,
+    tags: Arc<Tags>,
+    types: Arc<[TagType]>,
+    lines: Vec<RunningLine>,
+    uplinks: Vec<RunningUplink>,
     health: Arc<Health>,
     acquisition: Acquisition,
     store: StoreThread,
     log: StoreHandle,
     redate: Arc<Redate>,
     delivery: Delivery,
+    desk: Desk,
     desk_thread: DeskThread,
-    vitals: Arc<Vitals>,
+    reload: Option<Reload>,
+    vitals: Present,
     watches: [ThreadWatch; 4],
 }
+
+/// A line that is polled.
+#[derive(Clone)]
+struct RunningLine {
+    names: Arc<LineNames>,
+    spec: Arc<LineSpec>,
+    health: Arc<LineHealth>,
+    lane: mpsc::Sender<Write>,
+}
+
+/// The name of a line that is polled, and what it was made from.
+pub type RunningSpec = (Box<str>, Arc<LineSpec>);
+
+/// An uplink that is forwarded to.
+#[derive(Clone)]
+struct RunningUplink {
+    config: UplinkConfig,
+    counters: Arc<Counters>,
+}
+
+pub use change::{ChangeError, Keep, Next, NextLine};
 
 /// What a gateway says of itself in one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,16 +171,18 @@ pub struct Status {
 impl Gateway {
     /// Opens the log, begins to poll and to forward.
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup { gateway, tags, lines, buffer, uplinks, types, writables, commands } = setup;
+        let Setup { gateway: name, tags, lines, buffer, uplinks, types, writables, commands, reload } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
-        let names = lines.iter().map(names_of).collect();
-        let uplink_names: Vec<Box<str>> = uplinks.iter().map(|uplink| uplink.name.clone()).collect();
         let log = Log::open(&buffer.path, &buffer.options)?;
         let folder = Schemas::folder_in(&buffer.path);
         let schemas = Schemas::open(&folder, tags.schema().clone())
             .map_err(|cause| StartError::Names { path: folder.clone(), cause })?;
         let (path, options) = (buffer.path.clone(), buffer.options.clone());
-        let reopen: Reopen = Box::new(move || Ok(Box::new(Log::open(&path, &options)?)));
+        let reopen: Reopen = Box::new(move |declared| {
+            let mut options = options.clone();
+            options.uplinks = declared.map_or(options.uplinks, <[_]>::to_vec);
+            Ok(Box::new(Log::open(&path, &options)?))
+        });
         let (store, intake, log) = StoreThread::start(StoreSetup {
             store: Box::new(log),
             reopen,
@@ -152,39 +193,42 @@ impl Gateway {
         })
         .map_err(StartError::Thread)?;
         let redate = Arc::new(Redate::within(&buffer.path));
-        let site =
-            Site { schema: tags.schema().clone(), types, folder: buffer.path.join("uplinks"), clock: clock.clone() };
         let (desk, queue) = Desk::new();
-        let uplinks = uplink_setups(&gateway, uplinks, &buffer.path, &site, &log, &redate, &desk);
-        let health = Arc::new(Health::new(lines.iter().map(|line| line.devices.len()), begun));
         let watched = Arc::new(Watched::new(tags.len(), writables.watched()));
-        let (named, looked_at) = (tags.clone(), watched.clone());
-        let (folder_of_log, buffer_bytes_max) = (buffer.path.clone(), buffer.options.size_max_bytes);
+        let (looked_at, buffer_bytes_max) = (watched.clone(), buffer.options.size_max_bytes);
         let shared = Shared {
             clock: clock.clone(),
             process: RefCell::new(Process::new(tags.clone(), watched.clone(), begun)),
             door: Box::new(intake),
-            health: health.clone(),
             learned: LearnedFolder::within(&buffer.path),
         };
-        let started = uplinks.and_then(|uplinks| {
-            let delivery = Delivery::start(uplinks).map_err(StartError::Thread)?;
+        let (running, lines): (Vec<_>, Vec<_>) = lines.into_iter().map(with_lane).unzip();
+        let site = site(&tags, types.clone(), &buffer.path, &clock);
+        let north =
+            North { gateway: &name, buffer: &buffer.path, site: &site, log: &log, redate: &redate, desk: &desk };
+        let setups = uplinks.iter().map(|uplink| north.setup(uplink, Arc::default())).collect();
+        let started = Result::<Vec<UplinkSetup>, StartError>::and_then(setups, |setups| {
+            let counters = setups.iter().map(|setup| setup.counters.clone()).collect::<Vec<_>>();
+            let delivery = Delivery::start(setups).map_err(StartError::Thread)?;
             let acquisition = Acquisition::start(lines, shared).map_err(StartError::Thread)?;
-            let setup = DeskSetup {
-                tags,
+            let plant = Plant {
+                tags: tags.clone(),
                 writables,
                 watched,
+                lanes: running.iter().map(|line| line.lane.clone()).collect(),
+                uplinks: counters.clone(),
+            };
+            let setup = DeskSetup {
+                plant,
                 clock: clock.clone(),
-                lanes: acquisition.lanes(),
-                uplinks: delivery.counters().to_vec(),
                 folder: trail::folder_in(&buffer.path),
                 audit_bytes_max: commands.audit_bytes_max,
                 when_audit_fails: commands.when_audit_fails,
             };
             let desk_thread = DeskThread::start(setup, queue).map_err(StartError::Thread)?;
-            Ok((acquisition, delivery, desk_thread))
+            Ok((acquisition, delivery, desk_thread, counters))
         });
-        let (acquisition, delivery, desk_thread) = match started {
+        let (acquisition, delivery, desk_thread, counters) = match started {
             Ok(started) => started,
             Err(cause) => {
                 stop_store(store);
@@ -192,25 +236,47 @@ impl Gateway {
             }
         };
         let watches = ["store", "acquisition", "uplinks", "commands"].map(|name| ThreadWatch::new(name, begun));
-        let uplinks = uplink_names.into_iter().zip(delivery.counters());
-        let uplinks = uplinks.map(|(name, counters)| UplinkVitals { name, counters: counters.clone() }).collect();
+        let uplinks = uplinks.into_iter().zip(counters);
+        let uplinks: Vec<_> = uplinks.map(|(config, counters)| RunningUplink { config, counters }).collect();
+        let health = health_of(&running);
         let vitals = Vitals {
-            gateway,
+            gateway: name.clone(),
             since: begun,
-            lines: names,
-            tags: named,
-            watched: looked_at,
+            lines: running.iter().map(|line| line.names.clone()).collect(),
+            tags: tags.clone(),
+            watched: looked_at.clone(),
             health: health.clone(),
             log: log.clone(),
-            buffer: folder_of_log,
+            buffer: buffer.path.clone(),
             buffer_bytes_max,
             redate: redate.clone(),
-            uplinks,
-            desk,
+            uplinks: uplinks.iter().map(RunningUplink::vitals).collect(),
+            desk: desk.clone(),
             clock: clock.clone(),
+            reload: reload.clone(),
         };
-        let vitals = Arc::new(vitals);
-        Ok(Gateway { clock, health, acquisition, store, log, redate, delivery, desk_thread, vitals, watches })
+        Ok(Gateway {
+            clock,
+            begun,
+            name,
+            buffer: buffer.path,
+            buffer_bytes_max,
+            tags,
+            types,
+            lines: running,
+            uplinks,
+            health,
+            acquisition,
+            store,
+            log,
+            redate,
+            delivery,
+            desk,
+            desk_thread,
+            reload,
+            vitals: Present::new(vitals),
+            watches,
+        })
     }
 
     /// The way to the log, for whoever forwards what is in it.
@@ -220,7 +286,8 @@ impl Gateway {
 
     /// What it says of itself.
     pub fn status(&self) -> Status {
-        let (progress, uplinks) = (self.log.progress(), self.delivery.counters());
+        let (progress, uplinks) = (self.log.progress(), &self.uplinks);
+        let uplinks: Vec<&Counters> = uplinks.iter().map(|uplink| &*uplink.counters).collect();
         Status {
             connected: self.health.connected(),
             lines: self.health.lines.len(),
@@ -266,7 +333,7 @@ impl Gateway {
     }
 
     /// Its figures, and the way to its desk for commands.
-    pub fn vitals(&self) -> &Arc<Vitals> {
+    pub fn vitals(&self) -> &Present {
         &self.vitals
     }
 
@@ -285,37 +352,59 @@ impl Gateway {
     }
 }
 
-fn uplink_setups(
-    gateway: &str,
-    uplinks: Vec<UplinkConfig>,
-    buffer: &Path,
-    site: &Site,
-    log: &StoreHandle,
-    redate: &Arc<Redate>,
-    desk: &Desk,
-) -> Result<Vec<UplinkSetup>, StartError> {
-    let (identity, epoch) = (log.identity().gateway_text(), log.identity().epoch);
-    let setups = uplinks.into_iter().map(|uplink| {
-        let log = Stored { store: log.clone(), uplink: (&*uplink.name).into() };
+/// What all uplinks are given.
+struct North<'a> {
+    gateway: &'a str,
+    buffer: &'a Path,
+    site: &'a Site,
+    log: &'a StoreHandle,
+    redate: &'a Arc<Redate>,
+    desk: &'a Desk,
+}
+
+impl North<'_> {
+    fn setup(&self, uplink: &UplinkConfig, counters: Arc<Counters>) -> Result<UplinkSetup, StartError> {
+        let identity = self.log.identity();
+        let log = Stored { store: self.log.clone(), uplink: (&*uplink.name).into() };
         let delivered: Option<Delivered> = Some(delivered_of(&log));
-        let spec = UplinkSpec { site: Some(site.clone()), epoch, delivered, ..uplink.spec(gateway, &identity) };
-        let drain = uplink.drain;
+        let spec = uplink.spec(self.gateway, &identity.gateway_text());
+        let spec = UplinkSpec { site: Some(self.site.clone()), epoch: identity.epoch, delivered, ..spec };
         if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
-            return Err(StartError::Uplink { uplink: uplink.name, cause });
+            return Err(StartError::Uplink { uplink: uplink.name.clone(), cause });
         }
-        let quarantine = Quarantine::beside(buffer, &uplink.name);
         Ok(UplinkSetup {
             spec,
-            drain,
+            drain: uplink.drain,
             log,
-            quarantine,
-            jobs: Jobs::beside(buffer),
-            redate: redate.clone(),
-            counters: Arc::default(),
-            desk: desk.clone(),
+            quarantine: Quarantine::beside(self.buffer, &uplink.name),
+            jobs: Jobs::beside(self.buffer),
+            redate: self.redate.clone(),
+            counters,
+            desk: self.desk.clone(),
         })
-    });
-    setups.collect()
+    }
+}
+
+impl RunningUplink {
+    fn vitals(&self) -> UplinkVitals {
+        UplinkVitals { name: self.config.name.clone(), counters: self.counters.clone() }
+    }
+}
+
+/// What is kept of a line, and what its task is given.
+fn with_lane(setup: LineSetup) -> (RunningLine, (LineSetup, Lane, watch::Sender<()>)) {
+    let (lane, end, way_in) = Lane::new();
+    let names = Arc::new(names_of(&setup));
+    let running = RunningLine { names, spec: setup.spec.clone(), health: setup.health.clone(), lane };
+    (running, (setup, way_in, end))
+}
+
+fn health_of(lines: &[RunningLine]) -> Arc<Health> {
+    Arc::new(Health { lines: lines.iter().map(|line| line.health.clone()).collect() })
+}
+
+fn site(tags: &Tags, types: Arc<[TagType]>, buffer: &Path, clock: &Arc<WallClock>) -> Site {
+    Site { schema: tags.live_schema().clone(), types, folder: buffer.join("uplinks"), clock: clock.clone() }
 }
 
 fn names_of(line: &LineSetup) -> LineNames {
@@ -380,7 +469,7 @@ mod tests {
     use super::super::command::rule::{TagForm, Writable, WriteRule};
     use super::super::command::{CommandDoor, Origin, Outcome, RefusedFor, Role, Target, json};
     use super::super::poll::DeviceSetup;
-    use super::super::poll::scripted::{Act, Scripted, World, tag_of};
+    use super::super::poll::scripted::{Act, Scripted, World, no_spec, tag_of};
     use super::super::process::Rule;
     use super::super::tags::DevicePlace;
     use super::*;
@@ -396,8 +485,9 @@ mod tests {
             groups: vec![(10 * MS, [tag_of(device)].into())],
         };
         let line = LineSetup {
-            index: 0,
+            health: Arc::new(LineHealth::new(acts.len(), Instant::now())),
             name: "line".into(),
+            spec: no_spec(),
             devices: (0..acts.len()).map(device).collect(),
             stagger: Duration::ZERO,
             make: Box::new(move || Ok(Box::new(Scripted::make(&world, tokio::time::Instant::now())))),
@@ -415,6 +505,7 @@ mod tests {
             types: Arc::default(),
             writables: Arc::default(),
             commands: CommandsConfig { audit_bytes_max: 1 << 20, when_audit_fails: WhenAuditFails::Refuse },
+            reload: None,
         }
     }
 
@@ -475,6 +566,7 @@ mod tests {
             let (sender, answer) = std::sync::mpsc::channel();
             gateway
                 .vitals()
+                .get()
                 .desk
                 .submit(asked(tag), Box::new(move |answer| sender.send(answer).expect("the test waits")));
             assert_eq!(answer.recv_timeout(PATIENCE).map(|answer| answer.outcome), Ok(expected));

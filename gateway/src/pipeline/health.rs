@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a line's task may be late after the time by which it wanted to be back.
@@ -18,17 +18,17 @@ pub const ACT_TIME_MAX: Duration = Duration::from_secs(120);
 /// How long a thread may take for a round: a disk that is slow is not a thread that stands still.
 const ROUND_MAX: Duration = Duration::from_secs(60);
 
-/// The figures of all lines, and the clock that their promises are kept by.
-#[derive(Debug)]
+/// The figures of all lines.
+#[derive(Debug, Default)]
 pub struct Health {
-    start: Instant,
     /// One for each line, in the order of the configuration.
-    pub lines: Box<[LineHealth]>,
+    pub lines: Box<[Arc<LineHealth>]>,
 }
 
-/// The figures of one line.
-#[derive(Debug, Default)]
+/// The figures of one line, and the clock that its promises are kept by.
+#[derive(Debug)]
 pub struct LineHealth {
+    start: Instant,
     /// Milliseconds since the start by which its task will be back; 0 before its first turn.
     back_by_ms: AtomicU64,
     /// Whether there is a connection.
@@ -75,9 +75,61 @@ pub struct DeviceHealth {
 }
 
 impl LineHealth {
+    /// The health of a line with so many devices.
+    pub fn new(devices: usize, start: Instant) -> LineHealth {
+        LineHealth {
+            start,
+            back_by_ms: AtomicU64::new(0),
+            connected: AtomicBool::new(false),
+            cause: Mutex::default(),
+            suspended: AtomicU32::new(0),
+            polls: AtomicU64::new(0),
+            silent: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            connects: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            devices: (0..devices).map(|_| DeviceHealth::default()).collect(),
+        }
+    }
+
+    /// Its task promises to be back by `at`.
+    pub fn back_by(&self, at: Instant) {
+        self.back_by_ms.store(self.millis(at).max(1), Ordering::Relaxed);
+    }
+
+    /// Its task has ended and promises nothing any more.
+    pub fn ended(&self) {
+        self.back_by_ms.store(0, Ordering::Relaxed);
+        self.connected.store(false, Ordering::Relaxed);
+        self.suspended.store(0, Ordering::Relaxed);
+        self.devices.iter().for_each(|device| device.suspended.store(false, Ordering::Relaxed));
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        match self.back_by_ms.load(Ordering::Relaxed) {
+            0 => false,
+            back_by_ms => self.millis(now) > back_by_ms + LINE_LATE_MAX.as_millis() as u64,
+        }
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Adds to one of the figures.
     pub fn count(figure: &AtomicU64, by: u64) {
         figure.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// One of its devices answered.
+    pub fn answered(&self, device: &DeviceHealth, at: Instant) {
+        device.answered_ms.store(self.millis(at).max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago one of its devices answered last; `None` when it never did.
+    pub fn since_answer(&self, device: &DeviceHealth, now: Instant) -> Option<Duration> {
+        let ms = device.answered_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Duration::from_millis(self.millis(now).saturating_sub(ms)))
     }
 
     /// States why there is no connection.
@@ -112,36 +164,7 @@ impl fmt::Display for Stuck {
 impl Health {
     /// The health of lines with so many devices each.
     pub fn new(devices: impl IntoIterator<Item = usize>, start: Instant) -> Health {
-        let line = |devices| LineHealth {
-            devices: (0..devices).map(|_| DeviceHealth::default()).collect(),
-            ..LineHealth::default()
-        };
-        Health { start, lines: devices.into_iter().map(line).collect() }
-    }
-
-    /// A line's task promises to be back by `at`.
-    pub fn back_by(&self, line: usize, at: Instant) {
-        if let Some(line) = self.lines.get(line) {
-            line.back_by_ms.store(self.millis(at).max(1), Ordering::Relaxed);
-        }
-    }
-
-    /// A line's task has ended and promises nothing any more.
-    pub fn ended(&self, line: usize) {
-        if let Some(line) = self.lines.get(line) {
-            line.back_by_ms.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// A device answered.
-    pub fn answered(&self, device: &DeviceHealth, at: Instant) {
-        device.answered_ms.store(self.millis(at).max(1), Ordering::Relaxed);
-    }
-
-    /// How long ago a device answered last; `None` when it never did.
-    pub fn since_answer(&self, device: &DeviceHealth, now: Instant) -> Option<Duration> {
-        let ms = device.answered_ms.load(Ordering::Relaxed);
-        (ms > 0).then(|| Duration::from_millis(self.millis(now).saturating_sub(ms)))
+        Health { lines: devices.into_iter().map(|devices| Arc::new(LineHealth::new(devices, start))).collect() }
     }
 
     /// How many lines have a connection.
@@ -151,15 +174,7 @@ impl Health {
 
     /// The line whose task has broken its promise, if one has.
     pub fn stuck(&self, now: Instant) -> Option<Stuck> {
-        let late = |line: &LineHealth| match line.back_by_ms.load(Ordering::Relaxed) {
-            0 => false,
-            back_by_ms => self.millis(now) > back_by_ms + LINE_LATE_MAX.as_millis() as u64,
-        };
-        self.lines.iter().position(late).map(Stuck::Line)
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
+        self.lines.iter().position(|line| line.is_late(now)).map(Stuck::Line)
     }
 }
 
@@ -198,12 +213,12 @@ mod tests {
         let health = Health::new([1, 1], start);
         let stuck = |at: Duration| health.stuck(start + at);
         assert_eq!(stuck(1000 * SECOND), None);
-        health.back_by(1, start + 3600 * SECOND);
+        health.lines[1].back_by(start + 3600 * SECOND);
         assert_eq!(stuck(3600 * SECOND), None);
         assert_eq!(stuck(3661 * SECOND), Some(Stuck::Line(1)));
-        health.back_by(1, start + 3700 * SECOND);
+        health.lines[1].back_by(start + 3700 * SECOND);
         assert_eq!(stuck(3661 * SECOND), None);
-        health.ended(1);
+        health.lines[1].ended();
         assert_eq!(stuck(9000 * SECOND), None);
     }
 

@@ -10,13 +10,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driver_core::{Clock, Line, LinkError, Reading, Readings, SpecError, TagId, Value, WriteError, WriteOutcome};
-use tokio::sync::{mpsc, oneshot};
+use driver_core::{
+    Clock, Line, LineSpec, LinkError, Reading, Readings, SpecError, TagId, Value, WriteError, WriteOutcome,
+};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
-use super::health::{ACT_TIME_MAX, Health, LineHealth};
+use super::health::{ACT_TIME_MAX, LineHealth};
 use super::learned::LearnedFolder;
 use super::link::{Jitter, RECONNECT};
 use super::panic::caught;
@@ -41,8 +43,6 @@ pub struct Shared {
     pub process: RefCell<Process>,
     /// Where readings go.
     pub door: Box<dyn Door + Send>,
-    /// What the lines tell of themselves.
-    pub health: Arc<Health>,
     /// Where what was learned is kept.
     pub learned: LearnedFolder,
 }
@@ -58,10 +58,12 @@ pub trait Door {
 
 /// A line as the configuration describes it.
 pub struct LineSetup {
-    /// Its index among all lines.
-    pub index: usize,
+    /// What it tells of itself.
+    pub health: Arc<LineHealth>,
     /// Its name in the log.
     pub name: Box<str>,
+    /// What it was made from, without what was learned.
+    pub spec: Arc<LineSpec>,
     /// Its devices, in the order of the line.
     pub devices: Vec<DeviceSetup>,
     /// How long its first connect waits, so that many lines do not connect at once.
@@ -115,8 +117,42 @@ pub enum Performed {
     Gone,
 }
 
-/// Polls a line until all senders of `lane` are gone; what panics is made anew.
-pub async fn supervise(setup: LineSetup, shared: &Shared, mut lane: mpsc::Receiver<Write>) {
+/// The way into a line: writes from outside, and its end.
+pub struct Lane {
+    writes: mpsc::Receiver<Write>,
+    /// Its sender gone means the end.
+    end: watch::Receiver<()>,
+}
+
+impl Lane {
+    /// The lane with where writes go in; the line ends when the last of both senders is gone, or the second of them.
+    pub fn new() -> (mpsc::Sender<Write>, watch::Sender<()>, Lane) {
+        let (sender, writes) = mpsc::channel(WRITES_WAITING_MAX);
+        let (ender, end) = watch::channel(());
+        (sender, ender, Lane { writes, end })
+    }
+
+    /// The next write; `None` at the end. Loses nothing when it is cancelled.
+    async fn recv(&mut self) -> Option<Write> {
+        tokio::select! {
+            biased;
+            _ = self.end.changed() => None,
+            write = self.writes.recv() => write,
+        }
+    }
+
+    /// A write that waits already.
+    fn try_recv(&mut self) -> Result<Write, mpsc::error::TryRecvError> {
+        match self.end.has_changed() {
+            Ok(_) => self.writes.try_recv(),
+            Err(_) => Err(mpsc::error::TryRecvError::Disconnected),
+        }
+    }
+}
+
+/// Polls a line until its lane ends; what panics is made anew.
+pub async fn supervise(setup: LineSetup, shared: &Shared, mut lane: Lane) {
+    let _told = ToldEnded(setup.health.clone());
     let mut jitter = Jitter::random();
     let (mut after, mut failures) = (setup.stagger, 0);
     loop {
@@ -132,20 +168,21 @@ pub async fn supervise(setup: LineSetup, shared: &Shared, mut lane: mpsc::Receiv
             line = &*setup.name,
             "the line's driver failed: {failure}. Its connection is made anew in {after:?}; please report this"
         );
-        if let Some(health) = shared.health.lines.get(setup.index) {
-            LineHealth::count(&health.panics, 1);
-        }
+        LineHealth::count(&setup.health.panics, 1);
     }
-    shared.health.ended(setup.index);
+}
+
+/// Tells of the end of a line, also of one that is cut off.
+struct ToldEnded(Arc<LineHealth>);
+
+impl Drop for ToldEnded {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
 }
 
 /// One life of a line, from its making to the end or to a panic.
-async fn once(
-    setup: &LineSetup,
-    shared: &Shared,
-    lane: &mut mpsc::Receiver<Write>,
-    after: Duration,
-) -> Result<(), String> {
+async fn once(setup: &LineSetup, shared: &Shared, lane: &mut Lane, after: Duration) -> Result<(), String> {
     let turns = Turns::new(setup, shared, Instant::now().into_std(), after);
     match (setup.make)() {
         Ok(line) => {
@@ -172,7 +209,7 @@ struct Poller<'a> {
     setup: &'a LineSetup,
     shared: &'a Shared,
     line: Box<dyn Line>,
-    lane: &'a mut mpsc::Receiver<Write>,
+    lane: &'a mut Lane,
     turns: Turns<'a>,
     learned_at: Instant,
     saving: Option<JoinHandle<()>>,
@@ -331,7 +368,7 @@ impl Poller<'_> {
     }
 
     fn back_by(&self, at: Instant) {
-        self.shared.health.back_by(self.setup.index, at.into_std());
+        self.setup.health.back_by(at.into_std());
     }
 }
 

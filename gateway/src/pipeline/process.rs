@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buffer::Class;
-use driver_core::{Quality, Reading, Reason, Scale, Value};
+use driver_core::{Quality, Reading, Reason, Scale, TagId, Value};
 
 use super::tags::Tags;
 use super::watched::Watched;
@@ -59,7 +59,7 @@ pub enum Deadband {
 pub struct Process {
     tags: Arc<Tags>,
     /// By tag id; empty when no tag reports on change.
-    last: Box<[Last]>,
+    last: Vec<Last>,
     start: Instant,
     /// Is told of readings before they are filtered.
     watched: Arc<Watched>,
@@ -81,9 +81,23 @@ const NEVER: u16 = u16::MAX;
 impl Process {
     /// Nothing has been reported yet at `start`; `watched` is told of readings before they are filtered.
     pub fn new(tags: Arc<Tags>, watched: Arc<Watched>, start: Instant) -> Process {
-        let none = Last { bits: 0, at_ms: 0, quality: NEVER };
+        let none = Last::NONE;
         let remembered = if tags.reports_on_change() { tags.len() } else { 0 };
-        Process { tags, last: vec![none; remembered].into(), start, watched }
+        Process { tags, last: vec![none; remembered], start, watched }
+    }
+
+    /// Goes on with other tags. One whose rule is another is reported anew.
+    pub fn change(&mut self, tags: Arc<Tags>, watched: Arc<Watched>) {
+        watched.take_over(&self.watched);
+        if tags.reports_on_change() {
+            self.last.resize(tags.len(), Last::NONE);
+            let same = |tag| self.tags.rule(tag) == tags.rule(tag);
+            let changed = self.last.iter_mut().zip(0..).filter(|(_, id)| !same(TagId(*id)));
+            changed.for_each(|(last, _)| *last = Last::NONE);
+        } else {
+            self.last = Vec::new();
+        }
+        (self.tags, self.watched) = (tags, watched);
     }
 
     /// Scales the readings of a poll and takes away those that need not go on.
@@ -128,6 +142,8 @@ fn scale_reading(scale: &Scale, reading: &mut Reading) {
 }
 
 impl Last {
+    const NONE: Last = Last { bits: 0, at_ms: 0, quality: NEVER };
+
     fn passes(&mut self, reading: &Reading, deadband: Deadband, heartbeat: Option<Duration>, now_ms: u32) -> bool {
         let quality = number_of(reading.quality);
         let silent_ms = now_ms.wrapping_sub(self.at_ms);
@@ -193,7 +209,7 @@ fn hash_into(value: &Value, hasher: &mut DefaultHasher) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use driver_core::{ClockState, TagId, Timestamp};
+    use driver_core::{ClockState, Timestamp};
 
     fn process(rule: Rule) -> Process {
         Process::new(Arc::new(Tags::of_rules(&[rule])), Arc::default(), Instant::now())

@@ -9,6 +9,9 @@
 //! temperature<TAB>°C         a tag and its unit
 //! current<TAB>
 //! ```
+//!
+//! A change of the configuration while the gateway runs adds names behind those that are there and takes none away, so that
+//! what was polled before it and is stored after it bears its own name. A device that gets tags later stands there twice.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -69,7 +72,13 @@ impl Default for SchemaBuilder {
 }
 
 impl SchemaBuilder {
-    /// The tags that follow are this device's. A name holds no control characters: the configuration sees to that.
+    /// All that `schema` has keeps its ids; what is added comes behind it.
+    pub fn after(schema: &Schema) -> SchemaBuilder {
+        SchemaBuilder { text: schema.text.to_string() }
+    }
+
+    /// The tags that follow are this device's; one of this name that is there already is the same device. A name holds no
+    /// control characters: the configuration sees to that.
     pub fn device(&mut self, name: &str) {
         self.text.push(DEVICE);
         self.text.push_str(name);
@@ -138,13 +147,19 @@ impl Schema {
         u32::try_from(text.len()).ok()?;
         let body = text.strip_prefix(HEAD)?;
         let (mut devices, mut tags) = (Vec::new(), Vec::new());
+        let mut known: HashMap<&str, u32> = HashMap::new();
+        let mut current = None;
         let mut start = HEAD.len();
         for line in body.split_terminator('\n') {
             let end = start + line.len();
-            if line.starts_with(DEVICE) {
-                devices.push((start + DEVICE.len_utf8()) as u32..end as u32);
+            if let Some(name) = line.strip_prefix(DEVICE) {
+                let place = *known.entry(name).or_insert_with(|| {
+                    devices.push((start + DEVICE.len_utf8()) as u32..end as u32);
+                    devices.len() as u32 - 1
+                });
+                current = Some(place);
             } else if let Some(tab) = line.find('\t') {
-                let device = devices.len().checked_sub(1)? as u32;
+                let device = current?;
                 tags.push(Entry { device, start: start as u32, tab: (start + tab) as u32, end: end as u32 });
             } else {
                 return None;
@@ -184,6 +199,14 @@ impl Schemas {
     /// Where the schemas lie in a buffer's folder.
     pub fn folder_in(buffer: &Path) -> PathBuf {
         buffer.join("schemas")
+    }
+
+    /// New blocks are named by `schema` from here on; it is kept durably before. On an error nothing has changed.
+    pub fn change(&mut self, schema: Arc<Schema>) -> io::Result<()> {
+        let changed = Schemas::open(&self.folder, schema)?;
+        self.current = changed.current;
+        self.known.extend(changed.known);
+        Ok(())
     }
 
     /// The number that new blocks bear.
@@ -245,6 +268,21 @@ mod tests {
         assert_eq!(schema.tag(TagId(2)), Some(TagNames { device_index: 2, device: "mixer", tag: "level", unit: "m³" }));
         assert_eq!(schema.tag(TagId(3)), None);
         assert_eq!((schema.devices(), schema.tags()), (3, 3));
+    }
+
+    #[test]
+    fn what_is_added_takes_no_name_away() {
+        let first = schema("°C");
+        let mut builder = SchemaBuilder::after(&first);
+        builder.device("press");
+        builder.tag("speed", "");
+        builder.device("new");
+        builder.tag("level", "");
+        let second = builder.build();
+        (0..3).for_each(|id| assert_eq!(second.tag(TagId(id)), first.tag(TagId(id))));
+        assert_eq!(second.tag(TagId(3)), Some(TagNames { device_index: 0, device: "press", tag: "speed", unit: "" }));
+        assert_eq!(second.tag(TagId(4)), Some(TagNames { device_index: 3, device: "new", tag: "level", unit: "" }));
+        assert_eq!((second.devices(), second.tags()), (4, 5));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use buffer::{Identity, Item, Seq, SeqRange, Stats, Store};
+use buffer::{Identity, Item, Seq, SeqRange, Stats, Store, UplinkOptions};
 use driver_core::{Clock, Reading};
 use tokio::sync::{oneshot, watch};
 
@@ -59,8 +59,8 @@ pub struct Page {
     pub next: Seq,
 }
 
-/// Opens the store again after a panic in it.
-pub type Reopen = Box<dyn FnMut() -> buffer::Result<Box<dyn Store>> + Send>;
+/// Opens the store again after a panic in it, for the uplinks that were declared last where that was after the start.
+pub type Reopen = Box<dyn FnMut(Option<&[UplinkOptions]>) -> buffer::Result<Box<dyn Store>> + Send>;
 
 /// The store thread is gone; the gateway is stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +139,17 @@ impl StoreHandle {
     /// The names behind a block's tag ids; `None` when they are no longer known.
     pub async fn schema(&self, id: u32) -> Result<Option<Arc<Schema>>, StoreClosed> {
         self.ask(|reply| Request::Schema { id, reply }).await
+    }
+
+    /// Names what is stored from here on by these tags, which have all ids that were there before. The names are kept
+    /// durably first; on an error nothing has changed.
+    pub async fn name(&self, tags: &Arc<Tags>) -> Result<io::Result<()>, StoreClosed> {
+        self.ask(|reply| Request::Name { tags: tags.clone(), reply }).await
+    }
+
+    /// States which uplinks must get every reading from here on. The place of one that is not among them is forgotten.
+    pub async fn declare(&self, uplinks: &[UplinkOptions]) -> Result<buffer::Result<()>, StoreClosed> {
+        self.ask(|reply| Request::Declare { uplinks: uplinks.to_vec(), reply }).await
     }
 
     /// The state of the log in figures.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use driver_core::{DataType, Line};
+use driver_core::{DataType, Line, TagId};
 
 use super::tags::Tags;
 use crate::config::LineConfig;
 use crate::uplink::TagType;
 
-/// The types by tag id, after scaling. A line that was not planned leaves its tags as LREAL, which a first reading of
+/// The types in the order of the live tags, after scaling. A line that was not planned leaves its tags as LREAL, which a first reading of
 /// another type puts right.
 pub fn types_of(tags: &Tags, lines: &[LineConfig], planned: &[Box<dyn Line>]) -> Arc<[TagType]> {
     let mut types = vec![TagType { data_type: DataType::Lreal, elements: 1 }; tags.len()];
@@ -25,7 +25,10 @@ pub fn types_of(tags: &Tags, lines: &[LineConfig], planned: &[Box<dyn Line>]) ->
             }
         }
     }
-    types.into()
+    if tags.live_len() == tags.len() && tags.live().eq((0..tags.len() as u32).map(TagId)) {
+        return types.into();
+    }
+    tags.live().filter_map(|tag| types.get(tag.index()).copied()).collect()
 }
 
 /// Integers become LREAL when they are scaled, a REAL stays one, and what is no number stays as it is.

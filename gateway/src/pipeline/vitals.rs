@@ -1,8 +1,8 @@
 //! A running gateway's figures together: handles to what the threads keep, for metrics and status.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use buffer::{Item, Stats};
@@ -15,6 +15,7 @@ use super::redate::Redate;
 use super::store::StoreHandle;
 use super::tags::Tags;
 use super::watched::Watched;
+use crate::reload::Reload;
 
 /// A running gateway's figures, and the way to its desk.
 pub struct Vitals {
@@ -23,7 +24,7 @@ pub struct Vitals {
     /// Since when it runs.
     pub since: Instant,
     /// Its lines, in the order of `health`.
-    pub lines: Box<[LineNames]>,
+    pub lines: Box<[Arc<LineNames>]>,
     /// Its tags.
     pub tags: Arc<Tags>,
     /// Their last readings.
@@ -44,6 +45,29 @@ pub struct Vitals {
     pub desk: Desk,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The way to its configuration, where that can be changed.
+    pub reload: Option<Reload>,
+}
+
+/// The vitals of the configuration of the moment: another one after each change of it.
+#[derive(Clone)]
+pub struct Present(Arc<RwLock<Arc<Vitals>>>);
+
+impl Present {
+    /// These, until they are replaced.
+    pub fn new(vitals: Vitals) -> Present {
+        Present(Arc::new(RwLock::new(Arc::new(vitals))))
+    }
+
+    /// Those of now. To be asked again with each request: what one holds on to may be of an earlier configuration.
+    pub fn get(&self) -> Arc<Vitals> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Others take their place.
+    pub fn replace(&self, vitals: Vitals) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(vitals);
+    }
 }
 
 /// The names of a line and its devices.

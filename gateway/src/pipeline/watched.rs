@@ -72,6 +72,17 @@ impl Watched {
         self.lock().get(place as usize)?.clone()
     }
 
+    /// Takes over what another table knows of the tags that both watch.
+    pub fn take_over(&self, before: &Watched) {
+        let mut last = self.lock();
+        let places = self.places.iter().enumerate().filter(|(_, place)| **place != NOBODY);
+        for (tag, place) in places {
+            if let (Some(slot), Some(seen)) = (last.get_mut(*place as usize), before.last(TagId(tag as u32))) {
+                *slot = Some(seen);
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Box<[Option<Seen>]>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

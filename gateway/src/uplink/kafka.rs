@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use super::format::{self, keyed};
 use super::topic::Rules;
-use super::{Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way};
+use super::{ListsTags, Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way};
 
 /// Kafka clusters.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ static INFO: UplinkInfo = UplinkInfo {
     schemes: &["kafka", "kafkas"],
     sample: include_str!("kafka/sample.yaml"),
     options: config::OPTIONS,
+    lists_tags: ListsTags::Uplink,
 };
 
 impl Uplink for Kafka {

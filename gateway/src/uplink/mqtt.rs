@@ -25,7 +25,7 @@ use super::format::Format;
 use super::format::compressed::Compressed;
 use super::sparkplug::{self, EdgeNode};
 use super::topic::Rules;
-use super::{Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, format};
+use super::{ListsTags, Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec, Way, format};
 
 /// MQTT brokers.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ static INFO: UplinkInfo = UplinkInfo {
     schemes: &["mqtt", "mqtts", "ws", "wss"],
     sample: include_str!("mqtt/sample.yaml"),
     options: config::OPTIONS,
+    lists_tags: ListsTags::Formats,
 };
 
 impl Uplink for Mqtt {

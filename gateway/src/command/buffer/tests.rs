@@ -50,7 +50,7 @@ fn start(folder: &Path, tags: &[(&str, &[(&str, &str)])]) -> (StoreThread, Intak
     let path = folder.to_owned();
     StoreThread::start(StoreSetup {
         store: Box::new(log),
-        reopen: Box::new(move || Ok(Box::new(Log::open(&path, &Options::new(["cloud", "lake"]))?))),
+        reopen: Box::new(move |_| Ok(Box::new(Log::open(&path, &Options::new(["cloud", "lake"]))?))),
         schemas,
         tags: Arc::new(Tags::of_rules(&[])),
         policy,

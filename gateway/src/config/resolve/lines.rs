@@ -1,10 +1,9 @@
 //! Lines with their devices and tags, planned by their drivers.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec};
+use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagSpec};
 
 use super::TAGS_MAX;
 use super::bus::Bus;
@@ -16,15 +15,10 @@ use crate::config::checked::LineConfig;
 use crate::config::form::{Context, Named};
 use crate::config::raw::{RawConfig, RawDevice};
 use crate::config::source::{Source, Span, Spanned};
-use crate::pipeline::process::Rule;
-use crate::pipeline::schema::SchemaBuilder;
-use crate::pipeline::tags::{DevicePlace, Tags};
+use crate::pipeline::tags::{DevicePlace, Tags, TagsBuilder};
 
 /// The most intervals that the tags of one device may have.
 const GROUPS_MAX: usize = 256;
-
-/// How many of the last rules a tag's rule is compared with, before it is kept as another one.
-const RULES_COMPARED_MAX: usize = 16;
 
 /// What became of all devices.
 pub(super) struct Lines<'t> {
@@ -36,10 +30,11 @@ pub(super) struct Lines<'t> {
     pub(super) planned: Vec<Option<Box<dyn Line>>>,
 }
 
-/// All lines, in the order of the file.
+/// All lines, in the order of the file. Tags that ran before keep their ids.
 pub(super) fn lines<'t>(
     raw: &RawConfig<'t>,
     buses: Vec<Bus<'t>>,
+    before: Option<&Tags>,
     source: &Source,
     context: &mut Context<'_>,
 ) -> Lines<'t> {
@@ -51,7 +46,7 @@ pub(super) fn lines<'t>(
             Inherited::new(&device.value, &templates, Defaults { every: raw.every, class: raw.class }, context)
         })
         .collect();
-    let mut table = Table::default();
+    let mut table = Table { tags: TagsBuilder::after(before), writes: Vec::new() };
     let (mut configs, mut planned) = (Vec::new(), Vec::new());
     if too_many(&inherited, context) {
         let (tags, writes) = table.build();
@@ -120,34 +115,15 @@ fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '
     }
 }
 
-/// The table of all tags, in the order of their ids.
-#[derive(Default)]
-struct Table<'t> {
-    schema: SchemaBuilder,
-    /// Neighbours mostly have the same rule.
-    rules: Vec<Rule>,
-    /// By tag id: the index of its rule.
-    rule_of: Vec<u32>,
-    places: Vec<DevicePlace>,
+/// The table of all tags, in the order of the file.
+struct Table<'b, 't> {
+    tags: TagsBuilder<'b>,
     writes: Vec<PendingWrite<'t>>,
 }
 
-impl<'t> Table<'t> {
-    fn add(&mut self, name: &str, unit: &str, rule: Rule) -> TagId {
-        let recent = self.rules.len().saturating_sub(RULES_COMPARED_MAX);
-        let known = self.rules[recent..].iter().position(|known| *known == rule).map(|index| recent + index);
-        let index = known.unwrap_or_else(|| {
-            self.rules.push(rule);
-            self.rules.len() - 1
-        });
-        self.rule_of.push(index as u32);
-        self.schema.tag(name, unit);
-        TagId(self.rule_of.len() as u32 - 1)
-    }
-
+impl<'t> Table<'_, 't> {
     fn build(self) -> (Tags, Vec<PendingWrite<'t>>) {
-        let rules = self.rule_of.iter().map(|index| self.rules[*index as usize]);
-        (Tags::new(Arc::new(self.schema.build()), rules, self.places.into()), self.writes)
+        (self.tags.build(), self.writes)
     }
 }
 
@@ -169,14 +145,13 @@ impl<'t> Draft<'t> {
         device: &Named<'t, RawDevice<'t>>,
         inherited: &Inherited<'_, 't>,
         place: DevicePlace,
-        table: &mut Table<'t>,
+        table: &mut Table<'_, 't>,
         context: &mut Context<'_>,
     ) {
         if inherited.tags_max() == 0 {
             return;
         }
-        table.schema.device(device.name);
-        table.places.push(place);
+        table.tags.device(device.name, place);
         let mut groups = Groups::default();
         let (mut tags, mut addresses) = (Vec::new(), Vec::new());
         for tag in inherited.tags() {
@@ -192,7 +167,7 @@ impl<'t> Draft<'t> {
             };
             let unit = tag.settings.unit.map_or("", |unit| unit.value);
             let rule = rule(&tag.settings, tag.class, context.faults);
-            let id = table.add(tag.name, unit, rule);
+            let id = table.tags.tag(tag.name, unit, rule);
             let write = tag.settings.write;
             table.writes.extend(write.map(|write| PendingWrite { tag: id, scale: rule.scale, write }));
             tags.push(TagSpec { id, address: address.value.into(), group });

@@ -11,8 +11,13 @@ pub(super) struct Broker;
 
 impl Uplink for Broker {
     fn info(&self) -> &'static UplinkInfo {
-        const INFO: UplinkInfo =
-            UplinkInfo { name: "broker", schemes: &["mqtt", "mqtts"], sample: "", options: OPTIONS };
+        const INFO: UplinkInfo = UplinkInfo {
+            name: "broker",
+            schemes: &["mqtt", "mqtts"],
+            sample: "",
+            options: OPTIONS,
+            lists_tags: ListsTags::Formats,
+        };
         &INFO
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use driver_core::{Clock, Timestamp, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::crew::Crew;
 use super::super::forward::counters::Counters;
@@ -64,18 +64,10 @@ struct Promise {
 
 /// What the desk works with.
 pub struct DeskSetup {
-    /// The names of all tags.
-    pub tags: Arc<Tags>,
-    /// What may be written.
-    pub writables: Arc<Writables>,
-    /// The last readings of what is written, and of what interlocks look at.
-    pub watched: Arc<Watched>,
+    /// What may be written, and where: another one with each change of the configuration.
+    pub plant: Plant,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Where writes to the lines' devices go in, by the line's index.
-    pub lanes: Vec<mpsc::Sender<Write>>,
-    /// The uplinks: while none is connected, the link to the north is lost.
-    pub uplinks: Vec<Arc<Counters>>,
     /// The folder of the audit trail.
     pub folder: PathBuf,
     /// How much it may take on disk, bytes.
@@ -84,9 +76,25 @@ pub struct DeskSetup {
     pub when_audit_fails: WhenAuditFails,
 }
 
+/// What may be written, and where.
+#[derive(Clone)]
+pub struct Plant {
+    /// The names of all tags.
+    pub tags: Arc<Tags>,
+    /// What may be written.
+    pub writables: Arc<Writables>,
+    /// The last readings of what is written, and of what interlocks look at.
+    pub watched: Arc<Watched>,
+    /// Where writes to the lines' devices go in, by the line's index.
+    pub lanes: Vec<mpsc::Sender<Write>>,
+    /// The uplinks: while none is connected, the link to the north is lost.
+    pub uplinks: Vec<Arc<Counters>>,
+}
+
 /// The desk's running thread.
 pub struct DeskThread {
     stop: oneshot::Sender<()>,
+    changes: watch::Sender<Option<Plant>>,
     crew: Crew,
 }
 
@@ -125,10 +133,16 @@ impl DeskThread {
     /// Begins to take commands.
     pub fn start(setup: DeskSetup, queue: Queue) -> io::Result<DeskThread> {
         let (stop, stopped) = oneshot::channel();
+        let (changes, changed) = watch::channel(None);
         let crew = Crew::start("commands", STOP_GRACE, move |tasks| {
-            tasks.spawn_local(work::supervise(setup, queue, stopped));
+            tasks.spawn_local(work::supervise(setup, queue, changed, stopped));
         })?;
-        Ok(DeskThread { stop, crew })
+        Ok(DeskThread { stop, changes, crew })
+    }
+
+    /// Judges commands by another plant from here on. What is under way is answered all the same.
+    pub fn change(&self, plant: Plant) {
+        self.changes.send_replace(Some(plant));
     }
 
     /// Raised every few seconds, for as long as the thread comes round.

@@ -1,6 +1,7 @@
 //! What may be written to a tag, as the configuration says it with `write:`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use driver_core::{DataType, Scale, TagId, Value};
@@ -10,7 +11,7 @@ use super::super::tags::DevicePlace;
 use super::{Role, Target};
 
 /// A tag that may be written.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Writable {
     /// Which.
     pub tag: TagId,
@@ -95,9 +96,9 @@ pub struct LinkLossRule {
 }
 
 /// All tags that may be written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Writables {
-    list: Box<[Writable]>,
+    list: Box<[Arc<Writable>]>,
     by_name: HashMap<Target, usize>,
 }
 
@@ -105,11 +106,11 @@ impl Writables {
     /// Of this configuration.
     pub fn new(list: Vec<Writable>) -> Writables {
         let by_name = list.iter().enumerate().map(|(index, writable)| (writable.target.clone(), index)).collect();
-        Writables { list: list.into(), by_name }
+        Writables { list: list.into_iter().map(Arc::new).collect(), by_name }
     }
 
     /// All of them; their places in the list are their numbers.
-    pub fn list(&self) -> &[Writable] {
+    pub fn list(&self) -> &[Arc<Writable>] {
         &self.list
     }
 

@@ -22,11 +22,11 @@ pub enum NotKnown {
     NoNumber,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Item {
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Item<'a> {
     Bool(bool),
     Number(f64),
-    Text(Box<str>),
+    Text(&'a str),
 }
 
 impl Expression {
@@ -35,53 +35,72 @@ impl Expression {
     /// # Errors
     /// It is not known: an operand cannot be used, or something is no number.
     pub fn holds(&self, read: impl Fn(TagId) -> Operand) -> Result<bool, NotKnown> {
-        match self.evaluate(read)? {
+        let operand = |tag: &TagId| match read(*tag) {
+            Operand::Good(value) => item(*tag, &value).map(|_| value),
+            Operand::Unusable(why) => Err(NotKnown::Operand(*tag, why)),
+        };
+        let operands: Vec<Value> = self.operands.iter().map(operand).collect::<Result<_, _>>()?;
+        match self.evaluate(&|index| operands.get(index))? {
             Item::Bool(holds) => Ok(holds),
             Item::Number(_) | Item::Text(_) => Err(NotKnown::NoNumber),
         }
     }
 
-    fn evaluate(&self, read: impl Fn(TagId) -> Operand) -> Result<Item, NotKnown> {
-        let operands: Vec<Item> = self.operands.iter().map(|tag| item(*tag, read(*tag))).collect::<Result<_, _>>()?;
-        evaluate(&self.root, &operands)
+    /// What it gives for usable operands, by their places: an LREAL, a BOOL or a text. Allocates for a text only.
+    ///
+    /// # Errors
+    /// Something is no number, or of another type than the configuration said.
+    pub fn value<'a>(&'a self, operand: impl Fn(usize) -> Option<&'a Value>) -> Result<Value, NotKnown> {
+        Ok(match self.evaluate(&operand)? {
+            Item::Bool(value) => Value::Bool(value),
+            Item::Number(number) => Value::LReal(number),
+            Item::Text(text) => Value::Text(text.into()),
+        })
+    }
+
+    fn evaluate<'a>(&'a self, operand: &dyn Fn(usize) -> Option<&'a Value>) -> Result<Item<'a>, NotKnown> {
+        let read = |index: usize| {
+            let (tag, value) = (self.operands.get(index), operand(index));
+            tag.zip(value).ok_or(NotKnown::NoNumber).and_then(|(tag, value)| item(*tag, value))
+        };
+        evaluate(&self.root, &read)
     }
 }
 
-fn item(tag: TagId, operand: Operand) -> Result<Item, NotKnown> {
-    match operand {
-        Operand::Good(Value::Bool(value)) => Ok(Item::Bool(value)),
-        Operand::Good(Value::Text(text)) => Ok(Item::Text(text)),
-        Operand::Good(value) => match value.as_f64() {
+fn item(tag: TagId, value: &Value) -> Result<Item<'_>, NotKnown> {
+    match value {
+        Value::Bool(value) => Ok(Item::Bool(*value)),
+        Value::Text(text) => Ok(Item::Text(text)),
+        value => match value.as_f64() {
             Some(number) => finite(number),
             None => Err(NotKnown::Operand(tag, "of a type that has no place here")),
         },
-        Operand::Unusable(why) => Err(NotKnown::Operand(tag, why)),
     }
 }
 
-fn finite(number: f64) -> Result<Item, NotKnown> {
+fn finite<'a>(number: f64) -> Result<Item<'a>, NotKnown> {
     if number.is_finite() { Ok(Item::Number(number)) } else { Err(NotKnown::NoNumber) }
 }
 
-fn evaluate(node: &Node, operands: &[Item]) -> Result<Item, NotKnown> {
+fn evaluate<'a>(node: &'a Node, read: &dyn Fn(usize) -> Result<Item<'a>, NotKnown>) -> Result<Item<'a>, NotKnown> {
     match node {
         Node::Number(number) => Ok(Item::Number(*number)),
         Node::Bool(value) => Ok(Item::Bool(*value)),
-        Node::Text(text) => Ok(Item::Text(text.clone())),
-        Node::Tag(index) => operands.get(*index).cloned().ok_or(NotKnown::NoNumber),
-        Node::Not(node) => match evaluate(node, operands)? {
+        Node::Text(text) => Ok(Item::Text(text)),
+        Node::Tag(index) => read(*index),
+        Node::Not(node) => match evaluate(node, read)? {
             Item::Bool(value) => Ok(Item::Bool(!value)),
             _ => Err(NotKnown::NoNumber),
         },
-        Node::Minus(node) => match evaluate(node, operands)? {
+        Node::Minus(node) => match evaluate(node, read)? {
             Item::Number(number) => Ok(Item::Number(-number)),
             _ => Err(NotKnown::NoNumber),
         },
-        Node::Two(operator, both) => two(*operator, evaluate(&both.0, operands)?, evaluate(&both.1, operands)?),
+        Node::Two(operator, both) => two(*operator, evaluate(&both.0, read)?, evaluate(&both.1, read)?),
     }
 }
 
-fn two(operator: Operator, left: Item, right: Item) -> Result<Item, NotKnown> {
+fn two<'a>(operator: Operator, left: Item<'a>, right: Item<'a>) -> Result<Item<'a>, NotKnown> {
     match (left, right) {
         (Item::Bool(left), Item::Bool(right)) => match operator {
             Operator::Or => Ok(Item::Bool(left || right)),

@@ -178,3 +178,9 @@ impl Line for Scripted {
         })
     }
 }
+
+/// The specification of a line that is made without one.
+pub(in crate::pipeline) fn no_spec() -> Arc<driver_core::LineSpec> {
+    let url = "modbus-tcp://127.0.0.1".parse().expect("a URL");
+    Arc::new(driver_core::LineSpec { url, timeout: None, devices: Vec::new() })
+}

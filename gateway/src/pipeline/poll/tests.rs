@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard};
 use driver_core::{Quality, Reason};
 use tokio::task::LocalSet;
 
+use super::super::health::Health;
 use super::super::process::Rule;
 use super::super::tags::Tags;
-use super::scripted::{Act, Done, Scripted, World, lock, tag_of};
+use super::scripted::{Act, Done, Scripted, World, lock, no_spec, tag_of};
 use super::*;
 use crate::clock::test_clock::CountingClock;
 
@@ -37,6 +38,8 @@ struct Bench {
     health: Arc<Health>,
     begun: Instant,
     lane: Option<mpsc::Sender<Write>>,
+    /// Dropped, it ends the line though somebody could still write.
+    end: Option<watch::Sender<()>>,
     folder: tempfile::TempDir,
 }
 
@@ -53,12 +56,12 @@ impl Bench {
             clock: Arc::new(CountingClock::default()),
             process: RefCell::new(Process::new(tags, Arc::default(), begun.into_std())),
             door: Box::new(kept.clone()),
-            health: health.clone(),
             learned: LearnedFolder::within(folder.path()),
         };
         let setup = LineSetup {
-            index: 0,
+            health: health.lines[0].clone(),
             name: "bus1".into(),
+            spec: no_spec(),
             devices: (0..devices.len())
                 .map(|device| DeviceSetup {
                     name: format!("device{device}").into(),
@@ -72,9 +75,9 @@ impl Bench {
                 move || Ok(Box::new(Scripted::make(&world, begun)))
             }),
         };
-        let (lane, writes) = mpsc::channel(WRITES_WAITING_MAX);
-        tasks.spawn_local(async move { supervise(setup, &shared, writes).await });
-        Bench { world, kept, health, begun, lane: Some(lane), folder }
+        let (lane, end, way_in) = Lane::new();
+        tasks.spawn_local(async move { supervise(setup, &shared, way_in).await });
+        Bench { world, kept, health, begun, lane: Some(lane), end: Some(end), folder }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {

@@ -260,11 +260,11 @@ impl<'a> Turns<'a> {
 
     fn heard(&mut self, device: usize, contact: Contact, change: Change, now: Instant) {
         let name = self.setup.devices.get(device).map_or("", |device| &device.name);
-        self.count(|health| {
-            let Some(health) = health.devices.get(device) else { return };
+        self.count(|line| {
+            let Some(health) = line.devices.get(device) else { return };
             health.unanswered.store(contact == Contact::Silent, Ordering::Relaxed);
             if contact == Contact::Answered {
-                self.shared.health.answered(health, now);
+                line.answered(health, now);
             }
         });
         match contact {
@@ -331,9 +331,7 @@ impl<'a> Turns<'a> {
     }
 
     fn count(&self, count: impl FnOnce(&LineHealth)) {
-        if let Some(health) = self.shared.health.lines.get(self.setup.index) {
-            count(health);
-        }
+        count(&self.setup.health);
     }
 }
 

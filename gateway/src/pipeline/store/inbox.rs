@@ -4,16 +4,18 @@
 //! and the count reaches the uplinks as a gap.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use buffer::{Replaced, Seq, SeqRange, Stats, Synced};
+use buffer::{Replaced, Seq, SeqRange, Stats, Synced, UplinkOptions};
 use driver_core::Reading;
 use tokio::sync::oneshot;
 
 use super::Page;
 use crate::pipeline::batch::Lost;
 use crate::pipeline::schema::Schema;
+use crate::pipeline::tags::Tags;
 
 /// The most readings that wait for the store; at 48 bytes each about 12 MB.
 const READINGS_QUEUED_MAX: usize = 1 << 18;
@@ -32,6 +34,8 @@ pub(super) enum Request {
     Acknowledge { uplink: Arc<str>, seqs: Vec<SeqRange> },
     Schema { id: u32, reply: oneshot::Sender<Option<Arc<Schema>>> },
     Stats { reply: oneshot::Sender<Stats> },
+    Name { tags: Arc<Tags>, reply: oneshot::Sender<io::Result<()>> },
+    Declare { uplinks: Vec<UplinkOptions>, reply: oneshot::Sender<buffer::Result<()>> },
     Synced(Synced),
     Repacked(Option<Box<Replaced>>),
 }

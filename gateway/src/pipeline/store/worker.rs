@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Seq, Store};
+use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Seq, Store, UplinkOptions};
 use driver_core::{Clock, Reading};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
@@ -71,6 +71,8 @@ pub(super) struct Worker {
     /// `None` only while it is opened again after a panic.
     store: Option<Box<dyn Store>>,
     reopen: Reopen,
+    /// The uplinks that were declared since the start.
+    declared: Option<Vec<UplinkOptions>>,
     schemas: Schemas,
     tags: Arc<Tags>,
     /// All tags are of the normal class.
@@ -125,6 +127,7 @@ impl Worker {
             progress,
             store: Some(store),
             reopen,
+            declared: None,
             schemas,
             one_class: tags.all_normal(),
             tags,
@@ -168,7 +171,7 @@ impl Worker {
         }
         (self.syncing, self.sync_at) = (false, None);
         loop {
-            match (self.reopen)() {
+            match (self.reopen)(self.declared.as_deref()) {
                 Ok(store) => {
                     self.store = Some(store);
                     info!("the store is open again");
@@ -236,9 +239,26 @@ impl Worker {
             }
             Request::Schema { id, reply } => answer(reply, self.schemas.get(id)),
             Request::Stats { reply } => answer(reply, opened(&mut self.store).stats()),
+            Request::Name { tags, reply } => answer(reply, self.name(tags)),
+            Request::Declare { uplinks, reply } => {
+                let declared = opened(&mut self.store).declare(&uplinks);
+                if declared.is_ok() {
+                    self.declared = Some(uplinks);
+                }
+                self.due_sync();
+                answer(reply, declared);
+            }
             Request::Synced(synced) => self.end_sync(synced),
             Request::Repacked(replaced) => self.end_repack(replaced),
         }
+    }
+
+    /// What is pending keeps its names: the new ones stand behind those that it has.
+    fn name(&mut self, tags: Arc<Tags>) -> io::Result<()> {
+        self.schemas.change(tags.schema().clone())?;
+        self.one_class = tags.all_normal() && self.pending.is_empty();
+        self.tags = tags;
+        Ok(())
     }
 
     /// Appends what waits, as much as one flush takes; whether something did. What the disk refuses stays pending and is

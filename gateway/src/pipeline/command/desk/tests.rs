@@ -58,13 +58,16 @@ impl Bench {
         });
         let uplink = Arc::new(Counters::default());
         uplink.connected.store(true, Ordering::Relaxed);
-        let setup = DeskSetup {
+        let plant = Plant {
             tags: Arc::new(Tags::of_rules(&[Rule::PLAIN, Rule::PLAIN])),
             writables,
             watched: watched.clone(),
-            clock: Arc::new(SystemClock),
             lanes: vec![lane],
             uplinks: vec![uplink.clone()],
+        };
+        let setup = DeskSetup {
+            plant,
+            clock: Arc::new(SystemClock),
             folder: folder_in(folder.path()),
             audit_bytes_max: 1 << 20,
             when_audit_fails,

@@ -1,11 +1,12 @@
 //! The desk's task: judges what comes, notes it, hands it over, and answers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use driver_core::{Quality, TagId, Timestamp, Value, nearest};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
@@ -20,7 +21,7 @@ use super::super::record;
 use super::super::rule::Writable;
 use super::super::{Answer, Asked, Command, CommandDoor, Origin, Outcome, RefusedFor, Role, Told, Wanted};
 use super::link_loss::{LinkWatch, LinkWatchAction, LinkWatchEvent};
-use super::{DeskSetup, Promise, Queue, Submitted};
+use super::{DeskSetup, Plant, Promise, Queue, Submitted};
 
 /// How many commands are judged before what they need is made durable, once for all of them.
 const BATCH_MAX: usize = 32;
@@ -32,9 +33,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// Takes commands until `stop` is sent or dropped; what panics is made anew.
-pub(super) async fn supervise(setup: DeskSetup, mut queue: Queue, mut stop: oneshot::Receiver<()>) {
+pub(super) async fn supervise(
+    setup: DeskSetup,
+    mut queue: Queue,
+    mut changes: watch::Receiver<Option<Plant>>,
+    mut stop: oneshot::Receiver<()>,
+) {
     loop {
-        match caught(Work::begin(&setup, &queue).run(&mut queue, &mut stop)).await {
+        let plant = changes.borrow_and_update().clone().unwrap_or_else(|| setup.plant.clone());
+        match caught(Work::begin(&setup, plant, &queue).run(&mut queue, &mut changes, &mut stop)).await {
             Ok(()) => return,
             Err(panic) => error!("the desk for commands failed: {panic}. It begins anew; please report this"),
         }
@@ -43,7 +50,10 @@ pub(super) async fn supervise(setup: DeskSetup, mut queue: Queue, mut stop: ones
 
 struct Work<'a> {
     setup: &'a DeskSetup,
-    tally: std::sync::Arc<super::Tally>,
+    plant: Plant,
+    /// Whether some value is defined for the loss of the link.
+    has_link_loss: bool,
+    tally: Arc<super::Tally>,
     /// `None` until the first command: the trail is not read before it is needed.
     books: Option<Books>,
     memory: Memory,
@@ -58,7 +68,7 @@ struct Work<'a> {
 /// A command that the guard has let through.
 struct UnderWay {
     command: Command,
-    number: usize,
+    writable: Arc<Writable>,
     until: Instant,
     task: Task,
     old: Value,
@@ -67,10 +77,12 @@ struct UnderWay {
 }
 
 impl Work<'_> {
-    fn begin<'a>(setup: &'a DeskSetup, queue: &Queue) -> Work<'a> {
-        let count = setup.writables.list().len();
+    fn begin<'a>(setup: &'a DeskSetup, plant: Plant, queue: &Queue) -> Work<'a> {
+        let count = plant.writables.list().len();
         Work {
             setup,
+            has_link_loss: has_link_loss(&plant),
+            plant,
             tally: queue.tally.clone(),
             books: None,
             memory: Memory::default(),
@@ -82,17 +94,26 @@ impl Work<'_> {
         }
     }
 
-    async fn run(mut self, queue: &mut Queue, stop: &mut oneshot::Receiver<()>) {
-        let has_link_loss = self.setup.writables.list().iter().any(|writable| writable.rule.on_link_loss.is_some());
+    async fn run(
+        mut self,
+        queue: &mut Queue,
+        changes: &mut watch::Receiver<Option<Plant>>,
+        stop: &mut oneshot::Receiver<()>,
+    ) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut look_at = Instant::now();
         loop {
-            let has_to_look = has_link_loss || self.is_looking() || self.books.as_ref().is_some_and(Books::is_behind);
+            let has_to_look =
+                self.has_link_loss || self.is_looking() || self.books.as_ref().is_some_and(Books::is_behind);
             // All arms lose nothing when cancelled.
             tokio::select! {
                 biased;
                 _ = &mut *stop => break,
                 Some(done) = self.performed.join_next() => self.done(done),
+                Ok(()) = changes.changed() => {
+                    let plant = changes.borrow_and_update().clone();
+                    plant.into_iter().for_each(|plant| self.change(plant));
+                }
                 count = queue.receiver.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
                         break;
@@ -106,6 +127,20 @@ impl Work<'_> {
             }
         }
         self.end(queue).await;
+    }
+
+    /// Goes on with another plant. What was sent in the last time counts on, and a defined value is not written twice.
+    fn change(&mut self, plant: Plant) {
+        let (mut paces, mut watches) = (Vec::new(), Vec::new());
+        for writable in plant.writables.list() {
+            let number = self.plant.writables.find(&writable.target);
+            paces.push(number.map_or_else(Pace::default, |number| std::mem::take(&mut self.paces[number])));
+            let same = number
+                .filter(|number| self.plant.writables.list()[*number].rule.on_link_loss == writable.rule.on_link_loss);
+            watches.push(same.map_or(LinkWatch::Up, |number| self.link_watches[number]));
+        }
+        self.has_link_loss = has_link_loss(&plant);
+        (self.paces, self.link_watches, self.plant) = (paces, watches, plant);
     }
 
     /// Judges commands, makes durable that they begin, and hands them over.
@@ -159,31 +194,31 @@ impl Work<'_> {
                 ));
             }
         }
-        let Some(number) = self.setup.writables.find(&command.target) else {
+        let Some(number) = self.plant.writables.find(&command.target) else {
             let (why, reason) = self.not_writable(command);
             return Err(refused(why, reason));
         };
-        let writable = &self.setup.writables.list()[number];
-        check(command, writable, &self.paces[number], self.now(), |tag| self.setup.watched.last(tag))
+        let writable = &*self.plant.writables.list()[number];
+        check(command, writable, &self.paces[number], self.now(), |tag| self.plant.watched.last(tag))
             .map(|admitted| (number, admitted))
             .map_err(|(why, reason)| refused(why, reason))
     }
 
     fn not_writable(&self, command: &Command) -> (RefusedFor, String) {
-        let (target, schema) = (&command.target, self.setup.tags.schema());
+        let (target, schema) = (&command.target, self.plant.tags.live_schema());
         let mut names = (0..schema.tags()).filter_map(|id| schema.tag(TagId(id as u32)));
         if names.any(|names| names.device == &*target.device && names.tag == &*target.tag) {
             return (RefusedFor::ReadOnly, format!("{target} is read-only; `write:` at the tag makes it writable"));
         }
-        let writable: Vec<String> = self.setup.writables.list().iter().map(|one| one.target.to_string()).collect();
+        let writable: Vec<String> = self.plant.writables.list().iter().map(|one| one.target.to_string()).collect();
         let near = nearest(&target.to_string(), writable.iter().map(String::as_str));
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         (RefusedFor::UnknownTag, format!("there is no tag {target}{near}"))
     }
 
     fn admit(&mut self, command: Command, number: usize, admitted: Admitted, promise: Promise) -> u64 {
-        let writable = &self.setup.writables.list()[number];
-        let old = self.setup.watched.last(writable.tag).filter(|seen| seen.quality == Quality::Good);
+        let writable = self.plant.writables.list()[number].clone();
+        let old = self.plant.watched.last(writable.tag).filter(|seen| seen.quality == Quality::Good);
         let old = old.map_or(Value::None, |seen| seen.value);
         self.paces[number].note(writable.rule.rate, Instant::now().into_std());
         self.memory.begin(&command);
@@ -192,17 +227,17 @@ impl Work<'_> {
             books.add(record);
         }
         let raw = admitted.fitted.raw;
-        let shown = shown(&raw, writable);
+        let shown = shown(&raw, &writable);
         let task = Task { raw, shown, form: writable.form, verify: writable.rule.verify };
         let until = Instant::from_std(admitted.until);
         self.last += 1;
-        self.under_way.insert(self.last, UnderWay { command, number, until, task, old, life: Life::Noted, promise });
+        self.under_way.insert(self.last, UnderWay { command, writable, until, task, old, life: Life::Noted, promise });
         self.last
     }
 
     fn hand_over(&mut self, id: u64) {
         let Some(under_way) = self.under_way.get(&id) else { return };
-        let writable = &self.setup.writables.list()[under_way.number];
+        let writable = &under_way.writable;
         let (reply, outcome) = oneshot::channel();
         let write = Write {
             device: writable.place.device as usize,
@@ -211,7 +246,7 @@ impl Work<'_> {
             until: under_way.until.into_std(),
             reply,
         };
-        let lane = self.setup.lanes.get(writable.place.line as usize);
+        let lane = self.plant.lanes.get(writable.place.line as usize);
         if lane.is_some_and(|lane| lane.try_send(write).is_ok()) {
             self.performed.spawn_local(async move { (id, outcome.await.unwrap_or(Performed::Gone)) });
             self.step(id, LifeEvent::HandedOver);
@@ -241,11 +276,11 @@ impl Work<'_> {
         let (life, end) = under_way.life.step(event, &under_way.task, now);
         under_way.life = life;
         let Some(End { outcome, reason, held }) = end else { return };
-        let Some(UnderWay { command, number, old, promise, .. }) = self.under_way.remove(&id) else { return };
+        let Some(UnderWay { command, writable, old, promise, .. }) = self.under_way.remove(&id) else { return };
         let held = match held {
             Held::NotRead => Value::None,
             Held::Scaled(value) => value,
-            Held::Raw(raw) => shown(&raw, &self.setup.writables.list()[number]),
+            Held::Raw(raw) => shown(&raw, &writable),
         };
         let answer = Answer {
             key: command.key.clone(),
@@ -280,10 +315,9 @@ impl Work<'_> {
     /// What time brings: readings after a write that was not answered, links that are lost, records to be made durable.
     fn look(&mut self) {
         let looking = self.under_way.iter().filter(|(_, one)| matches!(one.life, Life::Looking { .. }));
-        let looking: Vec<(u64, usize)> = looking.map(|(id, one)| (*id, one.number)).collect();
-        for (id, number) in looking {
-            let tag = self.setup.writables.list()[number].tag;
-            match self.setup.watched.last(tag).filter(|seen| seen.quality == Quality::Good) {
+        let looking: Vec<(u64, TagId)> = looking.map(|(id, one)| (*id, one.writable.tag)).collect();
+        for (id, tag) in looking {
+            match self.plant.watched.last(tag).filter(|seen| seen.quality == Quality::Good) {
                 Some(seen) => {
                     self.step(id, LifeEvent::Seen(seen.value, seen.at));
                     self.step(id, LifeEvent::Tick);
@@ -302,10 +336,10 @@ impl Work<'_> {
     }
 
     fn look_at_the_link(&mut self) {
-        let up = self.setup.uplinks.iter().any(|uplink| uplink.connected.load(Ordering::Relaxed));
+        let up = self.plant.uplinks.iter().any(|uplink| uplink.connected.load(Ordering::Relaxed));
         let event = if up { LinkWatchEvent::Up } else { LinkWatchEvent::Down };
-        let setup = self.setup;
-        for (number, writable) in setup.writables.list().iter().enumerate() {
+        let writables = self.plant.writables.clone();
+        for (number, writable) in writables.list().iter().enumerate() {
             let Some(rule) = &writable.rule.on_link_loss else { continue };
             let now = Instant::now().into_std();
             let (watch, action) = self.link_watches[number].step(event, rule.after, now);
@@ -318,8 +352,8 @@ impl Work<'_> {
     }
 
     fn link_loss_ended(&mut self, answer: &Answer) {
-        let Some(number) = answer.target.as_ref().and_then(|target| self.setup.writables.find(target)) else { return };
-        let writable = &self.setup.writables.list()[number];
+        let Some(number) = answer.target.as_ref().and_then(|target| self.plant.writables.find(target)) else { return };
+        let writable = &self.plant.writables.list()[number];
         let done = answer.outcome == Outcome::Done;
         if !done {
             warn!(tag = %writable.target, result = answer.outcome.name(), "the value for the loss of the link is not held: {}", answer.reason);
@@ -390,6 +424,10 @@ impl Work<'_> {
             error!("the audit trail lacks the last commands: the disk refuses");
         }
     }
+}
+
+fn has_link_loss(plant: &Plant) -> bool {
+    plant.writables.list().iter().any(|writable| writable.rule.on_link_loss.is_some())
 }
 
 /// A device's value as a reading of the tag shows it.
