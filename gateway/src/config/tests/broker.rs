@@ -3,8 +3,8 @@
 use crate::uplink::format::{Format, Missing, Records};
 use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{
-    BoxFuture, ConnectError, Event, Message, Publisher, Traffic, Trial, Uplink, UplinkError, UplinkInfo, UplinkSpec,
-    Way,
+    BoxFuture, ConnectError, Event, ListsTags, Message, Publisher, Traffic, Trial, Uplink, UplinkError, UplinkInfo,
+    UplinkSpec, Way,
 };
 
 pub(super) struct Broker;

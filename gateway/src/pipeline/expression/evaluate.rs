@@ -36,7 +36,10 @@ impl Expression {
     /// It is not known: an operand cannot be used, or something is no number.
     pub fn holds(&self, read: impl Fn(TagId) -> Operand) -> Result<bool, NotKnown> {
         let operand = |tag: &TagId| match read(*tag) {
-            Operand::Good(value) => item(*tag, &value).map(|_| value),
+            Operand::Good(value) => {
+                item(*tag, &value)?;
+                Ok(value)
+            }
             Operand::Unusable(why) => Err(NotKnown::Operand(*tag, why)),
         };
         let operands: Vec<Value> = self.operands.iter().map(operand).collect::<Result<_, _>>()?;
