@@ -352,19 +352,25 @@ async fn what_becomes_of_a_write_that_breaks_the_connection_is_not_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_is_stopped_closes_its_connection_and_keeps_what_it_learned() {
-    play(|tasks| {
-        let mut bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Answers(MS)]);
-        (tasks, async move {
-            tokio::time::sleep(2 * SECOND).await;
-            bench.lane = None;
-            tokio::time::sleep(SECOND).await;
-            assert_eq!(bench.times(Done::Close).len(), 1);
-            assert_eq!(bench.times(Done::Poll(0)).last().map(|at| *at < 3 * SECOND), Some(true));
-            let learned = LearnedFolder::within(bench.folder.path()).load("device0", "scripted 0");
-            assert_eq!(learned.as_deref(), Some("hr 7 is refused"));
+    // It is told to end, or nobody is left who could write.
+    let ends: [fn(&mut Bench); 2] = [|bench| bench.lane = None, |bench| bench.end = None];
+    for end in ends {
+        play(|tasks| {
+            let mut bench = Bench::start(&tasks, SECOND, Act::Answers(MS), &[Act::Answers(MS)]);
+            (tasks, async move {
+                tokio::time::sleep(2 * SECOND).await;
+                assert!(bench.lane.is_some() && bench.end.is_some());
+                end(&mut bench);
+                tokio::time::sleep(SECOND).await;
+                assert_eq!(bench.times(Done::Close).len(), 1);
+                assert_eq!(bench.times(Done::Poll(0)).last().map(|at| *at < 3 * SECOND), Some(true));
+                assert_eq!(bench.health.connected(), 0);
+                let learned = LearnedFolder::within(bench.folder.path()).load("device0", "scripted 0");
+                assert_eq!(learned.as_deref(), Some("hr 7 is refused"));
+            })
         })
-    })
-    .await;
+        .await;
+    }
 }
 
 /// What was written to the log.
