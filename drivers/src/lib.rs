@@ -17,6 +17,8 @@ use driver_core::AnyDriver;
 #[cfg(target_os = "linux")]
 pub use driver_local as local;
 pub use driver_modbus as modbus;
+#[cfg(feature = "opcua")]
+pub use driver_opcua as opcua;
 pub use driver_s7 as s7;
 pub use open::{OpenError, Plc, open};
 
@@ -26,6 +28,8 @@ static DRIVERS: &[&dyn AnyDriver] = &[
     &s7::S7Driver,
     #[cfg(target_os = "linux")]
     &local::LocalDriver,
+    #[cfg(feature = "opcua")]
+    &opcua::OpcUaDriver,
 ];
 
 /// All drivers of this build.

@@ -56,6 +56,12 @@ impl<'a> Readings<'a> {
         self.out.push(Reading { tag, value, quality, status, timestamp: self.timestamp, clock: self.state });
     }
 
+    /// Any reading, with the time at which the device took the value where it says so.
+    pub fn push_at(&mut self, tag: TagId, value: Value, quality: Quality, status: u32, taken: Option<Timestamp>) {
+        let timestamp = taken.unwrap_or(self.timestamp);
+        self.out.push(Reading { tag, value, quality, status, timestamp, clock: self.state });
+    }
+
     /// How many readings there are so far, those of earlier polls into the same vector included.
     pub fn len(&self) -> usize {
         self.out.len()

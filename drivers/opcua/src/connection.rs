@@ -1,0 +1,239 @@
+//! A live OPC UA connection: polls, writes, and looks around.
+
+use std::time::Instant;
+
+use driver_core::{
+    BrowseError, Connection, Contact, Entry, Fact, GroupId, LinkError, Readings, Reason, TagId, Value, WriteError,
+    WriteOutcome,
+};
+use opcua::types::{DataValue, NodeId, StatusCode, Variant};
+
+use crate::address::{Address, Place};
+use crate::config::{OpcUaEndpoint, TimeSource};
+use crate::decode::{decode, encode};
+use crate::device::{Found, OpcUaDevice};
+use crate::session::{Fault, Session};
+use crate::wire;
+
+/// A connection to one server.
+#[derive(Debug)]
+pub struct OpcUaConnection {
+    session: Session,
+    time: TimeSource,
+}
+
+impl Connection for OpcUaConnection {
+    type Device = OpcUaDevice;
+
+    async fn poll(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        readings: &mut Readings<'_>,
+    ) -> Result<Contact, LinkError> {
+        let members = device.members(group).to_vec();
+        self.find(device, &members).await?;
+        self.read_all(device, &members, readings).await
+    }
+
+    async fn write(&mut self, device: &mut OpcUaDevice, tag: TagId, value: &Value) -> Result<WriteOutcome, LinkError> {
+        let Some(index) = device.index_of(tag) else {
+            return Ok(WriteOutcome::Failed(WriteError::Refused("this device has no such tag".into())));
+        };
+        self.find(device, &[index]).await?;
+        match self.write_tag(device, index, value).await {
+            Ok(held) => Ok(WriteOutcome::Written(held)),
+            Err(Failure::Write(error)) => Ok(WriteOutcome::Failed(error)),
+            Err(Failure::Link(over)) => Err(over),
+        }
+    }
+
+    async fn touch(&mut self, _: &mut OpcUaDevice) -> Result<Contact, LinkError> {
+        match self.session.touch().await {
+            Ok(()) | Err(Fault::Refused(_) | Fault::TooMuch) => Ok(Contact::Answered),
+            Err(Fault::Silent) => Ok(Contact::Silent),
+            Err(Fault::Over(over)) => Err(over),
+        }
+    }
+
+    async fn identify(&mut self, _: &mut OpcUaDevice) -> Result<Vec<Fact>, LinkError> {
+        self.session.facts().await
+    }
+
+    async fn browse(&mut self, _: &mut OpcUaDevice, place: &str) -> Result<Result<Vec<Entry>, BrowseError>, LinkError> {
+        let node = if place.is_empty() {
+            NodeId::objects_folder_id()
+        } else {
+            let place = match Address::parse(place) {
+                Ok(address) => address.place,
+                Err(error) => return Ok(Err(BrowseError::Refused(error.message))),
+            };
+            let found = match self.session.find(&[place]).await {
+                Ok(found) => found.into_iter().next().unwrap_or(Err(StatusCode::BadNoMatch)),
+                Err(Fault::Over(over)) => return Err(over),
+                Err(Fault::Refused(status)) => Err(status),
+                Err(Fault::Silent | Fault::TooMuch) => Err(StatusCode::BadTimeout),
+            };
+            match found {
+                Ok(node) => node,
+                Err(status) => return Ok(Err(BrowseError::Refused(wire::explain(status.bits())))),
+            }
+        };
+        self.session.children(node).await
+    }
+
+    async fn close(self) {
+        self.session.leave().await;
+    }
+}
+
+/// Why a write did not come to its end.
+enum Failure {
+    Write(WriteError),
+    Link(LinkError),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        match fault {
+            Fault::Over(over) => Failure::Link(over),
+            Fault::Silent => Failure::Write(WriteError::Unknown),
+            Fault::TooMuch => Failure::Write(WriteError::Refused("the value is larger than the server takes".into())),
+            Fault::Refused(status) => Failure::Write(refused(status)),
+        }
+    }
+}
+
+fn refused(status: StatusCode) -> WriteError {
+    let text = format!("{}. {}", wire::explain(status.bits()), wire::advice(status));
+    match status {
+        StatusCode::BadNotWritable | StatusCode::BadUserAccessDenied => WriteError::ReadOnly(text),
+        _ => WriteError::Refused(text),
+    }
+}
+
+impl OpcUaConnection {
+    /// A connection over an open session.
+    pub(crate) fn new(session: Session, endpoint: &OpcUaEndpoint) -> OpcUaConnection {
+        OpcUaConnection { session, time: endpoint.time }
+    }
+
+    /// Looks for the nodes of these tags, where that is due.
+    async fn find(&mut self, device: &mut OpcUaDevice, tags: &[usize]) -> Result<(), LinkError> {
+        device.enter(self.session.number);
+        let now = Instant::now();
+        let wanted = device.to_find(tags, now);
+        let mut at = 0;
+        while at < wanted.len() {
+            let batch = &wanted[at..(at + self.session.limits.translate).min(wanted.len())];
+            let places: Vec<Place> = batch.iter().map(|index| device.tags[*index].address.place.clone()).collect();
+            match self.session.find(&places).await {
+                Ok(found) => batch.iter().zip(found).for_each(|(index, found)| device.note(*index, found, now)),
+                Err(Fault::Over(over)) => return Err(over),
+                Err(Fault::TooMuch) if batch.len() > 1 => {
+                    self.session.limits.translate = batch.len() / 2;
+                    continue;
+                }
+                Err(Fault::TooMuch) => device.note(batch[0], Err(StatusCode::BadTooManyOperations), now),
+                Err(Fault::Silent) => return Ok(()),
+                Err(Fault::Refused(status)) => batch.iter().for_each(|index| device.note(*index, Err(status), now)),
+            }
+            at += batch.len();
+        }
+        Ok(())
+    }
+
+    /// Reads tags in batches as large as the server takes; each comes to one reading.
+    async fn read_all(
+        &mut self,
+        device: &OpcUaDevice,
+        tags: &[usize],
+        readings: &mut Readings<'_>,
+    ) -> Result<Contact, LinkError> {
+        let mut contact = Contact::Silent;
+        let mut there = Vec::with_capacity(tags.len());
+        for index in tags {
+            let tag = &device.tags[*index];
+            match &tag.node {
+                Found::At(node) => there.push((tag.id, node.clone())),
+                Found::Nowhere(status, _) => {
+                    contact = Contact::Answered;
+                    readings.bad(tag.id, wire::reason(*status), status.bits());
+                }
+                Found::NotYet => readings.bad(tag.id, Reason::Timeout, 0),
+            }
+        }
+        let mut at = 0;
+        while at < there.len() {
+            let batch = &there[at..(at + self.session.limits.read).min(there.len())];
+            let nodes: Vec<NodeId> = batch.iter().map(|(_, node)| node.clone()).collect();
+            match self.session.read(&nodes).await {
+                Ok(values) => {
+                    contact = Contact::Answered;
+                    readings.answered();
+                    batch.iter().zip(&values).for_each(|((tag, _), value)| self.push(*tag, value, readings));
+                }
+                Err(Fault::Over(over)) => return Err(over),
+                Err(Fault::TooMuch) => {
+                    contact = Contact::Answered;
+                    if self.session.halve_reads(batch.len()).is_some() {
+                        continue;
+                    }
+                    let status = StatusCode::BadResponseTooLarge;
+                    batch.iter().for_each(|(tag, _)| readings.bad(*tag, Reason::DeviceFailure, status.bits()));
+                }
+                Err(Fault::Refused(status)) => {
+                    contact = Contact::Answered;
+                    batch.iter().for_each(|(tag, _)| readings.bad(*tag, wire::reason(status), status.bits()));
+                }
+                Err(Fault::Silent) => batch.iter().for_each(|(tag, _)| readings.bad(*tag, Reason::Timeout, 0)),
+            }
+            at += batch.len();
+        }
+        Ok(contact)
+    }
+
+    fn push(&self, tag: TagId, value: &DataValue, readings: &mut Readings<'_>) {
+        let decoded = decode(value, self.time);
+        readings.push_at(tag, decoded.value, decoded.quality, decoded.status, decoded.time);
+    }
+
+    /// Writes what the server's type makes of a value, and reads it back.
+    async fn write_tag(&mut self, device: &OpcUaDevice, index: usize, value: &Value) -> Result<Value, Failure> {
+        let node = match &device.tags[index].node {
+            Found::At(node) => node.clone(),
+            Found::Nowhere(status, _) => return Err(Failure::Write(refused(*status))),
+            Found::NotYet => return Err(Failure::Write(WriteError::Unknown)),
+        };
+        let now = self.session.read(std::slice::from_ref(&node)).await?;
+        let (kind, dimensions) = match now[0].value.as_ref() {
+            Some(Variant::Array(array)) => {
+                let dimensions = array.dimensions.clone().unwrap_or_else(|| vec![array.values.len() as u32]);
+                (Some(array.value_type), Some(dimensions))
+            }
+            Some(value) => (value.scalar_type_id(), None),
+            None => (None, None),
+        };
+        let Some(kind) = kind else {
+            return Err(Failure::Write(self.without_a_type(now[0].status)));
+        };
+        let wanted = encode(value, kind, dimensions.as_deref()).map_err(Failure::Write)?;
+        let status = self.session.write(&node, wanted).await?;
+        if status.is_bad() {
+            return Err(Failure::Write(refused(status)));
+        }
+        // What cannot be read back is not known; the write itself was taken.
+        match self.session.read(&[node]).await {
+            Ok(held) => Ok(decode(&held[0], self.time).value),
+            Err(Fault::Over(over)) => Err(Failure::Link(over)),
+            Err(_) => Ok(Value::None),
+        }
+    }
+
+    fn without_a_type(&self, status: Option<StatusCode>) -> WriteError {
+        match status.filter(|status| status.is_bad()) {
+            Some(status) => refused(status),
+            None => WriteError::Refused("the node holds no value yet, so its type is not known".into()),
+        }
+    }
+}

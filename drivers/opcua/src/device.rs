@@ -1,0 +1,248 @@
+//! A configured server: its tags, and where they were found in its address space.
+
+use std::time::{Duration, Instant};
+
+use driver_core::{
+    DataType, Device, DeviceSpec, GroupId, Place as SpecPlace, Plan, PlannedRequest, SpecError, TagId, TagText,
+};
+use opcua::types::{NodeId, StatusCode};
+
+use crate::address::Address;
+use crate::config::{OpcUaEndpoint, ReadMode};
+use crate::plan::{Limits, Retry};
+
+/// Round trip and the server's time to answer; estimated, not measured.
+const ANSWER: Duration = Duration::from_millis(5);
+/// Bytes around a message: chunk, security and request headers.
+const MESSAGE: usize = 120;
+/// Bytes of a node in a request, and of a value with its times in an answer, roughly.
+const NODE: usize = 30;
+const DATA_VALUE: usize = 30;
+
+/// A server whose requests are planned.
+#[derive(Debug)]
+pub struct OpcUaDevice {
+    pub(crate) name: Box<str>,
+    pub(crate) tags: Vec<Tag>,
+    /// Index of each tag, by rising id.
+    by_id: Vec<(TagId, usize)>,
+    /// The tags of each group, and how often they are due.
+    pub(crate) groups: Vec<Group>,
+    read: ReadMode,
+    /// The session in which the nodes were found.
+    pub(crate) found_in: u64,
+}
+
+/// A tag of a server.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    pub(crate) id: TagId,
+    pub(crate) address: Address,
+    pub(crate) node: Found,
+}
+
+/// Where a tag's node is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Found {
+    /// Not looked for in this session.
+    NotYet,
+    /// Here.
+    At(NodeId),
+    /// The server has no such path or namespace; when it is looked for again.
+    Nowhere(StatusCode, Retry),
+}
+
+/// A poll group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) interval: Duration,
+    /// Indexes of its tags.
+    pub(crate) tags: Vec<usize>,
+}
+
+impl OpcUaDevice {
+    /// Understands the addresses of a device. `index` is its place on the line.
+    ///
+    /// # Errors
+    /// Every address that is wrong.
+    pub fn new(endpoint: &OpcUaEndpoint, index: usize, spec: &DeviceSpec) -> Result<OpcUaDevice, Vec<SpecError>> {
+        let mut errors = Vec::new();
+        if spec.unit.is_some() {
+            let message = "OPC UA has no unit numbers: a server is a URL, opc.tcp://host:4840/path".into();
+            errors.push(SpecError { place: SpecPlace::Device(index), message });
+        }
+        if spec.order.is_some() {
+            let message = "OPC UA values have no byte order: leave `order` away".into();
+            errors.push(SpecError { place: SpecPlace::Device(index), message });
+        }
+        let mut groups: Vec<Group> =
+            spec.groups.iter().map(|interval| Group { interval: *interval, tags: Vec::new() }).collect();
+        let mut tags = Vec::with_capacity(spec.tags.len());
+        for (number, tag) in spec.tags.iter().enumerate() {
+            match Address::parse(&tag.address) {
+                Ok(address) => {
+                    if let Some(group) = groups.get_mut(tag.group.index()) {
+                        group.tags.push(tags.len());
+                    }
+                    tags.push(Tag { id: tag.id, address, node: Found::NotYet });
+                }
+                Err(error) => {
+                    let place = SpecPlace::Address(index, number, error.range);
+                    errors.push(SpecError { place, message: error.message });
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut by_id: Vec<(TagId, usize)> = tags.iter().enumerate().map(|(index, tag)| (tag.id, index)).collect();
+        by_id.sort_unstable();
+        Ok(OpcUaDevice { name: spec.name.clone(), tags, by_id, groups, read: endpoint.read, found_in: 0 })
+    }
+
+    /// The index of the tag with this id.
+    pub(crate) fn index_of(&self, id: TagId) -> Option<usize> {
+        let place = self.by_id.binary_search_by_key(&id, |(known, _)| *known).ok()?;
+        Some(self.by_id[place].1)
+    }
+
+    /// The tags of a group.
+    pub(crate) fn members(&self, group: GroupId) -> &[usize] {
+        self.groups.get(group.index()).map_or(&[], |group| &group.tags)
+    }
+
+    /// In another session nodes are looked for anew: indexes of namespaces may have moved.
+    pub(crate) fn enter(&mut self, session: u64) {
+        if self.found_in != session {
+            self.found_in = session;
+            self.tags.iter_mut().for_each(|tag| tag.node = Found::NotYet);
+        }
+    }
+
+    /// Which of these tags have to be looked for now.
+    pub(crate) fn to_find(&self, tags: &[usize], now: Instant) -> Vec<usize> {
+        let is_due = |index: &usize| match &self.tags[*index].node {
+            Found::NotYet => true,
+            Found::At(_) => false,
+            Found::Nowhere(_, retry) => retry.at <= now,
+        };
+        tags.iter().copied().filter(is_due).collect()
+    }
+
+    /// Notes where a tag was found.
+    pub(crate) fn note(&mut self, index: usize, found: Result<NodeId, StatusCode>, now: Instant) {
+        let tag = &mut self.tags[index];
+        tag.node = match (found, &tag.node) {
+            (Ok(node), _) => Found::At(node),
+            (Err(status), Found::Nowhere(_, retry)) => Found::Nowhere(status, retry.again(now)),
+            (Err(status), _) => {
+                tracing::warn!(
+                    device = &*self.name,
+                    address = %tag.address,
+                    "not found in the server: {}. {}",
+                    crate::wire::explain(status.bits()),
+                    crate::wire::advice(status)
+                );
+                Found::Nowhere(status, Retry::first(now))
+            }
+        };
+    }
+}
+
+impl Device for OpcUaDevice {
+    fn plan(&self) -> Plan {
+        let batch = Limits::default().read;
+        let mut requests = Vec::new();
+        for (number, group) in self.groups.iter().enumerate().filter(|(_, group)| !group.tags.is_empty()) {
+            let id = GroupId(u16::try_from(number).unwrap_or(u16::MAX));
+            match self.read {
+                ReadMode::Poll => requests.extend(group.tags.chunks(batch).map(|tags| PlannedRequest {
+                    group: id,
+                    text: format!("Read of {} nodes", tags.len()),
+                    tags: tags.len(),
+                    wire_bytes: 2 * MESSAGE + tags.len() * (NODE + DATA_VALUE),
+                    time: ANSWER,
+                })),
+                ReadMode::Subscribe => requests.push(PlannedRequest {
+                    group: id,
+                    text: format!("subscription of {} nodes, if all change", group.tags.len()),
+                    tags: group.tags.len(),
+                    wire_bytes: 2 * MESSAGE + group.tags.len() * DATA_VALUE,
+                    time: ANSWER,
+                }),
+            }
+        }
+        Plan { requests }
+    }
+
+    fn tag_text(&self, tag: usize) -> TagText {
+        let address = &self.tags[tag].address;
+        TagText {
+            canonical: address.to_string(),
+            also: String::new(),
+            data_type: address.data_type.unwrap_or(DataType::Lreal),
+            elements: 1,
+            writable: true,
+        }
+    }
+
+    fn learned(&mut self) -> Option<String> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use driver_core::TagSpec;
+
+    use super::*;
+
+    fn spec(addresses: &[&str]) -> DeviceSpec {
+        let tag =
+            |(id, address): (u32, &&str)| TagSpec { id: TagId(id), address: (**address).into(), group: GroupId(0) };
+        let tags = (0..).zip(addresses).map(tag).collect();
+        DeviceSpec { groups: vec![Duration::from_secs(1)], tags, ..DeviceSpec::default() }
+    }
+
+    fn endpoint(options: &str) -> OpcUaEndpoint {
+        let url = format!("opc.tcp://h{options}").parse().expect("a URL");
+        OpcUaEndpoint::parse(&url, None).expect("an endpoint")
+    }
+
+    #[test]
+    fn every_wrong_address_is_reported_with_its_place() {
+        let errors = OpcUaDevice::new(&endpoint(""), 3, &spec(&["ns=2;s=a", "x", "ns=2;i="])).expect_err("two errors");
+        let places: Vec<_> = errors.into_iter().map(|error| error.place).collect();
+        assert_eq!(places, [SpecPlace::Address(3, 1, 0..1), SpecPlace::Address(3, 2, 7..7)]);
+        let unit = DeviceSpec { unit: Some(1), ..spec(&[]) };
+        assert!(OpcUaDevice::new(&endpoint(""), 0, &unit).is_err());
+    }
+
+    #[test]
+    fn nodes_are_looked_for_once_a_session_and_again_after_a_while_where_there_are_none() {
+        let mut device = OpcUaDevice::new(&endpoint(""), 0, &spec(&["ns=2;s=a", "/Objects/2:b"])).expect("a device");
+        let now = Instant::now();
+        device.enter(1);
+        assert_eq!(device.to_find(&[0, 1], now), [0, 1]);
+        device.note(0, Ok(NodeId::new(2, "a")), now);
+        device.note(1, Err(StatusCode::BadNoMatch), now);
+        assert_eq!(device.to_find(&[0, 1], now), [0_usize; 0]);
+        assert_eq!(device.to_find(&[0, 1], now + Duration::from_secs(5)), [1]);
+        device.note(1, Err(StatusCode::BadNoMatch), now + Duration::from_secs(5));
+        assert_eq!(device.to_find(&[0, 1], now + Duration::from_secs(10)), [0_usize; 0]);
+        device.enter(2);
+        assert_eq!(device.to_find(&[0, 1], now), [0, 1]);
+    }
+
+    #[test]
+    fn a_plan_tells_what_goes_over_the_wire() {
+        let many: Vec<String> = (0..2_500).map(|number| format!("ns=2;i={number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let texts = |options: &str| -> Vec<String> {
+            let device = OpcUaDevice::new(&endpoint(options), 0, &spec(&many)).expect("a device");
+            device.plan().requests.into_iter().map(|request| request.text).collect()
+        };
+        assert_eq!(texts("?read=poll"), ["Read of 1000 nodes", "Read of 1000 nodes", "Read of 500 nodes"]);
+        assert_eq!(texts("")[0], "subscription of 2500 nodes, if all change");
+    }
+}
