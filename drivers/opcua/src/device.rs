@@ -26,7 +26,7 @@ pub struct OpcUaDevice {
     pub(crate) tags: Vec<Tag>,
     /// Index of each tag, by rising id.
     by_id: Vec<(TagId, usize)>,
-    /// The tags of each group, and how often they are due.
+    /// The tags of each group.
     pub(crate) groups: Vec<Group>,
     read: ReadMode,
     /// The session in which the nodes were found.
@@ -55,7 +55,6 @@ pub(crate) enum Found {
 /// A poll group.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) interval: Duration,
     /// Indexes of its tags.
     pub(crate) tags: Vec<usize>,
 }
@@ -75,8 +74,7 @@ impl OpcUaDevice {
             let message = "OPC UA values have no byte order: leave `order` away".into();
             errors.push(SpecError { place: SpecPlace::Device(index), message });
         }
-        let mut groups: Vec<Group> =
-            spec.groups.iter().map(|interval| Group { interval: *interval, tags: Vec::new() }).collect();
+        let mut groups: Vec<Group> = spec.groups.iter().map(|_| Group { tags: Vec::new() }).collect();
         let mut tags = Vec::with_capacity(spec.tags.len());
         for (number, tag) in spec.tags.iter().enumerate() {
             match Address::parse(&tag.address) {
