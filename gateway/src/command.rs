@@ -13,6 +13,8 @@ mod buffer;
 mod discover;
 mod probe;
 mod read;
+mod browse;
+mod trust;
 mod write;
 mod send;
 mod commands;
@@ -97,6 +99,8 @@ enum Command {
     Discover(discover::Args),
     Probe(probe::Args),
     Read(read::Args),
+    Browse(browse::Args),
+    Trust(trust::Args),
     Write(write::Args),
     #[command(name = "command")]
     Send(send::Args),
@@ -124,6 +128,8 @@ pub fn main() -> ExitCode {
         Command::Discover(args) => discover::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Read(args) => read::run(&args),
+        Command::Browse(args) => browse::run(&args),
+        Command::Trust(args) => trust::run(&args),
         Command::Write(args) => write::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Commands(args) => commands::run(&args),

@@ -10,6 +10,7 @@ mod audit;
 mod types;
 mod simulated_plcs;
 mod s7;
+mod opcua;
 mod brokers;
 mod sparkplug;
 mod formats;

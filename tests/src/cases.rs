@@ -1,6 +1,7 @@
 //! Values that every far side holds, as data: what a gateway file says, and what must arrive.
 
 pub mod modbus;
+pub mod opcua;
 pub mod s7;
 
 use std::path::Path;

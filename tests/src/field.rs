@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use hardware_sim::broker::{Broker, BrokerConfig};
 use hardware_sim::faults::{FaultProxy, Framing};
 use hardware_sim::modbus::{ModbusServer, Plant};
+use hardware_sim::opcua::{OpcUaPlc, OpcUaServer};
 use hardware_sim::s7::{Plc, S7Server};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -52,6 +53,11 @@ impl Field {
     /// Serves an S7 PLC on a free port.
     pub fn s7(&self, plc: &Plc) -> S7Server {
         self.run(S7Server::start(free(), plc.clone())).expect("a free port")
+    }
+
+    /// Serves an OPC UA server on a free port.
+    pub fn opcua(&self, plc: &OpcUaPlc) -> OpcUaServer {
+        self.run(OpcUaServer::start(free(), plc.clone())).expect("a free port")
     }
 
     /// The embedded broker on a free port.

@@ -2,7 +2,7 @@
 //! comparison of what was answered with what arrived.
 //!
 //! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
-//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`broker`], [`kafka`] and [`registry`] the real far
+//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`opcua`], [`broker`], [`kafka`] and [`registry`] the real far
 //! sides, [`subscriber`] what
 //! records at the broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
 
@@ -14,6 +14,7 @@ pub mod decoders;
 pub mod field;
 pub mod pymodbus;
 pub mod snap7;
+pub mod opcua;
 pub mod certificates;
 pub mod broker;
 pub mod kafka;

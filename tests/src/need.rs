@@ -33,6 +33,29 @@ pub fn python_decoders() -> Option<PathBuf> {
     python_of("FOREBAY_TEST_PYTHON_DECODERS", "venv-decoders", "pysparkplug")
 }
 
+/// The Python that has asyncua.
+pub fn python_opcua() -> Option<PathBuf> {
+    python_of("FOREBAY_TEST_PYTHON_OPCUA", "venv-opcua", "asyncua")
+}
+
+/// The folder of the modules of node-opcua.
+pub fn node_opcua() -> Option<PathBuf> {
+    let versions = cache().map(|cache| cache.join("forebay/node-opcua"));
+    let version = installed_version();
+    let found = versions.map(|versions| versions.join(version)).filter(|folder| folder.join("complete").is_file());
+    if found.is_none() {
+        missing("node-opcua");
+    }
+    found.map(|folder| folder.join("node_modules"))
+}
+
+/// The version of node-opcua that `tests/far/install` installs.
+fn installed_version() -> String {
+    let script = std::fs::read_to_string(root().join("tests/far/install")).expect("the script is part of the checkout");
+    let line = script.lines().find_map(|line| line.strip_prefix("FAR_NODE_OPCUA="));
+    line.expect("the script names a version").to_owned()
+}
+
 fn python_of(variable: &str, folder: &str, what: &str) -> Option<PathBuf> {
     let found = env::var_os(variable).map(PathBuf::from).or_else(|| venv(folder)).filter(|path| path.is_file());
     if found.is_none() {

@@ -1,10 +1,12 @@
 //! The devices of a configuration as simulators on loopback, and the configuration that leads to them.
 //!
 //! Every address that a tag names shows a signal. S7, Modbus TCP and RTU over TCP are served as they are, serial lines as
-//! RTU on pseudo-terminals; the simulator knows neither TLS nor ASCII, so that such devices are served as TCP or RTU.
+//! RTU on pseudo-terminals; the simulator knows neither TLS nor ASCII, so that such devices are served as TCP or RTU. OPC UA
+//! is served without security and without users.
 
 mod signals;
 mod modbus;
+mod opcua;
 mod s7;
 
 use std::io;
@@ -13,13 +15,28 @@ use std::net::{Ipv4Addr, SocketAddr};
 use driver_core::{EndpointUrl, LineSpec};
 use hardware_sim::faults::SerialJoint;
 use hardware_sim::modbus::{ModbusServer, Plant};
+use hardware_sim::opcua::{OpcUaPlc, OpcUaServer};
 use hardware_sim::s7::S7Server;
 
 use super::folder::Folder;
 use crate::config::Config;
 
-/// Options of a URL that mean nothing on the way to a simulator.
-const TLS_OPTIONS: [&str; 4] = ["ca", "cert", "key", "server_name"];
+/// Options of a URL that mean nothing on the way to a simulator: those of security and of users.
+const SECURITY_OPTIONS: [&str; 13] = [
+    "ca",
+    "cert",
+    "key",
+    "server_name",
+    "policy",
+    "mode",
+    "user",
+    "password_file",
+    "password_env",
+    "user_cert",
+    "user_key",
+    "pki",
+    "pin",
+];
 
 /// Any speed: the pseudo-terminals are not paced.
 const BAUD: u32 = 115_200;
@@ -30,6 +47,7 @@ pub(super) struct Simulation {
     replaced: Vec<(String, String)>,
     modbus: Vec<ModbusServer>,
     s7: Vec<S7Server>,
+    opcua: Vec<OpcUaServer>,
     joints: Vec<SerialJoint>,
     folder: Folder,
 }
@@ -38,6 +56,7 @@ pub(super) struct Simulation {
 enum Way {
     Modbus(Transport),
     S7,
+    OpcUa,
 }
 
 /// What carries Modbus.
@@ -51,8 +70,8 @@ impl Simulation {
     /// Starts a simulator for each line. A URL that stands at several lines is one simulator.
     pub(super) async fn of(config: &Config) -> io::Result<Simulation> {
         let folder = Folder::make("sim")?;
-        let (modbus, s7) = (Vec::new(), Vec::new());
-        let mut simulation = Simulation { replaced: Vec::new(), modbus, s7, joints: Vec::new(), folder };
+        let (modbus, s7, opcua) = (Vec::new(), Vec::new(), Vec::new());
+        let mut simulation = Simulation { replaced: Vec::new(), modbus, s7, opcua, joints: Vec::new(), folder };
         let mut done: Vec<&str> = Vec::new();
         for line in &config.lines {
             let url = line.spec.url.as_str();
@@ -63,9 +82,10 @@ impl Simulation {
             let lines = config.lines.iter().map(|line| &line.spec).filter(|other| other.url.as_str() == url);
             let place = match way(&line.spec.url)? {
                 Way::S7 => simulation.serve_s7(&line.spec, lines).await?,
+                Way::OpcUa => simulation.serve_opcua(lines).await?,
                 Way::Modbus(transport) => simulation.serve_modbus(transport, lines).await?,
             };
-            simulation.replaced.push((url.to_owned(), format!("{place}{}", query(&line.spec.url))));
+            simulation.replaced.push((url.to_owned(), with_query(&place, &line.spec.url)));
         }
         Ok(simulation)
     }
@@ -112,6 +132,17 @@ impl Simulation {
         Ok(place)
     }
 
+    /// As above.
+    async fn serve_opcua<'c>(&mut self, mut lines: impl Iterator<Item = &'c LineSpec>) -> io::Result<String> {
+        let plc = OpcUaPlc::new();
+        lines.try_for_each(|line| opcua::put(&plc, line))?;
+        let server = OpcUaServer::start(loopback(), plc).await?;
+        // No server is talked to without security unless the URL says so.
+        let place = format!("opc.tcp://{}?policy=none", server.address());
+        self.opcua.push(server);
+        Ok(place)
+    }
+
     /// The text of the configuration with the simulators' URLs in place of the devices'.
     pub(super) fn rewritten(&self, text: &str) -> String {
         let mut replaced: Vec<&(String, String)> = self.replaced.iter().collect();
@@ -144,6 +175,7 @@ fn way(url: &EndpointUrl) -> io::Result<Way> {
     match (url.scheme(), url.host().is_empty()) {
         ("modbus-tcp" | "modbus-tls", _) | ("modbus-ascii", false) => Ok(Way::Modbus(Transport::Tcp)),
         ("s7", _) => Ok(Way::S7),
+        ("opc.tcp", _) => Ok(Way::OpcUa),
         ("modbus-rtu-over-tcp", _) => Ok(Way::Modbus(Transport::RtuOverTcp)),
         ("modbus-rtu" | "modbus-ascii", true) => Ok(Way::Modbus(Transport::Serial)),
         (scheme, _) => Err(io::Error::other(format!("there is no simulator for `{scheme}` in this build"))),
@@ -158,15 +190,17 @@ fn address(server: &ModbusServer) -> io::Result<SocketAddr> {
     server.address().ok_or_else(|| io::Error::other("the simulator listens nowhere"))
 }
 
-/// The options of a URL that still mean something.
-fn query(url: &EndpointUrl) -> String {
-    let Some((_, query)) = url.as_str().split_once('?') else { return String::new() };
+/// A place with the options of a URL that still mean something there.
+fn with_query(place: &str, url: &EndpointUrl) -> String {
+    let Some((_, query)) = url.as_str().split_once('?') else { return place.to_owned() };
     let kept = query.split('&').filter(|option| {
         let key = option.split('=').next().unwrap_or_default();
-        !TLS_OPTIONS.contains(&key)
+        !SECURITY_OPTIONS.contains(&key)
     });
-    let kept: Vec<&str> = kept.collect();
-    if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
+    kept.fold(place.to_owned(), |place, option| {
+        let mark = if place.contains('?') { '&' } else { '?' };
+        format!("{place}{mark}{option}")
+    })
 }
 
 /// Whether `rest` begins with this URL, and not with a longer one.
@@ -188,6 +222,7 @@ mod tests {
             ],
             modbus: Vec::new(),
             s7: Vec::new(),
+            opcua: Vec::new(),
             joints: Vec::new(),
             folder: Folder::make("only-whole-urls").expect("a folder"),
         };
@@ -197,9 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_tls_is_left_out() {
+    fn what_concerns_security_is_left_out() {
         let url: EndpointUrl = "modbus-tls://h?ca=/x.pem&unit=3&key=/k".parse().expect("a URL");
-        assert_eq!(query(&url), "?unit=3");
+        assert_eq!(with_query("modbus-tcp://127.0.0.1:1", &url), "modbus-tcp://127.0.0.1:1?unit=3");
         assert!(matches!(way(&url), Ok(Way::Modbus(Transport::Tcp))));
+        let url: EndpointUrl = "opc.tcp://h:4840/ua?policy=aes256&user=a&queue=10&read=poll".parse().expect("a URL");
+        assert_eq!(with_query("opc.tcp://x?policy=none", &url), "opc.tcp://x?policy=none&queue=10&read=poll");
+        assert!(matches!(way(&url), Ok(Way::OpcUa)));
     }
 }

@@ -1,0 +1,3 @@
+//! OPC UA: the simulator as others see it.
+
+mod simulator;

@@ -1,0 +1,166 @@
+"""An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: asyncua's own.
+
+    opcua_server.py --ready FILE [--port N] [--items N] [--pki FOLDER] [--only-secure]
+
+Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
+times a second; `ns=2;s=item_0` and so on are further counters. With --pki the server shows FOLDER/server.der, offers
+Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and the
+certificate FOLDER/user.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
+SIGUSR1 closes all sessions, SIGUSR2 all connections.
+"""
+
+import argparse
+import asyncio
+import base64
+import datetime
+import json
+import logging
+import pathlib
+import signal
+import socket
+import uuid
+
+from asyncua import Server, ua
+from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.crypto.truststore import TrustStore
+from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
+
+CASES = pathlib.Path(__file__).parent.parent / "cases" / "opcua-types.json"
+NAMESPACE = "urn:forebay:far"
+APPLICATION = "urn:forebay:far:server"
+
+
+class Users:
+    """Anyone may come anonymously; a name needs its password, a certificate has to be the user's."""
+
+    def __init__(self, pki):
+        self.certificate = (pki / "user.der").read_bytes() if pki and (pki / "user.der").exists() else None
+
+    def get_user(self, iserver, username=None, password=None, certificate=None):
+        """The user, or none."""
+        if username is not None:
+            return User(role=UserRole.Admin) if (username, password) == ("operator", "secret") else None
+        if certificate is not None and self.certificate is not None:
+            same = bytes(certificate) == self.certificate if isinstance(certificate, bytes) else True
+            return User(role=UserRole.Admin) if same else None
+        return User(role=UserRole.Admin)
+
+
+def plain(kind, value):
+    """One value as asyncua has it."""
+    if isinstance(value, list):
+        return [plain(kind, one) for one in value]
+    return {
+        "DateTime": lambda text: datetime.datetime.fromisoformat(text + "+00:00"),
+        "Guid": uuid.UUID,
+        "ByteString": base64.b64decode,
+        "LocalizedText": lambda text: ua.LocalizedText(text, "de"),
+        "StatusCode": ua.StatusCode,
+        "NodeId": ua.NodeId.from_string,
+    }.get(kind, lambda same: same)(value)
+
+
+async def fill(server, namespace, items):
+    """Makes all nodes and gives those that count."""
+    folder = await server.nodes.objects.add_folder(ua.NodeId("Far", namespace), ua.QualifiedName("Far", namespace))
+    for case in json.loads(CASES.read_text()):
+        if "of" in case:
+            continue
+        kind = ua.VariantType[case["type"]]
+        value = ua.Variant(plain(case["type"], case["value"]), kind)
+        data_type = ua.NodeId(case["enumeration"], 0) if "enumeration" in case else None
+        name = ua.QualifiedName(case["tag"], namespace)
+        node_id = ua.NodeId.from_string(case["address"])
+        if node_id.NodeIdType == ua.NodeIdType.ByteString:
+            node_id = ua.NodeId(base64.b64decode(case["address"].split("b=")[1]), namespace)
+        node = await folder.add_variable(node_id, name, value, datatype=data_type)
+        await node.set_writable()
+        if isinstance(case["value"], list):
+            rank = 2 if isinstance(case["value"][0], list) else 1
+            await node.write_attribute(ua.AttributeIds.ValueRank, ua.DataValue(ua.Variant(rank, ua.VariantType.Int32)))
+    counters = []
+    for name in ["counter"] + [f"item_{number}" for number in range(items)]:
+        value = ua.Variant(0, ua.VariantType.UInt32)
+        counters.append(await folder.add_variable(ua.NodeId(name, namespace), ua.QualifiedName(name, namespace), value))
+    return counters
+
+
+async def secure(server, pki, only_secure):
+    """Certificate, policies, and whom it trusts."""
+    await server.load_certificate(str(pki / "server.der"))
+    await server.load_private_key(str(pki / "server.key"), format="PEM")
+    policies = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt, ua.SecurityPolicyType.Basic256Sha256_Sign]
+    if not only_secure:
+        policies.insert(0, ua.SecurityPolicyType.NoSecurity)
+    server.set_security_policy(policies)
+    server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken, ua.X509IdentityToken])
+    if (pki / "trusted").is_dir():
+        store = TrustStore([pki / "trusted"], [])
+        await store.load()
+        options = CertificateValidatorOptions.TRUSTED | CertificateValidatorOptions.URI
+        server.set_certificate_validator(CertificateValidator(options, store))
+
+
+async def close_sessions(server):
+    """As a server does that has had enough of them."""
+    for protocol in list(server.bserver.clients):
+        session = protocol.processor.session
+        if session is not None:
+            await session.close_session(True)
+
+
+def close_connections(server):
+    """Without a word."""
+    for protocol in list(server.bserver.clients):
+        protocol.transport.abort()
+
+
+def free_port():
+    """A port that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def serve(arguments):
+    """Serves until killed."""
+    pki = pathlib.Path(arguments.pki) if arguments.pki else None
+    server = Server(user_manager=Users(pki))
+    await server.init()
+    await server.set_application_uri(APPLICATION)
+    port = arguments.port or free_port()
+    server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
+    if pki:
+        await secure(server, pki, arguments.only_secure)
+    else:
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    namespace = await server.register_namespace(NAMESPACE)
+    assert namespace == 2, namespace
+    counters = await fill(server, namespace, arguments.items)
+    async with server:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, lambda: asyncio.ensure_future(close_sessions(server)))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: close_connections(server))
+        pathlib.Path(arguments.ready).write_text(f"{port}\n")
+        number = 0
+        while True:
+            number += 1
+            for counter in counters:
+                await server.write_attribute_value(counter.nodeid, ua.DataValue(ua.Variant(number, ua.VariantType.UInt32)))
+            await asyncio.sleep(0.1)
+
+
+def main():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ready", required=True)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--items", type=int, default=0)
+    parser.add_argument("--pki")
+    parser.add_argument("--only-secure", action="store_true")
+    logging.disable(logging.WARNING)
+    asyncio.run(serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
