@@ -24,7 +24,9 @@ pub mod learned;
 pub mod poll;
 
 pub mod expression;
+pub mod derive;
 pub mod process;
+pub mod swing;
 pub mod watched;
 pub mod latest;
 

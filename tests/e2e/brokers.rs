@@ -78,7 +78,7 @@ fn tls_lines(folder: &Path, more: &str) -> String {
 }
 
 /// A broker with TLS and its certificates.
-fn tls_broker(side: u16, more: &str) -> Option<(Broker, Certificates)> {
+pub(crate) fn tls_broker(side: u16, more: &str) -> Option<(Broker, Certificates)> {
     need::program("mosquitto")?;
     let mut keys = None;
     let broker = Broker::with(|folder| {

@@ -17,7 +17,7 @@ use crate::rig::{
 const STEADY: Duration = Duration::from_secs(3);
 
 /// The library by which `faketime` shows a process another wall clock.
-fn faketime() -> Option<PathBuf> {
+pub(crate) fn faketime() -> Option<PathBuf> {
     need::program("faketime")?;
     let folders = std::fs::read_dir("/usr/lib").expect("a Linux system").flatten().map(|entry| entry.path());
     folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file())

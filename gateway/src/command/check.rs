@@ -106,10 +106,24 @@ fn told(file: &Path, checked: &Checked) -> String {
             write_device(&mut text, line.spec.url.as_str(), device, index, config, planned.as_ref());
         }
     }
+    write_derived(&mut text, config);
     for uplink in &config.uplinks {
         push(&mut text, format_args!("\n{}: to {}\n", uplink.name, uplink.url));
     }
     text
+}
+
+/// The tags that no device has, and what they are made of.
+fn write_derived(text: &mut String, config: &Config) {
+    let name =
+        |tag| config.tags.schema().tag(tag).map_or_else(String::new, |names| format!("{}.{}", names.device, names.tag));
+    if !config.derived.steps.is_empty() {
+        text.push_str("\nmade of other tags:\n");
+    }
+    for step in &config.derived.steps {
+        let sources: Vec<String> = step.sources.iter().map(|source| name(source.tag)).collect();
+        push(text, format_args!("  {}  {} {}\n", name(step.tag), step.work.name(), sources.join(", ")));
+    }
 }
 
 fn headline(file: &Path, checked: &Checked) -> String {

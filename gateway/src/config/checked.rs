@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buffer::{Class, ClassOptions, Engine, LagMax, WhenFull};
-use driver_core::{EndpointUrl, LineSpec};
+use driver_core::{DataType, EndpointUrl, LineSpec, TagId};
 use tracing::Level;
 
 use super::Secret;
 use crate::http::HttpConfig;
 use crate::pipeline::command::books::WhenAuditFails;
 use crate::pipeline::command::rule::Writables;
+use crate::pipeline::derive::Plan;
 use crate::pipeline::forward::route::Drain;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
@@ -36,6 +37,10 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// What commands may write.
     pub writables: Arc<Writables>,
+    /// What is made of other tags.
+    pub derived: Arc<Plan>,
+    /// The types of those.
+    pub derived_types: Box<[(TagId, DataType)]>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
     /// The HTTP server.

@@ -1,5 +1,6 @@
 //! The configuration as it was written: every key, its default, its help and its form. Nothing is inherited or resolved.
 
+mod derived;
 mod device;
 mod http;
 mod storage;
@@ -19,6 +20,7 @@ use super::source::{Span, Spanned};
 use crate::http::HttpConfig;
 use crate::pipeline::forward::route::Drain;
 
+pub(super) use derived::{RawAlarm, RawDerived, RawTotal, RawWindow};
 pub(super) use device::{RawDevice, RawSettings};
 pub(super) use tag::{RawReport, RawTag, TagSettings};
 pub(super) use uplink::{RawRegistry, RawTls, RawTopics, RawUplink};

@@ -2,6 +2,7 @@
 //! or uplink that it is for.
 
 mod bus;
+mod derived;
 mod inherit;
 mod lines;
 mod place;
@@ -17,7 +18,9 @@ use super::checked::Config;
 use super::form::Context;
 use super::raw::RawConfig;
 use super::source::{Source, Span};
+use crate::pipeline::command::rule::Writables;
 use crate::pipeline::tags::Tags;
+use derived::{Derived, derived};
 use writes::{North, Plant, writables};
 
 /// The most tags that all devices together may have.
@@ -53,14 +56,18 @@ pub(super) fn resolve(
     }
     let plant = Plant { tags: &lines.tags, configs: &lines.configs, planned: &lines.planned };
     let north = if raw.uplinks.is_empty() { North::Missing } else { North::There };
-    let writables = writables(&lines.writes, &plant, north, source, context);
+    let mut writables = writables(&lines.writes, &plant, north, source, context);
+    let Derived { plan, types, writables: alarms } = derived(&lines.derived, &plant, source, context);
+    writables.extend(alarms);
     let config = Config {
         gateway: gateway.into(),
         tags: Arc::new(lines.tags),
         lines: lines.configs,
         uplinks,
         buffer: raw.buffer,
-        writables: Arc::new(writables),
+        writables: Arc::new(Writables::new(writables)),
+        derived: Arc::new(plan),
+        derived_types: types.into(),
         commands: raw.commands,
         http: raw.http,
         log: raw.log,

@@ -2,24 +2,32 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use driver_core::Reading;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::{Instant, timeout_at};
-use tracing::{debug, error};
+use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::{debug, error, warn};
 
 use super::crew::Crew;
-use super::poll::{Door, Lane, LineSetup, Shared, supervise};
+use super::derive::{Plan, keep};
+use super::poll::{Door, Lane, LineSetup, Performed, Shared, WRITES_WAITING_MAX, Write, supervise};
 use super::store::Intake;
 use super::tags::Tags;
 use super::watched::Watched;
 
 /// How long lines may take to end what they are at and to take leave; a poll that waits for a dead device is cut off.
 const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// How long what is kept of derived tags may take to be saved at the end.
+const KEEP_GRACE: Duration = Duration::from_secs(1);
+
+/// How often what is kept of derived tags is saved.
+const KEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// How long lines that a change ends may take for the same: less than a stop, as others wait to take their place.
 const END_GRACE: Duration = Duration::from_millis(500);
@@ -37,6 +45,7 @@ impl Door for Intake {
 /// The running thread, and the way into its lines.
 pub struct Acquisition {
     changes: mpsc::Sender<Change>,
+    derived: mpsc::Sender<Write>,
     crew: Crew,
 }
 
@@ -45,6 +54,8 @@ pub struct Acquisition {
 pub struct Change {
     /// What is done with readings from here on.
     pub tags: Arc<Tags>,
+    /// What is made of them.
+    pub derived: Arc<Plan>,
     /// Whose last readings are noted.
     pub watched: Arc<Watched>,
     /// Names of lines that end.
@@ -71,13 +82,27 @@ impl Drop for Cut {
 }
 
 impl Acquisition {
-    /// Begins to poll all lines.
-    pub fn start(lines: Vec<(LineSetup, Lane, watch::Sender<()>)>, shared: Shared) -> io::Result<Acquisition> {
+    /// Begins to poll all lines. What is kept of derived tags goes into `kept`.
+    pub fn start(
+        lines: Vec<(LineSetup, Lane, watch::Sender<()>)>,
+        shared: Shared,
+        kept: PathBuf,
+    ) -> io::Result<Acquisition> {
         let (changes, received) = mpsc::channel(1);
-        let crew = Crew::start("acquisition", STOP_GRACE, move |tasks| {
-            tasks.spawn_local(lead(lines, Rc::new(shared), received));
+        let (derived, writes) = mpsc::channel(WRITES_WAITING_MAX);
+        let crew = Crew::start("acquisition", STOP_GRACE + KEEP_GRACE, move |tasks| {
+            let shared = Rc::new(shared);
+            tasks.spawn_local(async move {
+                let mut lead = Lead { running: HashMap::new(), shared, kept: Keeping { path: kept, saving: None } };
+                lead.run(lines, received, writes).await;
+            });
         })?;
-        Ok(Acquisition { changes, crew })
+        Ok(Acquisition { changes, derived, crew })
+    }
+
+    /// Where writes to derived tags go in.
+    pub fn derived_lane(&self) -> &mpsc::Sender<Write> {
+        &self.derived
     }
 
     /// Where changes go in while it runs.
@@ -97,24 +122,111 @@ impl Acquisition {
     }
 }
 
-/// Begins and ends lines until nobody can ask for changes any more; then ends all of them. What is dropped is cut off.
-async fn lead(
-    lines: Vec<(LineSetup, Lane, watch::Sender<()>)>,
+/// Begins and ends lines, and looks after what is derived.
+struct Lead {
+    running: HashMap<Box<str>, Running>,
     shared: Rc<Shared>,
-    mut changes: mpsc::Receiver<Change>,
-) {
-    let mut running = HashMap::new();
-    lines.into_iter().for_each(|line| begin(line, &shared, &mut running));
-    while let Some(Change { tags, watched, end, begin: lines, done }) = changes.recv().await {
-        let ended: Vec<(Box<str>, Running)> = end.iter().filter_map(|name| running.remove_entry(name)).collect();
+    kept: Keeping,
+}
+
+/// What is kept of derived tags, on its way to the disk.
+struct Keeping {
+    path: PathBuf,
+    saving: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Lead {
+    /// Until nobody can ask for changes any more; then ends all lines. What is dropped is cut off.
+    async fn run(
+        &mut self,
+        lines: Vec<(LineSetup, Lane, watch::Sender<()>)>,
+        mut changes: mpsc::Receiver<Change>,
+        mut writes: mpsc::Receiver<Write>,
+    ) {
+        lines.into_iter().for_each(|line| begin(line, &self.shared, &mut self.running));
+        let mut keep_at = Instant::now() + KEEP_EVERY;
+        loop {
+            // All arms lose nothing when cancelled.
+            tokio::select! {
+                biased;
+                change = changes.recv() => match change {
+                    Some(change) => self.change(change).await,
+                    None => break,
+                },
+                Some(write) = writes.recv() => self.write(write),
+                () = sleep_until(keep_at) => {
+                    keep_at = Instant::now() + KEEP_EVERY;
+                    self.keep();
+                }
+            }
+        }
+        end_all(std::mem::take(&mut self.running).into_iter().collect(), STOP_GRACE).await;
+        let mut held = self.shared.door.spare();
+        self.shared.process.borrow_mut().flush(&mut held);
+        self.offer(held);
+        self.saved().await;
+        self.keep();
+        self.saved().await;
+    }
+
+    async fn change(&mut self, change: Change) {
+        let Change { tags, derived, watched, end, begin: lines, done } = change;
+        let ended: Vec<(Box<str>, Running)> = end.iter().filter_map(|name| self.running.remove_entry(name)).collect();
         end_all(ended, END_GRACE).await;
-        shared.process.borrow_mut().change(tags, watched);
-        lines.into_iter().for_each(|line| begin(line, &shared, &mut running));
+        let mut held = self.shared.door.spare();
+        self.shared.process.borrow_mut().change((tags, derived), watched, Instant::now().into_std(), &mut held);
+        self.offer(held);
+        lines.into_iter().for_each(|line| begin(line, &self.shared, &mut self.running));
         if done.send(()).is_err() {
             debug!("nobody waits for the change of the lines any more");
         }
     }
-    end_all(running.into_iter().collect(), STOP_GRACE).await;
+
+    /// A command to an alarm: there is no device to wait for.
+    fn write(&mut self, write: Write) {
+        let Write { tag, value, until, reply, .. } = write;
+        let now = Instant::now().into_std();
+        let performed = if now >= until {
+            Performed::TooLate
+        } else {
+            let (mut told, at) = (self.shared.door.spare(), self.shared.clock.now());
+            let done = self.shared.process.borrow_mut().command(tag, &value, at, now, &mut told);
+            self.offer(told);
+            done.map_or_else(Performed::Refused, Performed::Written)
+        };
+        // Whoever asked may have gone meanwhile.
+        drop(reply.send(performed));
+        self.keep();
+    }
+
+    fn offer(&self, readings: Vec<Reading>) {
+        if !self.shared.door.offer(readings) {
+            debug!("the store has no room: readings were lost and are counted there");
+        }
+    }
+
+    /// Saves what has changed on a thread of its own; while an earlier save is under way, the next time.
+    fn keep(&mut self) {
+        if self.kept.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            return;
+        }
+        let Some(text) = self.shared.process.borrow_mut().kept() else { return };
+        let path = self.kept.path.clone();
+        self.kept.saving = Some(spawn_blocking(move || {
+            let saved = keep::save(&path, &text);
+            if let Err(cause) = &saved {
+                warn!("totals and alarms are not on disk, and a restart begins with what is: {cause}");
+            }
+            saved
+        }));
+    }
+
+    async fn saved(&mut self) {
+        let Some(saving) = self.kept.saving.take() else { return };
+        if let Err(cause) = saving.await {
+            error!("saving totals and alarms failed, please report this: {cause}");
+        }
+    }
 }
 
 fn begin(

@@ -42,6 +42,7 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         uplinks: config.uplinks,
         types,
         writables: config.writables,
+        derived: config.derived,
         commands: config.commands,
         reload: None,
     }
@@ -68,12 +69,13 @@ pub fn next(config: Config, planned: Vec<Box<dyn Line>>, running: &[RunningSpec]
         uplinks: config.uplinks,
         types,
         writables: config.writables,
+        derived: config.derived,
     }
 }
 
 fn types(config: &Config, planned: &[Box<dyn Line>]) -> Arc<[TagType]> {
     let announced = config.uplinks.iter().any(|uplink| format::announces_types(uplink.format.as_deref()));
-    if announced { types_of(&config.tags, &config.lines, planned) } else { Arc::default() }
+    if announced { types_of(&config.tags, &config.lines, planned, &config.derived_types) } else { Arc::default() }
 }
 
 fn uplink_options(uplink: &UplinkConfig) -> UplinkOptions {

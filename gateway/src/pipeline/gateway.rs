@@ -7,6 +7,7 @@
 mod change;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use buffer::{Log, Options};
-use driver_core::{Clock, ClockState, LineSpec};
+use driver_core::{Clock, ClockState, LineSpec, TagId};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
@@ -24,6 +25,8 @@ use super::command::desk::{Desk, DeskSetup, DeskThread, Plant};
 use super::command::rule::Writables;
 use super::command::trail;
 use super::deliver::{Delivery, UplinkSetup, way};
+use super::derive::Plan;
+use super::derive::keep::{self, KeptState};
 use super::forward::backlog::{Backlog, Stored};
 use super::forward::counters::Counters;
 use super::forward::quarantine::Quarantine;
@@ -59,6 +62,8 @@ pub struct Setup {
     pub types: Arc<[TagType]>,
     /// What commands may write.
     pub writables: Arc<Writables>,
+    /// What is made of other tags.
+    pub derived: Arc<Plan>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
     /// The way to a change of the configuration, where that is possible.
@@ -171,7 +176,7 @@ pub struct Status {
 impl Gateway {
     /// Opens the log, begins to poll and to forward.
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup { gateway: name, tags, lines, buffer, uplinks, types, writables, commands, reload } = setup;
+        let Setup { gateway: name, tags, lines, buffer, uplinks, types, writables, derived, commands, reload } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let log = Log::open(&buffer.path, &buffer.options)?;
         let folder = Schemas::folder_in(&buffer.path);
@@ -198,7 +203,10 @@ impl Gateway {
         let (looked_at, buffer_bytes_max) = (watched.clone(), buffer.options.size_max_bytes);
         let shared = Shared {
             clock: clock.clone(),
-            process: RefCell::new(Process::new(tags.clone(), watched.clone(), begun)),
+            process: RefCell::new(
+                Process::new(tags.clone(), watched.clone(), begun)
+                    .deriving(derived.clone(), &kept_of(&tags, &derived, &buffer.path)),
+            ),
             door: Box::new(intake),
             learned: LearnedFolder::within(&buffer.path),
         };
@@ -210,11 +218,13 @@ impl Gateway {
         let started = Result::<Vec<UplinkSetup>, StartError>::and_then(setups, |setups| {
             let counters = setups.iter().map(|setup| setup.counters.clone()).collect::<Vec<_>>();
             let delivery = Delivery::start(setups).map_err(StartError::Thread)?;
-            let acquisition = Acquisition::start(lines, shared).map_err(StartError::Thread)?;
+            let acquisition =
+                Acquisition::start(lines, shared, keep::file_in(&buffer.path)).map_err(StartError::Thread)?;
             let plant = Plant {
                 tags: tags.clone(),
                 writables,
                 watched,
+                derived: acquisition.derived_lane().clone(),
                 lanes: running.iter().map(|line| line.lane.clone()).collect(),
                 uplinks: counters.clone(),
             };
@@ -399,6 +409,23 @@ fn with_lane(setup: LineSetup) -> (RunningLine, (LineSetup, Lane, watch::Sender<
     (running, (setup, way_in, end))
 }
 
+/// What an earlier run knew of the tags that are derived. One that cannot be read costs totals and alarms, and no start.
+fn kept_of(tags: &Tags, plan: &Plan, buffer: &Path) -> HashMap<TagId, KeptState> {
+    if plan.steps.is_empty() {
+        return HashMap::new();
+    }
+    let path = keep::file_in(buffer);
+    let kept = keep::load(&path).unwrap_or_else(|cause| {
+        error!("{} cannot be read, so that totals begin at 0 and alarms anew: {cause}", path.display());
+        HashMap::new()
+    });
+    let found = plan.steps.iter().filter_map(|step| {
+        let names = tags.schema().tag(step.tag)?;
+        Some((step.tag, *kept.get(&(names.device.into(), names.tag.into()))?))
+    });
+    found.collect()
+}
+
 fn health_of(lines: &[RunningLine]) -> Arc<Health> {
     Arc::new(Health { lines: lines.iter().map(|line| line.health.clone()).collect() })
 }
@@ -505,6 +532,7 @@ mod tests {
             types: Arc::default(),
             writables: Arc::default(),
             commands: CommandsConfig { audit_bytes_max: 1 << 20, when_audit_fails: WhenAuditFails::Refuse },
+            derived: Arc::default(),
             reload: None,
         }
     }

@@ -1,15 +1,20 @@
-//! What of a poll is worth storing: scaling, deadbands, report on change. Readings in, readings out.
+//! What of a poll is worth storing: scaling, what is made of other tags, deadbands, report on change. Readings in, readings
+//! out.
 //!
 //! No value is ever made up: a bad reading stays bad, a value that cannot be scaled becomes a bad reading with its reason,
 //! and what passes the filter bears the time of its own poll.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buffer::Class;
-use driver_core::{Quality, Reading, Reason, Scale, TagId, Value};
+use driver_core::{ClockState, Quality, Reading, Reason, Scale, TagId, Timestamp, Value};
 
+use super::derive::keep::{self, KeptState};
+use super::derive::{Derived, Plan};
+use super::swing::Swing;
 use super::tags::Tags;
 use super::watched::Watched;
 
@@ -42,6 +47,13 @@ pub enum Report {
         /// The longest silence; `None` has no end.
         heartbeat: Option<Duration>,
     },
+    /// The ends of straight lines, see [`Swing`].
+    SwingingDoor {
+        /// How far from a line what stays may lie, in units of the scaled value.
+        width: f64,
+        /// The longest silence; `None` has no end.
+        heartbeat: Option<Duration>,
+    },
 }
 
 /// How far a number may move before its change counts. Values that are no numbers count at each change.
@@ -63,6 +75,11 @@ pub struct Process {
     start: Instant,
     /// Is told of readings before they are filtered.
     watched: Arc<Watched>,
+    derived: Derived,
+    /// By tag; those that swing.
+    swings: HashMap<TagId, Swing>,
+    /// What is added to the readings of a poll; keeps its memory.
+    added: Vec<Reading>,
 }
 
 /// What went on last of one tag: 16 bytes.
@@ -83,11 +100,64 @@ impl Process {
     pub fn new(tags: Arc<Tags>, watched: Arc<Watched>, start: Instant) -> Process {
         let none = Last::NONE;
         let remembered = if tags.reports_on_change() { tags.len() } else { 0 };
-        Process { tags, last: vec![none; remembered], start, watched }
+        let derived = Derived::new(Arc::default(), 0, &HashMap::new(), start);
+        let (swings, added) = (HashMap::new(), Vec::new());
+        Process { tags, last: vec![none; remembered], start, watched, derived, swings, added }
     }
 
-    /// Goes on with other tags. One whose rule is another is reported anew.
-    pub fn change(&mut self, tags: Arc<Tags>, watched: Arc<Watched>) {
+    /// The same, with tags that are made of others; `kept` is what an earlier run knew of them.
+    pub fn deriving(mut self, plan: Arc<Plan>, kept: &HashMap<TagId, KeptState>) -> Process {
+        self.derived = Derived::new(plan, self.tags.len(), kept, self.start);
+        self
+    }
+
+    /// What is kept of what is derived across restarts, as text, when it has changed since the last time.
+    pub fn kept(&mut self) -> Option<String> {
+        self.derived.kept().map(|kept| keep::text(&kept, self.tags.schema()))
+    }
+
+    /// Does what somebody wants of an alarm; see [`Derived::command`]. The reading that tells of it is added to `out`.
+    ///
+    /// # Errors
+    /// It cannot be done; why.
+    pub fn command(
+        &mut self,
+        tag: TagId,
+        wanted: &Value,
+        at: (Timestamp, ClockState),
+        now: Instant,
+        out: &mut Vec<Reading>,
+    ) -> Result<Value, String> {
+        let reading = self.derived.command(tag, wanted, at)?;
+        if let Some(mut noting) = self.watched.noting(now) {
+            noting.note(&reading);
+        }
+        let held = reading.value.clone();
+        out.push(reading);
+        Ok(held)
+    }
+
+    /// What is held back and will not be decided about any more.
+    pub fn flush(&mut self, out: &mut Vec<Reading>) {
+        out.extend(self.swings.values_mut().filter_map(Swing::flush));
+    }
+
+    /// Goes on with other tags. One whose rule is another is reported anew; what was held back of it is added to `out`.
+    pub fn change(
+        &mut self,
+        (tags, plan): (Arc<Tags>, Arc<Plan>),
+        watched: Arc<Watched>,
+        now: Instant,
+        out: &mut Vec<Reading>,
+    ) {
+        self.derived.change(plan, tags.len(), now);
+        self.swings.retain(|tag, swing| {
+            let stays = self.tags.rule(*tag) == tags.rule(*tag) && tags.is_live(*tag);
+            if !stays {
+                out.extend(swing.flush());
+            }
+            stays
+        });
         watched.take_over(&self.watched);
         if tags.reports_on_change() {
             self.last.resize(tags.len(), Last::NONE);
@@ -102,31 +172,57 @@ impl Process {
 
     /// Scales the readings of a poll and takes away those that need not go on.
     pub fn run(&mut self, readings: &mut Vec<Reading>, now: Instant) {
-        let mut noting = self.watched.noting(now);
-        if self.tags.all_plain() {
+        let watched = self.watched.clone();
+        let mut noting = watched.noting(now);
+        let deriving = !self.derived.is_empty();
+        if self.tags.all_plain() && !deriving {
             if let Some(noting) = &mut noting {
                 readings.iter().for_each(|reading| noting.note(reading));
             }
             return;
         }
-        let now_ms = now.saturating_duration_since(self.start).as_millis() as u32;
-        let (tags, last) = (&self.tags, &mut self.last);
-        readings.retain_mut(|reading| {
-            let rule = tags.rule(reading.tag);
+        for reading in readings.iter_mut() {
+            let rule = if self.tags.all_plain() { None } else { self.tags.rule(reading.tag) };
             if let Some(scale) = rule.and_then(|rule| rule.scale.as_ref()) {
                 scale_reading(scale, reading);
             }
             if let Some(noting) = &mut noting {
                 noting.note(reading);
             }
-            let Some(rule) = rule else { return true };
+            if deriving {
+                self.derived.observe(reading, now);
+            }
+        }
+        let before = readings.len();
+        self.derived.run(now, readings);
+        if let Some(noting) = &mut noting {
+            readings[before..].iter().for_each(|reading| noting.note(reading));
+        }
+        drop(noting);
+        if !self.tags.all_plain() {
+            self.filter(readings, now);
+        }
+    }
+
+    fn filter(&mut self, readings: &mut Vec<Reading>, now: Instant) {
+        let now_ms = now.saturating_duration_since(self.start).as_millis() as u32;
+        let (tags, last, swings, added) = (&self.tags, &mut self.last, &mut self.swings, &mut self.added);
+        readings.retain_mut(|reading| {
+            let Some(rule) = tags.rule(reading.tag) else { return true };
             match (rule.report, last.get_mut(reading.tag.index())) {
                 (Report::OnChange { deadband, heartbeat }, Some(last)) => {
                     last.passes(reading, deadband, heartbeat, now_ms)
                 }
+                (Report::SwingingDoor { width, heartbeat }, _) => {
+                    let whole = std::mem::replace(&mut reading.value, Value::None);
+                    let reading = Reading { value: whole, ..reading.clone() };
+                    swings.entry(reading.tag).or_default().take(reading, width, heartbeat, now, added);
+                    false
+                }
                 _ => true,
             }
         });
+        readings.append(added);
     }
 }
 
@@ -209,7 +305,6 @@ fn hash_into(value: &Value, hasher: &mut DefaultHasher) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use driver_core::{ClockState, Timestamp};
 
     fn process(rule: Rule) -> Process {
         Process::new(Arc::new(Tags::of_rules(&[rule])), Arc::default(), Instant::now())

@@ -49,6 +49,11 @@ pub struct DevicePlace {
     pub device: u32,
 }
 
+impl DevicePlace {
+    /// The line of what no device has: tags that are made of others.
+    pub const DERIVED: u32 = u32::MAX;
+}
+
 impl Tags {
     /// The tags of `schema` with their rules in the order of their ids, and the places of its devices in their order.
     pub fn new(schema: Arc<Schema>, rules: impl IntoIterator<Item = Rule>, devices: Box<[DevicePlace]>) -> Tags {
@@ -78,6 +83,11 @@ impl Tags {
     /// The names of the tags that are polled, in the order of the configuration; ids do not count in it.
     pub fn live_schema(&self) -> &Arc<Schema> {
         self.live.as_ref().map_or(&self.schema, |live| &live.schema)
+    }
+
+    /// Whether a tag is polled, or made of others.
+    pub fn is_live(&self, tag: TagId) -> bool {
+        self.live.as_ref().map_or(tag.index() < self.len(), |live| live.ids.contains(&tag))
     }
 
     /// How many tags are polled.
@@ -115,7 +125,7 @@ impl Tags {
 
     /// Whether some tag is reported on change only.
     pub fn reports_on_change(&self) -> bool {
-        self.rules.iter().any(|rule| rule.report != Report::Always)
+        self.rules.iter().any(|rule| matches!(rule.report, Report::OnChange { .. }))
     }
 
     /// Where a tag is polled.

@@ -10,7 +10,12 @@ use crate::uplink::TagType;
 
 /// The types in the order of the live tags, after scaling. A line that was not planned leaves its tags as LREAL, which a first reading of
 /// another type puts right.
-pub fn types_of(tags: &Tags, lines: &[LineConfig], planned: &[Box<dyn Line>]) -> Arc<[TagType]> {
+pub fn types_of(
+    tags: &Tags,
+    lines: &[LineConfig],
+    planned: &[Box<dyn Line>],
+    derived: &[(TagId, DataType)],
+) -> Arc<[TagType]> {
     let mut types = vec![TagType { data_type: DataType::Lreal, elements: 1 }; tags.len()];
     for (config, line) in lines.iter().zip(planned) {
         for (device, spec) in config.spec.devices.iter().enumerate() {
@@ -23,6 +28,11 @@ pub fn types_of(tags: &Tags, lines: &[LineConfig], planned: &[Box<dyn Line>]) ->
                     *known = TagType { data_type, elements };
                 }
             }
+        }
+    }
+    for (tag, data_type) in derived {
+        if let Some(known) = types.get_mut(tag.index()) {
+            known.data_type = *data_type;
         }
     }
     if tags.live_len() == tags.len() && tags.live().eq((0..tags.len() as u32).map(TagId)) {
@@ -60,7 +70,7 @@ devices:
       bit: co:3
 ";
         let checked = check(Source::new("gateway.yaml", text), Kinds::of_this_build()).expect("a configuration");
-        let types = types_of(&checked.config.tags, &checked.config.lines, &checked.lines);
+        let types = types_of(&checked.config.tags, &checked.config.lines, &checked.lines, &[]);
         let expected =
             [(DataType::Int, 1), (DataType::Lreal, 1), (DataType::Real, 1), (DataType::Uint, 4), (DataType::Bool, 1)];
         let expected = expected.map(|(data_type, elements)| TagType { data_type, elements });

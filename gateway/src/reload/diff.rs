@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::UplinkConfig;
 use crate::pipeline::command::rule::Writables;
+use crate::pipeline::derive::Plan;
 use crate::pipeline::tags::Tags;
 
 /// How many names are told of each kind; the others are counted.
@@ -19,6 +20,7 @@ pub(super) struct Part<'a> {
     pub(super) tags: &'a Tags,
     pub(super) uplinks: &'a [UplinkConfig],
     pub(super) writables: &'a Writables,
+    pub(super) derived: &'a Plan,
 }
 
 /// The difference between two configurations.
@@ -36,6 +38,8 @@ pub struct Diff {
     pub tags_removed: usize,
     /// How many of the others are scaled, filtered or classed otherwise.
     pub rules_changed: usize,
+    /// Whether other tags are derived, or otherwise.
+    pub derived_changed: bool,
     /// Whether commands may write other tags, or otherwise.
     pub writes_changed: bool,
     /// Uplinks that come.
@@ -71,6 +75,7 @@ impl Diff {
             tags_added: live_after.difference(&live).count(),
             tags_removed: live.difference(&live_after).count(),
             rules_changed: go_on.filter(|tag| before.tags.rule(**tag) != after.tags.rule(**tag)).count(),
+            derived_changed: before.derived != after.derived,
             writes_changed: before.writables != after.writables,
             uplinks_added: names(after.uplinks, &|uplink| same(uplink).is_none()),
             uplinks_removed: names(before.uplinks, &|uplink| !after.uplinks.iter().any(|one| one.name == uplink.name)),
@@ -88,6 +93,7 @@ impl Diff {
         json!({
             "devices": { "added": self.devices_added, "removed": self.devices_removed, "changed": self.devices_changed },
             "tags": { "added": self.tags_added, "removed": self.tags_removed, "rules_changed": self.rules_changed },
+            "derived_changed": self.derived_changed,
             "writes_changed": self.writes_changed,
             "uplinks": { "added": self.uplinks_added, "removed": self.uplinks_removed, "changed": self.uplinks_changed },
         })
@@ -112,7 +118,8 @@ impl fmt::Display for Diff {
         let lists = lists.into_iter().filter(|(_, names)| !names.is_empty()).map(|(what, names)| listed(what, names));
         let counts = counts.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{what}: {count}"));
         let writes = self.writes_changed.then(|| "what commands may write".to_owned());
-        let parts: Vec<String> = lists.chain(counts).chain(writes).collect();
+        let derived = self.derived_changed.then(|| "what is made of other tags".to_owned());
+        let parts: Vec<String> = lists.chain(counts).chain(derived).chain(writes).collect();
         f.write_str(if parts.is_empty() { "nothing" } else { "" })?;
         f.write_str(&parts.join("; "))
     }

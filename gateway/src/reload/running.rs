@@ -11,6 +11,7 @@ use crate::config::{self, BufferConfig, Checked, CommandsConfig, Config, Kinds, 
 use crate::http::HttpConfig;
 use crate::pipeline::assemble;
 use crate::pipeline::command::rule::Writables;
+use crate::pipeline::derive::Plan;
 use crate::pipeline::gateway::{Next, RunningSpec};
 use crate::pipeline::tags::Tags;
 
@@ -23,6 +24,7 @@ pub struct Running {
     pub(super) specs: Vec<RunningSpec>,
     pub(super) uplinks: Vec<UplinkConfig>,
     pub(super) writables: Arc<Writables>,
+    derived: Arc<Plan>,
     fixed: Fixed,
 }
 
@@ -53,6 +55,7 @@ impl Running {
             specs: Vec::new(),
             uplinks: config.uplinks.clone(),
             writables: config.writables.clone(),
+            derived: config.derived.clone(),
             fixed: Fixed {
                 gateway: config.gateway.clone(),
                 buffer: config.buffer.clone(),
@@ -86,7 +89,7 @@ impl Running {
     }
 
     fn part<'a>(&'a self, lines: Vec<(&'a str, &'a LineSpec)>) -> Part<'a> {
-        Part { lines, tags: &self.tags, uplinks: &self.uplinks, writables: &self.writables }
+        Part { lines, tags: &self.tags, uplinks: &self.uplinks, writables: &self.writables, derived: &self.derived }
     }
 }
 

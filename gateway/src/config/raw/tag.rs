@@ -5,6 +5,7 @@ use std::time::Duration;
 use buffer::Class;
 use serde_json::{Value, json};
 
+use super::derived::{RawDerived, derived};
 use super::write::{RawWrite, write};
 use super::{CLASS, CLASS_HELP, DAY, EVERY, EVERY_HELP};
 use crate::config::fields::Fields;
@@ -20,6 +21,8 @@ use crate::config::tree::Node;
 pub(in crate::config) struct RawTag<'t> {
     pub(in crate::config) address: Option<Spanned<&'t str>>,
     pub(in crate::config) settings: Option<Box<TagSettings<'t>>>,
+    /// Few tags are made of others or have an alarm.
+    pub(in crate::config) derived: Option<Box<RawDerived<'t>>>,
 }
 
 /// What may be said of a tag beside its address.
@@ -41,6 +44,7 @@ pub(in crate::config) struct TagSettings<'t> {
 pub(in crate::config) enum RawReport {
     Always,
     OnChange,
+    SwingingDoor,
 }
 
 /// An absolute deadband, or one in percent.
@@ -57,12 +61,12 @@ impl<'t> Form<'t> for TagForm {
     fn read(&self, context: &mut Context<'t>, key: Key<'t>, node: &Node) -> Option<RawTag<'t>> {
         if node.words().is_some() {
             let value = ADDRESS.read(context, key, node)?;
-            return Some(RawTag { address: Some(Spanned { value, span: node.span }), settings: None });
+            return Some(RawTag { address: Some(Spanned { value, span: node.span }), settings: None, derived: None });
         }
         let before = context.faults.errors();
         let tag = map().read(context, key, node)?;
         // An address that was misspelt is not told again as missing.
-        (tag.address.is_some() || context.faults.errors() == before).then_some(tag)
+        (tag.address.is_some() || tag.derived.is_some() || context.faults.errors() == before).then_some(tag)
     }
 
     fn expected(&self) -> String {
@@ -103,12 +107,19 @@ fn tag<'t>(fields: &mut Fields<'_, 't>) -> RawTag<'t> {
             &Section { name: "write", read: write },
         ),
     };
-    RawTag { address, settings: Some(Box::new(settings)) }
+    let derived = derived(fields);
+    let some = !derived.made().is_empty() || derived.alarm.is_some();
+    RawTag { address, settings: Some(Box::new(settings)), derived: some.then(|| Box::new(derived)) }
 }
 
 const HEARTBEAT: Interval = Interval { min: Duration::from_millis(100), max: DAY.saturating_mul(40) };
 
 const REPORT: OneOf<RawReport> = OneOf(&[
     ("always", RawReport::Always, "each reading"),
+    (
+        "swinging-door",
+        RawReport::SwingingDoor,
+        "the ends of straight lines: what is in between lies within the deadband of them",
+    ),
     ("on-change", RawReport::OnChange, "a reading whose value left the deadband, or whose quality changed"),
 ]);

@@ -8,7 +8,7 @@ use driver_core::Order;
 
 use crate::config::form::{Context, Named};
 use crate::config::near::nearest;
-use crate::config::raw::{RawConfig, RawDevice, RawSettings, RawTag, TagSettings};
+use crate::config::raw::{RawConfig, RawDerived, RawDevice, RawSettings, RawTag, TagSettings};
 use crate::config::source::{Span, Spanned};
 
 /// A device with everything that it inherits.
@@ -36,6 +36,7 @@ pub(super) struct InheritedTag<'t> {
     pub(super) every: Duration,
     pub(super) class: Class,
     pub(super) settings: TagSettings<'t>,
+    pub(super) derived: RawDerived<'t>,
 }
 
 /// The templates by name.
@@ -108,6 +109,11 @@ impl<'r, 't> Inherited<'r, 't> {
             every: settings.every.map_or(self.every, |every| every.value),
             class: settings.class.map_or(self.class, |class| class.value),
             settings,
+            derived: layers
+                .iter()
+                .flatten()
+                .filter_map(|layer| layer.value.derived.as_deref())
+                .fold(RawDerived::default(), |above, layer| above.or(*layer)),
         }
     }
 }

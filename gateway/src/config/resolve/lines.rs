@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagSpec};
+use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec};
 
 use super::TAGS_MAX;
 use super::bus::Bus;
-use super::inherit::{Defaults, Inherited, templates};
+use super::derived::{Made, PendingDerived};
+use super::inherit::{Defaults, Inherited, InheritedTag, templates};
 use super::place::part_of;
 use super::rule::rule;
 use super::writes::PendingWrite;
 use crate::config::checked::LineConfig;
 use crate::config::form::{Context, Named};
-use crate::config::raw::{RawConfig, RawDevice};
+use crate::config::raw::{RawConfig, RawDerived, RawDevice};
 use crate::config::source::{Source, Span, Spanned};
+use crate::pipeline::process::Rule;
 use crate::pipeline::tags::{DevicePlace, Tags, TagsBuilder};
 
 /// The most intervals that the tags of one device may have.
@@ -25,6 +27,8 @@ pub(super) struct Lines<'t> {
     pub(super) tags: Tags,
     /// The tags that may be written.
     pub(super) writes: Vec<PendingWrite<'t>>,
+    /// The tags that are made of others.
+    pub(super) derived: Vec<PendingDerived<'t>>,
     pub(super) configs: Vec<LineConfig>,
     /// By line; `None` for one that its driver refused.
     pub(super) planned: Vec<Option<Box<dyn Line>>>,
@@ -46,11 +50,10 @@ pub(super) fn lines<'t>(
             Inherited::new(&device.value, &templates, Defaults { every: raw.every, class: raw.class }, context)
         })
         .collect();
-    let mut table = Table { tags: TagsBuilder::after(before), writes: Vec::new() };
+    let mut table = Table { tags: TagsBuilder::after(before), writes: Vec::new(), derived: Vec::new() };
     let (mut configs, mut planned) = (Vec::new(), Vec::new());
     if too_many(&inherited, context) {
-        let (tags, writes) = table.build();
-        return Lines { tags, writes, configs, planned };
+        return table.build(configs, planned);
     }
     for bus in buses {
         let owner = &raw.devices[bus.owner];
@@ -81,8 +84,7 @@ pub(super) fn lines<'t>(
         }
         configs.push(LineConfig { name: owner.name.into(), spec });
     }
-    let (tags, writes) = table.build();
-    Lines { tags, writes, configs, planned }
+    table.build(configs, planned)
 }
 
 /// A driver that does not understand a URL has not looked at the addresses behind it. Its options aside, it may.
@@ -119,11 +121,45 @@ fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '
 struct Table<'b, 't> {
     tags: TagsBuilder<'b>,
     writes: Vec<PendingWrite<'t>>,
+    derived: Vec<PendingDerived<'t>>,
 }
 
 impl<'t> Table<'_, 't> {
-    fn build(self) -> (Tags, Vec<PendingWrite<'t>>) {
-        (self.tags.build(), self.writes)
+    fn build(self, configs: Vec<LineConfig>, planned: Vec<Option<Box<dyn Line>>>) -> Lines<'t> {
+        Lines { tags: self.tags.build(), writes: self.writes, derived: self.derived, configs, planned }
+    }
+
+    /// A tag that the device does not have: made of others, or the alarm of one that it has.
+    fn derive(&mut self, tag: &InheritedTag<'t>, device: &'t str, context: &mut Context<'_>) {
+        let unit = tag.settings.unit.map_or("", |unit| unit.value);
+        let rule = rule(&tag.settings, tag.class, context.faults);
+        let id = self.tags.tag(tag.name, unit, rule);
+        if let [(_, span), (other, _), ..] = tag.derived.made()[..] {
+            let message = format!("`{}` is made in two ways", tag.name);
+            context.faults.error(span, message, format!("remove this or `{other}`"));
+        }
+        let settings = [
+            ("address", tag.address.map(|address| address.span)),
+            ("scale", tag.settings.scale.map(|scale| scale.span)),
+            ("offset", tag.settings.offset.map(|offset| offset.span)),
+            ("write", tag.settings.write.map(|write| write.span)),
+            ("every", tag.settings.every.map(|every| every.span)),
+        ];
+        for (key, span) in settings.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            let message = format!("`{key}` is for tags that a device has; `{}` is made of others", tag.name);
+            context.faults.error(span, message, "remove one of the two");
+        }
+        let RawDerived { calc, window, total, .. } = tag.derived;
+        let made = calc.map(Made::Calc).or(window.map(Made::Window)).or(total.map(Made::Total));
+        self.derived.extend(made.map(|made| PendingDerived { tag: id, device, name: tag.name, made }));
+        self.alarm(tag, id, device);
+    }
+
+    fn alarm(&mut self, tag: &InheritedTag<'t>, id: TagId, device: &'t str) {
+        let Some(alarm) = tag.derived.alarm else { return };
+        let rule = Rule { class: tag.class, ..Rule::PLAIN };
+        let of_alarm = self.tags.tag(&format!("{}.alarm", tag.name), "", rule);
+        self.derived.push(PendingDerived { tag: of_alarm, device, name: tag.name, made: Made::Alarm(id, alarm) });
     }
 }
 
@@ -154,7 +190,13 @@ impl<'t> Draft<'t> {
         table.tags.device(device.name, place);
         let mut groups = Groups::default();
         let (mut tags, mut addresses) = (Vec::new(), Vec::new());
-        for tag in inherited.tags() {
+        let all = inherited.tags();
+        no_name_twice(&all, context);
+        for tag in all {
+            if !tag.derived.made().is_empty() {
+                table.derive(&tag, device.name, context);
+                continue;
+            }
             let Some(address) = tag.address else {
                 let message = format!("the tag `{}` has no address", tag.name);
                 context.faults.error(tag.span, message, "write where it lies, such as `address: \"hr:0:INT\"`");
@@ -170,6 +212,7 @@ impl<'t> Draft<'t> {
             let id = table.tags.tag(tag.name, unit, rule);
             let write = tag.settings.write;
             table.writes.extend(write.map(|write| PendingWrite { tag: id, scale: rule.scale, write }));
+            table.alarm(&tag, id, device.name);
             tags.push(TagSpec { id, address: address.value.into(), group });
             addresses.push(address);
         }
@@ -183,6 +226,19 @@ impl<'t> Draft<'t> {
             tags,
             learned: None,
         });
+    }
+}
+
+/// The tag of an alarm has a name that no other tag of the device may have.
+fn no_name_twice(tags: &[InheritedTag<'_>], context: &mut Context<'_>) {
+    let with_alarm: Vec<String> =
+        tags.iter().filter(|tag| tag.derived.alarm.is_some()).map(|tag| format!("{}.alarm", tag.name)).collect();
+    if with_alarm.is_empty() {
+        return;
+    }
+    for tag in tags.iter().filter(|tag| with_alarm.iter().any(|name| name == tag.name)) {
+        let message = format!("`{}` is the name of an alarm's own tag", tag.name);
+        context.faults.error(tag.span, message, "give this tag another name");
     }
 }
 

@@ -25,9 +25,17 @@ fn scale(settings: &TagSettings<'_>, faults: &mut Faults) -> Option<Scale> {
 
 fn report(settings: &TagSettings<'_>, faults: &mut Faults) -> Report {
     let TagSettings { report, deadband, heartbeat, .. } = settings;
+    if let Some(door) = report.filter(|report| report.value == RawReport::SwingingDoor) {
+        let Some(Either::First(width)) = deadband.map(|deadband| deadband.value).filter(is_wide) else {
+            let message = "a swinging door needs the width of its lines";
+            faults.error(door.span, message, "write a `deadband` above 0 in the unit of the tag, such as 0.1");
+            return Report::Always;
+        };
+        return Report::SwingingDoor { width, heartbeat: heartbeat.map(|heartbeat| heartbeat.value) };
+    }
     let on_change = match report.map(|report| report.value) {
         Some(RawReport::OnChange) => true,
-        Some(RawReport::Always) => false,
+        Some(RawReport::Always | RawReport::SwingingDoor) => false,
         None => deadband.is_some(),
     };
     if on_change {
@@ -46,4 +54,8 @@ fn report(settings: &TagSettings<'_>, faults: &mut Faults) -> Report {
         faults.error(heartbeat.span, message, "add `report: on-change` or a `deadband`, or remove it");
     }
     Report::Always
+}
+
+fn is_wide(deadband: &Either<f64, f64>) -> bool {
+    matches!(deadband, Either::First(width) if *width > 0.0)
 }

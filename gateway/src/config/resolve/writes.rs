@@ -12,7 +12,7 @@ use crate::config::near::nearest;
 use crate::config::raw::{RawLinkLoss, RawWrite};
 use crate::config::source::{Source, Spanned};
 use crate::pipeline::command::fit::fit;
-use crate::pipeline::command::rule::{Interlock, LinkLossRule, TagForm, Writable, Writables, WriteRule};
+use crate::pipeline::command::rule::{Interlock, LinkLossRule, TagForm, Writable, WriteRule};
 use crate::pipeline::command::{Target, Wanted};
 use crate::pipeline::expression::{self, Kind, Wrong};
 use crate::pipeline::tags::{DevicePlace, Tags};
@@ -54,7 +54,7 @@ pub(super) fn writables(
     north: North,
     source: &Source,
     context: &mut Context<'_>,
-) -> Writables {
+) -> Vec<Writable> {
     let names =
         if pending.iter().any(|one| one.write.value.only_if.is_some()) { plant.names() } else { HashMap::new() };
     let found = pending.iter().filter_map(|one| {
@@ -74,7 +74,12 @@ pub(super) fn writables(
         let target = Target { device: device.into(), tag: tag.into() };
         Some(Writable { tag: one.tag, target, place, form, rule })
     });
-    Writables::new(found.collect())
+    found.collect()
+}
+
+/// How old a reading may be of a tag that is polled so often.
+pub(super) fn fresh_for(every: Duration) -> Duration {
+    every.saturating_mul(FRESH_INTERVALS).max(FRESH_MIN)
 }
 
 /// All but the interlock.
@@ -157,12 +162,12 @@ fn interlock(
             return None;
         }
     };
-    let fresh = condition.operands().iter().map(|tag| (plant.every(*tag) * FRESH_INTERVALS).max(FRESH_MIN));
+    let fresh = condition.operands().iter().map(|tag| fresh_for(plant.every(*tag)));
     Some(Interlock { fresh_for: fresh.collect(), condition })
 }
 
 /// `tag` is of the same device, `device.tag` of any; names may hold dots themselves.
-fn resolve(
+pub(super) fn resolve(
     parts: &[&str],
     device: &str,
     names: &HashMap<Target, TagId>,
@@ -173,7 +178,8 @@ fn resolve(
     let splits = (1..parts.len()).map(|at| target(&parts[..at].join("."), &parts[at..].join(".")));
     let found = splits.chain([target(device, &whole)]).find_map(|name| names.get(&name).copied());
     let Some(tag) = found else {
-        let known: Vec<String> = names.keys().map(Target::to_string).collect();
+        let mut known: Vec<String> = names.keys().map(Target::to_string).collect();
+        known.sort_unstable();
         let own = if parts.len() == 1 { format!("{device}.{whole}") } else { whole.clone() };
         let help = match nearest(&own, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -188,10 +194,9 @@ fn resolve(
 }
 
 impl Plant<'_> {
-    fn names(&self) -> HashMap<Target, TagId> {
+    pub(super) fn names(&self) -> HashMap<Target, TagId> {
         let schema = self.tags.schema();
-        let tags = (0..schema.tags()).map(|id| TagId(id as u32));
-        let named = tags.filter_map(|tag| {
+        let named = self.tags.live().filter_map(|tag| {
             let names = schema.tag(tag)?;
             Some((Target { device: names.device.into(), tag: names.tag.into() }, tag))
         });
@@ -210,8 +215,14 @@ impl Plant<'_> {
         Some(line.tag_text(place.device as usize, self.index(tag, place)?))
     }
 
+    /// What a tag of a device gives; `None` when its driver refused the line, and for what no device has.
+    pub(super) fn kind(&self, tag: TagId) -> Option<Kind> {
+        let text = self.text(tag, self.tags.place(tag)?)?;
+        Kind::of(text.data_type, text.elements)
+    }
+
     /// How often a tag is polled.
-    fn every(&self, tag: TagId) -> Duration {
+    pub(super) fn every(&self, tag: TagId) -> Duration {
         let every = || {
             let place = self.tags.place(tag)?;
             let device = self.configs.get(place.line as usize)?.spec.devices.get(place.device as usize)?;

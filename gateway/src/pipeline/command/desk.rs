@@ -87,6 +87,8 @@ pub struct Plant {
     pub watched: Arc<Watched>,
     /// Where writes to the lines' devices go in, by the line's index.
     pub lanes: Vec<mpsc::Sender<Write>>,
+    /// Where writes to derived tags go in.
+    pub derived: mpsc::Sender<Write>,
     /// The uplinks: while none is connected, the link to the north is lost.
     pub uplinks: Vec<Arc<Counters>>,
 }

@@ -18,6 +18,7 @@ use crate::pipeline::acquire;
 use crate::pipeline::command::desk::Plant;
 use crate::pipeline::command::rule::Writables;
 use crate::pipeline::deliver::{self, UplinkSetup};
+use crate::pipeline::derive::Plan;
 use crate::pipeline::poll::LineSetup;
 use crate::pipeline::tags::Tags;
 use crate::pipeline::vitals::Vitals;
@@ -41,6 +42,8 @@ pub struct Next {
     pub types: Arc<[TagType]>,
     /// What commands may write.
     pub writables: Arc<Writables>,
+    /// What is made of other tags.
+    pub derived: Arc<Plan>,
 }
 
 /// A line of the next configuration.
@@ -90,7 +93,7 @@ impl Gateway {
     /// # Errors
     /// Nothing has changed, unless a thread does not answer.
     pub async fn change(&mut self, next: Next, keep: Keep) -> Result<(), ChangeError> {
-        let Next { lines, tags, uplinks, uplink_options, types, writables } = next;
+        let Next { lines, tags, uplinks, uplink_options, types, writables, derived } = next;
         let site = site(&tags, types.clone(), &self.buffer, &self.clock);
         let tags_listed = if *tags.live_schema() == *self.tags.live_schema() && types == self.types {
             Listed::Same
@@ -109,11 +112,12 @@ impl Gateway {
         within("the buffer", self.log.name(&tags)).await?.map_err(ChangeError::Names)?;
 
         let watched = Arc::new(Watched::new(tags.len(), writables.watched()));
-        self.change_lines(lines, &tags, &watched).await?;
+        self.change_lines(lines, (&tags, derived), &watched).await?;
         self.desk_thread.change(Plant {
             tags: tags.clone(),
             writables,
             watched: watched.clone(),
+            derived: self.acquisition.derived_lane().clone(),
             lanes: self.lines.iter().map(|line| line.lane.clone()).collect(),
             uplinks: next_uplinks.iter().map(|uplink| uplink.counters.clone()).collect(),
         });
@@ -146,7 +150,7 @@ impl Gateway {
     async fn change_lines(
         &mut self,
         lines: Vec<NextLine>,
-        tags: &Arc<Tags>,
+        (tags, derived): (&Arc<Tags>, Arc<Plan>),
         watched: &Arc<Watched>,
     ) -> Result<(), ChangeError> {
         let mut ending: Vec<Option<RunningLine>> = self.lines.iter().cloned().map(Some).collect();
@@ -169,7 +173,7 @@ impl Gateway {
         }
         let end = ending.into_iter().flatten().map(|line| line.names.name.clone()).collect();
         let (done, changed) = oneshot::channel();
-        let change = acquire::Change { tags: tags.clone(), watched: watched.clone(), end, begin, done };
+        let change = acquire::Change { tags: tags.clone(), derived, watched: watched.clone(), end, begin, done };
         if self.acquisition.changes().send(change).await.is_err() {
             return Err(ChangeError::Silent("polls"));
         }

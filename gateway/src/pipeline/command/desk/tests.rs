@@ -62,6 +62,7 @@ impl Bench {
             tags: Arc::new(Tags::of_rules(&[Rule::PLAIN, Rule::PLAIN])),
             writables,
             watched: watched.clone(),
+            derived: lane.clone(),
             lanes: vec![lane],
             uplinks: vec![uplink.clone()],
         };

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::super::super::panic::caught;
 use super::super::super::poll::{Performed, Write};
+use super::super::super::tags::DevicePlace;
 use super::super::books::{Books, WhenAuditFails};
 use super::super::guard::{Admitted, Now, Pace, check};
 use super::super::life::{End, Held, Life, LifeEvent, Task};
@@ -246,7 +247,10 @@ impl Work<'_> {
             until: under_way.until.into_std(),
             reply,
         };
-        let lane = self.plant.lanes.get(writable.place.line as usize);
+        let lane = match writable.place.line {
+            DevicePlace::DERIVED => Some(&self.plant.derived),
+            line => self.plant.lanes.get(line as usize),
+        };
         if lane.is_some_and(|lane| lane.try_send(write).is_ok()) {
             self.performed.spawn_local(async move { (id, outcome.await.unwrap_or(Performed::Gone)) });
             self.step(id, LifeEvent::HandedOver);
