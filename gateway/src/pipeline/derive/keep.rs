@@ -39,6 +39,9 @@ pub enum Kept {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KeptState(pub Kept);
 
+/// A device and one of its tags.
+pub type Names = (Box<str>, Box<str>);
+
 /// The file in a buffer's folder.
 pub fn file_in(buffer: &Path) -> PathBuf {
     buffer.join("derived.state")
@@ -80,7 +83,7 @@ pub fn save(path: &Path, text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// The file is there and cannot be used; why.
-pub fn load(path: &Path) -> Result<HashMap<(Box<str>, Box<str>), KeptState>, String> {
+pub fn load(path: &Path) -> Result<HashMap<Names, KeptState>, String> {
     match fs::metadata(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
         Err(cause) => return Err(cause.to_string()),
@@ -96,7 +99,7 @@ pub fn load(path: &Path) -> Result<HashMap<(Box<str>, Box<str>), KeptState>, Str
     Ok(lines.lines().filter_map(entry).collect())
 }
 
-fn entry(line: &str) -> Option<((Box<str>, Box<str>), KeptState)> {
+fn entry(line: &str) -> Option<(Names, KeptState)> {
     let mut parts = line.split('\t');
     let (kind, device, tag, first, second) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
