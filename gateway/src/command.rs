@@ -19,6 +19,7 @@ mod write;
 mod send;
 mod commands;
 mod audit;
+mod password;
 
 mod completions;
 mod manual;
@@ -106,6 +107,7 @@ enum Command {
     Send(send::Args),
     Commands(commands::Args),
     Audit(audit::Args),
+    Password(password::Args),
     Completions(completions::Args),
     #[command(hide = true)]
     Manual(manual::Args),
@@ -134,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Commands(args) => commands::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Password(args) => password::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Manual(args) => manual::run(&args),
         #[cfg(feature = "sim")]

@@ -1,4 +1,4 @@
-//! The gateway's HTTP server: the status page, health, metrics, the API. On the loopback only.
+//! The gateway's HTTP server: the status page, health, metrics, the API. Beyond the loopback only with TLS and a login.
 //!
 //! | path | what |
 //! |---|---|
@@ -11,14 +11,19 @@
 //! | `GET /api/v1/history` | the readings of some tags out of the log |
 //! | `GET /api/v1/events` | what the gateway said lately |
 //! | `GET /api/v1/live` | status, values and events as they change: server-sent events |
-//! | `POST /api/v1/commands` | one command as JSON; `Authorization: Bearer TOKEN` |
+//! | `POST /api/v1/commands` | one command as JSON |
+//! | `GET /api/v1/openapi.json` | all of it as an OpenAPI 3.1 document |
+//!
+//! With nothing one may look, where it listens on the loopback; all else needs a token or a login, see [`access`].
 //!
 //! Everything is bounded: clients, requests, bytes, time. It has a thread of its own, so that a slow client delays nothing.
 
 mod server;
 mod answer;
+mod routes;
 mod reply;
 mod query;
+mod body;
 
 mod page;
 
@@ -30,8 +35,18 @@ mod past;
 mod history;
 mod live;
 
+mod access;
 mod login;
+mod users;
+mod sessions;
+mod lockout;
+mod tls;
+
 mod command;
+mod devices;
+mod quarantine;
+mod config;
+mod openapi;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,17 +58,24 @@ use crate::pipeline::command::Role;
 use crate::pipeline::vitals::Present;
 
 pub use server::HttpThread;
+pub use tls::Certificate;
+pub(crate) use users::{PASSWORD_BYTES_MAX, check as check_hash, hash};
+pub use users::{User, Users};
 
 /// What was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Where it listens; `None`: nowhere.
     pub listen: Option<SocketAddr>,
-    /// Who may send commands.
+    /// What it shows to those who come from elsewhere.
+    pub certificate: Option<Certificate>,
+    /// Who may log in.
+    pub users: Users,
+    /// Programs that may do something.
     pub tokens: Vec<Token>,
 }
 
-/// Somebody who may send commands.
+/// What a program logs in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// Who, for the audit trail.
@@ -75,6 +97,9 @@ pub enum HttpError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error("the HTTP server has no certificate to show: {0}. Put it right under `http: {{ tls: … }}`")]
+    Certificate(String),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}; the limits of the service or the memory are too small")]
     Thread(io::Error),
@@ -87,6 +112,6 @@ impl HttpConfig {
     /// The port or a thread cannot be had.
     pub fn start(self, vitals: Present, events: Arc<Events>) -> Result<Option<HttpThread>, HttpError> {
         let Some(address) = self.listen else { return Ok(None) };
-        HttpThread::start(address, self.tokens, vitals, events).map(Some)
+        HttpThread::start(address, self, vitals, events).map(Some)
     }
 }

@@ -30,3 +30,4 @@ mod derived;
 mod service;
 mod packages;
 mod page;
+mod access;

@@ -133,7 +133,7 @@ fn those_who_watch_are_bounded_and_those_who_do_not_read_delay_nobody() {
     let mut watching: Vec<Live> =
         (0..WATCHERS_MAX).map(|_| Live::open(plant.http, "/api/v1/live").expect("a stream")).collect();
     watching.iter_mut().for_each(|live| drop(live.until("status", |_| true)));
-    assert_eq!(get(plant.http, "/api/v1/live").expect("an answer").0, 503);
+    assert_eq!(get(plant.http, "/api/v1/live").expect("an answer").0, 429);
     drop(watching);
     let mut deaf: Vec<TcpStream> = (0..WATCHERS_MAX / 2)
         .map(|_| {

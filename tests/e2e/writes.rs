@@ -358,6 +358,18 @@ fn the_http_server_is_bounded_and_lets_only_known_tokens_in() {
     assert_eq!(rig.written(), 0);
 }
 
+/// What rules and dashboard ask for is what the gateway tells.
+fn every_metric_is_there(text: &str) {
+    let asked = [
+        include_str!("../../systemd/prometheus/forebay.rules.yaml"),
+        include_str!("../../systemd/prometheus/grafana-dashboard.json"),
+    ];
+    let words = asked.iter().flat_map(|file| file.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    for name in words.filter(|word| word.starts_with("forebay_")) {
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name} is not told");
+    }
+}
+
 #[test]
 fn readiness_says_why_not_and_metrics_are_what_prometheus_reads() {
     let broker = format!("uplinks: {{ cloud: {{ url: \"mqtt://127.0.0.1:{}\" }} }}\n", free_port());
@@ -377,6 +389,10 @@ fn readiness_says_why_not_and_metrics_are_what_prometheus_reads() {
         assert!(text.lines().any(|known| known == line), "{line} is missing in\n{text}");
     }
     let Some(promtool) = need::promtool() else { return };
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/prometheus/forebay.rules.yaml");
+    let checked = Command::new(&promtool).args(["check", "rules", rules]).output().expect("promtool");
+    assert!(checked.status.success(), "{}", both(&checked));
+    every_metric_is_there(&text);
     let file = rig.site.folder().join("metrics.txt");
     std::fs::write(&file, text).expect("writes");
     let checked = Command::new(promtool)

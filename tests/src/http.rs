@@ -8,6 +8,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
 /// An answer's status and body; an error when no whole one came.
 pub fn ask(address: SocketAddr, request: &[u8]) -> std::io::Result<(u16, String)> {
+    answer(address, request).map(|(status, _, body)| (status, body))
+}
+
+/// An answer's status, head and body; an error when no whole one came.
+pub fn answer(address: SocketAddr, request: &[u8]) -> std::io::Result<(u16, String, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.write_all(request)?;
@@ -16,7 +21,7 @@ pub fn ask(address: SocketAddr, request: &[u8]) -> std::io::Result<(u16, String)
     let no_http = || std::io::Error::other(format!("no HTTP: {answer:?}"));
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_http)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(no_http)?;
-    Ok((status, body.to_owned()))
+    Ok((status, head.to_owned(), body.to_owned()))
 }
 
 /// GET.

@@ -92,6 +92,16 @@ pub fn promtool() -> Option<PathBuf> {
     found
 }
 
+/// What makes requests out of an OpenAPI document.
+pub fn schemathesis() -> Option<PathBuf> {
+    let found = cache().map(|cache| cache.join("forebay/venv-schemathesis/bin/schemathesis"));
+    let found = found.filter(|path| path.is_file());
+    if found.is_none() {
+        missing("schemathesis");
+    }
+    found
+}
+
 /// The Python that has librdkafka, fastavro and Google's protobuf.
 pub fn python_kafka() -> Option<PathBuf> {
     python_of("FOREBAY_TEST_PYTHON_KAFKA", "venv-kafka", "confluent-kafka")

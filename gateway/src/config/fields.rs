@@ -7,7 +7,7 @@ use super::form::{Context, Form, Key, Scalar, Section, Word};
 use super::kinds::Kinds;
 use super::near::nearest;
 use super::schema::Definitions;
-use super::source::Spanned;
+use super::source::{Span, Spanned};
 use super::tree::{Content, Entry};
 
 /// A map whose keys are taken one by one. Faults are gathered; a key that cannot be understood is as if it were absent.
@@ -109,14 +109,25 @@ impl<'c, 't> Fields<'c, 't> {
         form: &F,
         default: &'static str,
     ) -> F::Value {
+        self.default_at(name, help, form, default).value
+    }
+
+    /// The same with its place; nowhere where it was not written.
+    pub(super) fn default_at<F: Scalar<'t>>(
+        &mut self,
+        name: &'static str,
+        help: &str,
+        form: &F,
+        default: &'static str,
+    ) -> Spanned<F::Value> {
         let read = self.optional(name, help, form);
         if let Mode::Describe { properties, .. } = &mut self.mode {
             properties[name]["default"] = default.into();
         }
         match read {
-            Some(read) => read.value,
+            Some(read) => read,
             None => match form.parse(Word::plain(default)) {
-                Ok(value) => value,
+                Ok(value) => Spanned { value, span: Span::default() },
                 Err(complaint) => unreachable!("the default of `{name}`: {}", complaint.message),
             },
         }
@@ -130,6 +141,13 @@ impl<'c, 't> Fields<'c, 't> {
         match &mut self.mode {
             Mode::Read { context, key, .. } => read(&mut Fields::reading(context, *key, &[])),
             Mode::Describe { definitions, .. } => read(&mut Fields::describing(definitions)),
+        }
+    }
+
+    /// Tells of keys that do not go together.
+    pub(super) fn fault(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        if let Mode::Read { context, .. } = &mut self.mode {
+            context.faults.error(span, message, help);
         }
     }
 

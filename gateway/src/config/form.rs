@@ -2,6 +2,7 @@
 //! side, so that one cannot change without the other.
 
 mod choice;
+mod hash;
 mod listen;
 mod number;
 mod quantity;
@@ -19,6 +20,7 @@ use super::source::Span;
 use super::tree::{Content, Node, Texts};
 
 pub(super) use choice::{Either, Known, OneOf, Or, Truth};
+pub(super) use hash::HashForm;
 pub(super) use listen::Listen;
 pub(super) use number::{Allowed, Integer, Number, Percent};
 pub(super) use quantity::{Interval, Size};

@@ -23,8 +23,9 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::busy;
 use super::query::Query;
-use super::reply::{Answer, Content, of, told};
+use super::reply::{Answer, Content, of};
 use super::tags::{Patterns, limit};
 use super::{past, status};
 use crate::events::{Event, Events};
@@ -54,8 +55,7 @@ pub(super) async fn answer(
 ) -> Result<Answer, String> {
     let (patterns, limit) = (Patterns::of(query)?, limit(query)?);
     let Ok(place) = places.clone().try_acquire_owned() else {
-        let full = format!("{WATCHERS_MAX} watch already: close a page elsewhere");
-        return Ok(told(StatusCode::SERVICE_UNAVAILABLE, &full));
+        return Ok(busy(&format!("{WATCHERS_MAX} watch already, close a page elsewhere")));
     };
     let vitals = &*present.get();
     past::look(vitals).await;

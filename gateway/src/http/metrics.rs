@@ -3,6 +3,7 @@
 //! Names are `forebay_<part>_<what>_<unit>[_total]`, labels `device`, `line`, `uplink`, `class`, `reason`, `result`.
 
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use buffer::{Class, GapReason, Stats};
 
@@ -16,6 +17,12 @@ pub(super) fn text(vitals: &Vitals, log: &LogState) -> String {
     let mut page = Page::default();
     page.gauge("forebay_uptime_seconds", "Time since the gateway was started.");
     page.sample(&[], vitals.since.elapsed().as_secs());
+    page.gauge("forebay_build_info", "The version that runs; always 1.");
+    page.sample(&[("version", env!("CARGO_PKG_VERSION"))], true);
+    page.gauge("forebay_ready", "Whether readings flow; /readyz has the reasons.");
+    page.sample(&[], vitals.unready().is_empty());
+    page.gauge("forebay_tags", "Tags of the configuration.");
+    page.sample(&[], vitals.tags.live_len() as u64);
     configuration(vitals, &mut page);
     devices(vitals, &mut page);
     buffer(vitals, log, &mut page);
@@ -53,6 +60,19 @@ fn devices(vitals: &Vitals, page: &mut Page) {
     devices().for_each(|(name, _, device)| {
         page.sample(&[("device", name)], count(&device.late_us) as f64 / 1e6);
     });
+    page.counter("forebay_device_poll_seconds_total", "How long polls took, added up.");
+    devices().for_each(|(name, _, device)| {
+        page.sample(&[("device", name)], count(&device.poll_us) as f64 / 1e6);
+    });
+    page.gauge("forebay_device_interval_seconds", "How often the device is polled at most.");
+    let intervals = vitals.lines.iter().flat_map(|names| names.devices.iter().zip(&names.every));
+    intervals.for_each(|(name, every)| page.sample(&[("device", name)], every.as_secs_f64()));
+    page.gauge("forebay_device_answered_age_seconds", "How long ago the device answered last.");
+    devices().for_each(|(name, line, device)| {
+        if let Some(age) = line.since_answer(device, Instant::now()) {
+            page.sample(&[("device", name)], age.as_secs_f64());
+        }
+    });
     page.gauge("forebay_line_connected", "Whether the line has a connection.");
     lines().for_each(|(names, line)| page.sample(&[("line", &names.name)], is(&line.connected)));
     page.counter("forebay_line_connects_total", "Connections that were made.");
@@ -73,6 +93,17 @@ fn buffer(vitals: &Vitals, log: &LogState, page: &mut Page) {
     GapReason::ALL.iter().for_each(|reason| page.sample(&[("reason", reason.name())], stats.lost_records(*reason)));
     page.gauge("forebay_buffer_disk_bytes", "What the buffer takes on disk, by class.");
     Class::ALL.iter().for_each(|class| page.sample(&[("class", class.name())], stats.class(*class).disk_bytes));
+    page.gauge("forebay_buffer_size_max_bytes", "What the buffer may take on disk.");
+    page.sample(&[], vitals.buffer_bytes_max);
+    page.counter("forebay_buffer_stored_readings_total", "Readings that were stored, by class.");
+    Class::ALL.iter().for_each(|class| page.sample(&[("class", class.name())], stats.class(*class).records_total));
+    page.counter(
+        "forebay_buffer_given_up_readings_total",
+        "Readings that were given up, by class as far as it is known.",
+    );
+    Class::ALL.iter().for_each(|class| page.sample(&[("class", class.name())], stats.class(*class).lost_records_total));
+    page.gauge("forebay_buffer_segments", "Files of the buffer.");
+    page.sample(&[], stats.segments);
     page.gauge("forebay_buffer_memory_bytes", "Bytes of blocks that are held in memory.");
     page.sample(&[], stats.memory_bytes);
     page.gauge("forebay_buffer_oldest_age_seconds", "How old the oldest reading in the buffer is.");
@@ -85,6 +116,14 @@ fn disk(stats: &Stats, page: &mut Page) {
     page.sample(&[], stats.unsynced_bytes);
     page.counter("forebay_buffer_written_bytes_total", "Bytes that were handed to the disk.");
     page.sample(&[], stats.written_bytes_total);
+    page.counter("forebay_buffer_device_bytes_total", "Bytes of the pages that syncs took to the device: its wear.");
+    page.sample(&[], stats.device_bytes_total);
+    page.counter("forebay_buffer_payload_bytes_total", "Bytes of readings, encoded, that were stored.");
+    page.sample(&[], stats.payload_bytes_total);
+    page.counter("forebay_buffer_replaced_bytes_total", "Bytes of files whose blocks were packed anew.");
+    page.sample(&[], stats.replaced_bytes_total);
+    page.counter("forebay_buffer_replacing_bytes_total", "Bytes of the files that took their place.");
+    page.sample(&[], stats.replacing_bytes_total);
     page.counter("forebay_buffer_syncs_total", "Syncs that succeeded.");
     page.sample(&[], stats.syncs_total);
     page.counter("forebay_buffer_sync_failures_total", "Syncs that failed.");
@@ -94,8 +133,12 @@ fn disk(stats: &Stats, page: &mut Page) {
 /// Name, help, what is read.
 type Family = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const UPLINK_COUNTERS: [Family; 8] = [
+const UPLINK_COUNTERS: [Family; 10] = [
     ("forebay_uplink_sent_messages_total", "Messages that were sent, repeats included.", |c| count(&c.sent)),
+    ("forebay_uplink_acknowledged_messages_total", "Messages that the far side acknowledged.", |c| {
+        count(&c.acknowledged)
+    }),
+    ("forebay_uplink_unexpected_answers_total", "Answers that nobody waited for.", |c| count(&c.unknown)),
     ("forebay_uplink_delivered_readings_total", "Readings that the far side has.", |c| count(&c.delivered_records)),
     ("forebay_uplink_refused_messages_total", "Refusals by the far side.", |c| count(&c.refused)),
     ("forebay_uplink_quarantined_messages_total", "Messages that were set aside.", |c| count(&c.set_aside)),
@@ -105,9 +148,15 @@ const UPLINK_COUNTERS: [Family; 8] = [
     ("forebay_uplink_received_bytes_total", "Bytes from the far side.", |c| count(&c.received_bytes)),
 ];
 
-const UPLINK_GAUGES: [Family; 3] = [
+const UPLINK_GAUGES: [Family; 5] = [
     ("forebay_uplink_connected", "Whether there is a connection.", |c| is(&c.connected).into()),
     ("forebay_uplink_lag_readings", "Readings that the far side does not have yet.", |c| count(&c.lag_records)),
+    ("forebay_uplink_history_share_percent", "The share of the time that a backlog takes behind what is live.", |c| {
+        count(&c.history_share_percent)
+    }),
+    ("forebay_uplink_history_bytes_per_second", "What the far side took of a backlog when last measured.", |c| {
+        count(&c.history_throughput)
+    }),
     ("forebay_uplink_in_flight_messages", "Messages that wait for their acknowledgement.", |c| count(&c.in_flight)),
 ];
 

@@ -8,15 +8,18 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
+use super::access::Access;
 use super::answer::{Site, answer};
 use super::live::WATCHERS_MAX;
-use super::{HttpError, Token};
+use super::{HttpConfig, HttpError, tls};
 use crate::events::Events;
 use crate::pipeline::crew::Crew;
 use crate::pipeline::vitals::Present;
@@ -26,6 +29,9 @@ pub(super) const CLIENTS_MAX: usize = 32;
 
 /// How many read the log at once.
 const READERS_MAX: usize = 2;
+
+/// How many ask a device at once.
+const ASKERS_MAX: usize = 2;
 
 /// How long a client may take for the head of a request, and be silent between two.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -51,16 +57,22 @@ pub struct HttpThread {
 impl HttpThread {
     pub(super) fn start(
         address: SocketAddr,
-        tokens: Vec<Token>,
+        config: HttpConfig,
         vitals: Present,
         events: Arc<Events>,
     ) -> Result<HttpThread, HttpError> {
+        let local = address.ip().is_loopback();
+        let shown = config.certificate.map(|shown| tls::server(&shown, &vitals.get().buffer, address)).transpose();
+        let acceptor = shown.map_err(HttpError::Certificate)?.map(TlsAcceptor::from);
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let site = Site {
             vitals,
             events,
-            tokens: tokens.into(),
+            access: Access::new(config.users, config.tokens, local, acceptor.is_some()),
+            local,
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
             readers: Semaphore::new(READERS_MAX),
+            askers: Semaphore::new(ASKERS_MAX),
         };
         let listener = StdListener::bind(address)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -73,14 +85,14 @@ impl HttpThread {
                     // When the stop comes, what clients were at is over.
                     Ok(listener) => tokio::select! {
                         _ = stopped => {}
-                        () = serve(listener, site) => {}
+                        () = serve(listener, acceptor, site) => {}
                     },
                     Err(cause) => warn!("the HTTP server cannot be served: {cause}"),
                 }
             });
         });
         let crew = crew.map_err(HttpError::Thread)?;
-        info!("the status page is at http://{bound}/, the metrics at /metrics");
+        info!("the status page is at {scheme}://{bound}/, the metrics at /metrics");
         Ok(HttpThread { stop, crew, bound })
     }
 
@@ -96,7 +108,7 @@ impl HttpThread {
     }
 }
 
-async fn serve(listener: TcpListener, site: Site) {
+async fn serve(listener: TcpListener, acceptor: Option<TlsAcceptor>, site: Site) {
     let site = Arc::new(site);
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     let mut clients = JoinSet::new();
@@ -105,9 +117,9 @@ async fn serve(listener: TcpListener, site: Site) {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let site = site.clone();
+                let (site, acceptor) = (site.clone(), acceptor.clone());
                 clients.spawn_local(async move {
-                    client(stream, peer, &site).await;
+                    client(stream, acceptor.as_ref(), peer, &site).await;
                     drop(place);
                 });
             }
@@ -119,7 +131,16 @@ async fn serve(listener: TcpListener, site: Site) {
     }
 }
 
-async fn client(stream: TcpStream, peer: SocketAddr, site: &Site) {
+async fn client(stream: TcpStream, acceptor: Option<&TlsAcceptor>, peer: SocketAddr, site: &Site) {
+    let Some(acceptor) = acceptor else { return talk(stream, peer, site).await };
+    match timeout(HEAD_WITHIN, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => talk(stream, peer, site).await,
+        Ok(Err(cause)) => debug!(%peer, "a TLS handshake failed: {cause}"),
+        Err(_) => debug!(%peer, "a TLS handshake took too long"),
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: SocketAddr, site: &Site) {
     let service = service_fn(|request| async move { Ok::<_, Infallible>(answer(request, peer, site).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

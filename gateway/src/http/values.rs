@@ -27,6 +27,14 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
     Ok(json!({ "time": vitals.clock.now().0.to_string(), "tags": chosen.meant, "values": values }))
 }
 
+/// The names of the tags that are meant.
+pub(super) fn names(vitals: &Vitals, query: &Query) -> Result<Value, String> {
+    let chosen = Patterns::of(query)?.choose(&vitals.tags, limit(query)?);
+    let names = chosen.tags.iter().filter_map(|tag| vitals.tags.schema().tag(*tag));
+    let names = names.map(|names| json!({ "device": names.device, "tag": names.tag, "unit": names.unit }));
+    Ok(json!({ "tags": chosen.meant, "names": names.collect::<Value>() }))
+}
+
 fn one(names: &TagNames<'_>, last: Option<&Last>) -> Value {
     let mut object = json!({ "device": names.device, "tag": names.tag, "unit": names.unit });
     match last {

@@ -339,4 +339,88 @@ by("filter").addEventListener("submit", (event) => {
   listen();
 });
 
-listen();
+// -- who looks, and what they may
+
+async function ask(path, body) {
+  const headers = { "X-Forebay": "page", "Content-Type": "application/json" };
+  const answer = await fetch("/api/v1/" + path, { method: "POST", headers, body: JSON.stringify(body) });
+  const told = await answer.json();
+  if (!answer.ok) throw new Error(told.error || answer.statusText);
+  return told;
+}
+
+async function who() {
+  const session = await (await fetch("/api/v1/session")).json();
+  say(by("who"), session.user ? session.user + ", " + session.role : "");
+  by("open-login").hidden = Boolean(session.user) || !session.login;
+  by("logout").hidden = !session.user;
+  by("tools").hidden = session.role !== "engineer" && session.role !== "admin";
+  if (!session.role) by("login").showModal();
+  return Boolean(session.role);
+}
+
+by("open-login").addEventListener("click", () => by("login").showModal());
+by("close-login").addEventListener("click", () => by("login").close());
+by("logout").addEventListener("click", async () => {
+  await ask("logout", {});
+  location.reload();
+});
+by("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await ask("login", { user: by("user").value, password: by("password").value });
+    say(by("login-wrong"), "");
+    by("login").close();
+    await who();
+    listen();
+  } catch (cause) {
+    say(by("login-wrong"), cause.message);
+  }
+  by("password").value = "";
+});
+
+// As a shell wants it.
+function quoted(text) {
+  return /^[\w:.,;=\/@-]+$/.test(text) ? text : "'" + text.replaceAll("'", "'\\''") + "'";
+}
+
+function showTried(heads, lines) {
+  const table = by("try-table");
+  table.tHead.rows[0].replaceChildren(...heads.map((head) => make("th", "", head)));
+  table.tBodies[0].replaceChildren(...lines.map((line) => {
+    const row = make("tr");
+    row.append(...line.map((text, place) => {
+      const cell = make(place === 0 ? "th" : "td", "", text);
+      if (place > 0) cell.dataset.label = heads[place];
+      return cell;
+    }));
+    return row;
+  }));
+  table.hidden = false;
+}
+
+by("try-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const url = by("url").value.trim();
+  const lines = by("addresses").value.split("\n").map((line) => line.trim()).filter((line) => line);
+  const browses = event.submitter && event.submitter.name === "browse";
+  const words = browses ? ["browse", url, ...lines.slice(0, 1)] : ["read", url, ...lines];
+  say(by("try-command"), "forebay " + words.map(quoted).join(" "));
+  by("try-command").hidden = false;
+  say(by("try-wrong"), "");
+  by("try-table").hidden = true;
+  try {
+    if (browses) {
+      const found = await ask("browse", { url, place: lines[0] || "" });
+      showTried(["Name", "Address", "Kind", "Type"], found.entries.map((one) => [one.name, one.address, one.kind, one.type]));
+    } else {
+      const found = await ask("read", { url, addresses: lines });
+      showTried(["Address", "Value", "Quality"],
+        found.readings.map((one) => [one.address, one.text, one.quality + (one.reason ? ": " + one.reason : "")]));
+    }
+  } catch (cause) {
+    say(by("try-wrong"), cause.message);
+  }
+});
+
+who().then((may) => { if (may) listen(); }, listen);

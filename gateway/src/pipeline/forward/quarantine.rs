@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use buffer::Lock;
 use serde_json::json;
@@ -98,6 +99,15 @@ impl Quarantine {
     /// # Errors
     /// The disk refuses; nothing is removed.
     pub fn remove(&self, numbers: &BTreeSet<u64>, _held: &Lock) -> io::Result<u64> {
+        self.remove_beside(numbers)
+    }
+
+    /// As [`Quarantine::remove`], from within the gateway that adds to the file: one waits for the other.
+    ///
+    /// # Errors
+    /// The disk refuses; nothing is removed.
+    pub fn remove_beside(&self, numbers: &BTreeSet<u64>) -> io::Result<u64> {
+        let _changing = changing();
         let half = self.path.with_extension("half");
         let mut out = BufWriter::new(private(OpenOptions::new().create(true).write(true).truncate(true)).open(&half)?);
         let mut removed = 0;
@@ -119,6 +129,7 @@ impl Quarantine {
     /// Keeps a message durably. Waits for the disk.
     pub fn keep(&self, message: &Message, reason: &str) -> Result<(), NotKept> {
         let line = line(message, reason);
+        let _changing = changing();
         let disk = |cause| NotKept::Disk(self.path.clone(), cause);
         let held = fs::metadata(&self.path).map_or(0, |file| file.len());
         if held + line.len() as u64 > self.bytes_max {
@@ -138,6 +149,12 @@ impl Quarantine {
         file.sync_all()?;
         File::open(folder)?.sync_all()
     }
+}
+
+/// Held while a quarantine is changed within this process; another process is kept away by the buffer's lock.
+fn changing() -> MutexGuard<'static, ()> {
+    static CHANGING: Mutex<()> = Mutex::new(());
+    CHANGING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A line that a kill cut short must not take the next one with it.
