@@ -63,6 +63,12 @@ pub trait Device: Send + 'static {
     /// How a tag's address reads in this driver's own notation, by index within the device.
     fn tag_text(&self, tag: usize) -> TagText;
 
+    /// From now on somebody waits for [`Connection::news`]: what the device tells by itself need not be asked for. Returns
+    /// what a poll hands over from then on.
+    fn listen(&mut self) -> Reports {
+        Reports::EachPoll
+    }
+
     /// What was learned from the device (addresses it refuses, lengths it accepts), as text to be kept on disk and given
     /// back in [`DeviceSpec::learned`]; `None` when there is nothing new since the last call.
     fn learned(&mut self) -> Option<String>;
@@ -105,8 +111,28 @@ pub trait Connection: Send + 'static {
         async { Ok(Err(BrowseError::Unsupported)) }
     }
 
+    /// Waits until the device has told something by itself. May be cancelled at any time, and loses nothing.
+    fn news(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// Hands over what a device has told by itself, without waiting. Only devices that listen tell anything.
+    fn take_news(&mut self, _device: &mut Self::Device, _readings: &mut Readings<'_>) {}
+
     /// Takes leave of the far side where the protocol has a word for it. Bounded in time.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a poll hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reports {
+    /// One reading for each tag that was due.
+    #[default]
+    EachPoll,
+    /// What changed since the last poll, in its order, and one bad reading for each tag of which the device would not tell.
+    /// A tag without a reading is as it was: the device is watched, and says so. The first poll of a connection has a
+    /// reading of each tag.
+    Changes,
 }
 
 /// Whether the device itself was heard.

@@ -46,7 +46,7 @@ pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;
 pub use driver::{
     BrowseError, Connection, Contact, Device, Driver, DriverInfo, Entry, EntryKind, Fact, FarCertificate, Plan,
-    PlannedRequest, TagText, WriteOutcome,
+    PlannedRequest, Reports, TagText, WriteOutcome,
 };
 pub use error::{LinkError, Place, SpecError, WriteError};
 pub use fingerprint::fingerprint;

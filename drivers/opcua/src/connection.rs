@@ -1,6 +1,9 @@
 //! A live OPC UA connection: polls, writes, and looks around.
 
-use std::time::Instant;
+mod listen;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use driver_core::{
     BrowseError, Connection, Contact, Entry, Fact, GroupId, LinkError, Readings, Reason, TagId, Value, WriteError,
@@ -12,14 +15,21 @@ use crate::address::{Address, Place};
 use crate::config::{OpcUaEndpoint, TimeSource};
 use crate::decode::{decode, encode};
 use crate::device::{Found, OpcUaDevice};
-use crate::session::{Fault, Session};
+use crate::session::{Fault, Published, Session};
 use crate::wire;
+pub(crate) use listen::Listening;
 
 /// A connection to one server.
 #[derive(Debug)]
 pub struct OpcUaConnection {
     session: Session,
     time: TimeSource,
+    sampling: Option<Duration>,
+    queue: u32,
+    /// Messages of subscriptions that have arrived.
+    waiting: VecDeque<Published>,
+    /// Messages that were missed: the group, the subscription, the number; 0 where there are too many.
+    missed: Vec<(usize, u32, u32)>,
 }
 
 impl Connection for OpcUaConnection {
@@ -33,6 +43,9 @@ impl Connection for OpcUaConnection {
     ) -> Result<Contact, LinkError> {
         let members = device.members(group).to_vec();
         self.find(device, &members).await?;
+        if device.is_listening() {
+            return self.listen(device, group, readings).await;
+        }
         self.read_all(device, &members, readings).await
     }
 
@@ -82,6 +95,17 @@ impl Connection for OpcUaConnection {
         self.session.children(node).await
     }
 
+    async fn news(&mut self) {
+        if self.waiting.is_empty() {
+            let published = self.session.wait_published().await;
+            self.waiting.push_back(published);
+        }
+    }
+
+    fn take_news(&mut self, device: &mut OpcUaDevice, readings: &mut Readings<'_>) {
+        self.hear(device, readings);
+    }
+
     async fn close(self) {
         self.session.leave().await;
     }
@@ -115,7 +139,14 @@ fn refused(status: StatusCode) -> WriteError {
 impl OpcUaConnection {
     /// A connection over an open session.
     pub(crate) fn new(session: Session, endpoint: &OpcUaEndpoint) -> OpcUaConnection {
-        OpcUaConnection { session, time: endpoint.time }
+        OpcUaConnection {
+            session,
+            time: endpoint.time,
+            sampling: endpoint.sampling,
+            queue: endpoint.queue,
+            waiting: VecDeque::new(),
+            missed: Vec::new(),
+        }
     }
 
     /// Looks for the nodes of these tags, where that is due.

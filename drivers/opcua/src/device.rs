@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use driver_core::{
-    DataType, Device, DeviceSpec, GroupId, Place as SpecPlace, Plan, PlannedRequest, SpecError, TagId, TagText,
+    DataType, Device, DeviceSpec, GroupId, Place as SpecPlace, Plan, PlannedRequest, Reports, SpecError, TagId, TagText,
 };
 use opcua::types::{NodeId, StatusCode};
 
 use crate::address::Address;
 use crate::config::{OpcUaEndpoint, ReadMode};
+use crate::connection::Listening;
 use crate::plan::{Limits, Retry};
 
 /// Round trip and the server's time to answer; estimated, not measured.
@@ -29,6 +30,8 @@ pub struct OpcUaDevice {
     /// The tags of each group.
     pub(crate) groups: Vec<Group>,
     read: ReadMode,
+    /// Whether somebody listens to what the server tells by itself.
+    listens: bool,
     /// The session in which the nodes were found.
     pub(crate) found_in: u64,
 }
@@ -55,8 +58,17 @@ pub(crate) enum Found {
 /// A poll group.
 #[derive(Debug)]
 pub(crate) struct Group {
+    pub(crate) interval: Duration,
+    /// What the server tells of it by itself.
+    pub(crate) listening: Listening,
     /// Indexes of its tags.
     pub(crate) tags: Vec<usize>,
+}
+
+impl Group {
+    fn new(interval: &Duration) -> Group {
+        Group { interval: *interval, listening: Listening::NotYet, tags: Vec::new() }
+    }
 }
 
 impl OpcUaDevice {
@@ -74,7 +86,7 @@ impl OpcUaDevice {
             let message = "OPC UA values have no byte order: leave `order` away".into();
             errors.push(SpecError { place: SpecPlace::Device(index), message });
         }
-        let mut groups: Vec<Group> = spec.groups.iter().map(|_| Group { tags: Vec::new() }).collect();
+        let mut groups: Vec<Group> = spec.groups.iter().map(Group::new).collect();
         let mut tags = Vec::with_capacity(spec.tags.len());
         for (number, tag) in spec.tags.iter().enumerate() {
             match Address::parse(&tag.address) {
@@ -95,13 +107,26 @@ impl OpcUaDevice {
         }
         let mut by_id: Vec<(TagId, usize)> = tags.iter().enumerate().map(|(index, tag)| (tag.id, index)).collect();
         by_id.sort_unstable();
-        Ok(OpcUaDevice { name: spec.name.clone(), tags, by_id, groups, read: endpoint.read, found_in: 0 })
+        Ok(OpcUaDevice {
+            name: spec.name.clone(),
+            tags,
+            by_id,
+            groups,
+            read: endpoint.read,
+            listens: false,
+            found_in: 0,
+        })
     }
 
     /// The index of the tag with this id.
     pub(crate) fn index_of(&self, id: TagId) -> Option<usize> {
         let place = self.by_id.binary_search_by_key(&id, |(known, _)| *known).ok()?;
         Some(self.by_id[place].1)
+    }
+
+    /// Whether values come by subscription.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listens && self.read == ReadMode::Subscribe
     }
 
     /// The tags of a group.
@@ -186,6 +211,11 @@ impl Device for OpcUaDevice {
 
     fn learned(&mut self) -> Option<String> {
         None
+    }
+
+    fn listen(&mut self) -> Reports {
+        self.listens = true;
+        if self.is_listening() { Reports::Changes } else { Reports::EachPoll }
     }
 }
 

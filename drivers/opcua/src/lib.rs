@@ -13,6 +13,7 @@ mod decode;
 mod device;
 mod driver;
 mod plan;
+mod subscription;
 
 mod connection;
 pub mod session;

@@ -5,6 +5,7 @@
 
 mod connect;
 mod endpoint;
+mod publish;
 mod request;
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use opcua::types::{Error, StatusCode};
 use tokio::task::JoinHandle;
 
 use crate::plan::Limits;
+use publish::Publishers;
+pub(crate) use publish::{Published, Watch};
 
 /// A live session.
 pub struct Session {
@@ -32,6 +35,8 @@ pub struct Session {
     pub(crate) limits: Limits,
     /// Requests in a row without an answer.
     unanswered: u32,
+    /// Fetch what is published, once there is a subscription.
+    publishers: Option<Publishers>,
 }
 
 /// Why a request came to nothing.

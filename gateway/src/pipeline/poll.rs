@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driver_core::{
-    Clock, Line, LineSpec, LinkError, Reading, Readings, SpecError, TagId, Value, WriteError, WriteOutcome,
+    Clock, Contact, Line, LineSpec, LinkError, Reading, Readings, Reports, SpecError, TagId, Value, WriteError,
+    WriteOutcome,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
@@ -185,7 +186,8 @@ impl Drop for ToldEnded {
 async fn once(setup: &LineSetup, shared: &Shared, lane: &mut Lane, after: Duration) -> Result<(), String> {
     let turns = Turns::new(setup, shared, Instant::now().into_std(), after);
     match (setup.make)() {
-        Ok(line) => {
+        Ok(mut line) => {
+            line.listen();
             Poller { setup, shared, line, lane, turns, learned_at: Instant::now() + LEARNED_EVERY, saving: None }
                 .run()
                 .await;
@@ -277,7 +279,12 @@ impl Poller<'_> {
         let result = self.line.poll(due.slot.device, due.slot.group, &mut out).await;
         let now = Instant::now();
         self.turns.polled(&due, &result, now - begun, now.into_std());
-        self.turns.hand_over(readings, now.into_std());
+        if self.line.reports(due.slot.device) == Reports::Changes && matches!(result, Ok(Contact::Answered)) {
+            self.turns.confirmed(due.index, now.into_std());
+        }
+        if !readings.is_empty() {
+            self.turns.hand_over(readings, now.into_std());
+        }
         if now >= self.learned_at {
             self.learned_at = now + LEARNED_EVERY;
             self.save_learned();
@@ -294,10 +301,14 @@ impl Poller<'_> {
     }
 
     async fn wait(&mut self, until: Instant) -> ControlFlow<()> {
-        // Both arms lose nothing when cancelled.
+        // All arms lose nothing when cancelled.
         let write = tokio::select! {
             biased;
             write = self.lane.recv() => write,
+            () = self.line.news() => {
+                self.take_news();
+                return ControlFlow::Continue(());
+            }
             () = sleep_until(until) => return ControlFlow::Continue(()),
         };
         match write {
@@ -305,6 +316,15 @@ impl Poller<'_> {
             None => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
+    }
+
+    /// What a device told by itself goes on at once.
+    fn take_news(&mut self) {
+        let mut readings = self.shared.door.spare();
+        self.line.take_news(&mut Readings::new(&mut readings, &*self.shared.clock));
+        if !readings.is_empty() {
+            self.turns.hand_over(readings, Instant::now().into_std());
+        }
     }
 
     /// The writes that came meanwhile: they overtake the next poll.

@@ -170,6 +170,11 @@ impl Process {
         (self.tags, self.watched) = (tags, watched);
     }
 
+    /// These tags are as they were last seen, by the word of their device.
+    pub fn confirm(&self, tags: &[TagId], now: Instant) {
+        self.watched.confirm(tags, now);
+    }
+
     /// Scales the readings of a poll and takes away those that need not go on.
     pub fn run(&mut self, readings: &mut Vec<Reading>, now: Instant) {
         let watched = self.watched.clone();

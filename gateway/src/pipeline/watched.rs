@@ -66,6 +66,20 @@ impl Watched {
         (last.is_some() || all.is_some()).then_some(Noting { places: &self.places, last, all, now })
     }
 
+    /// These tags are as they were last seen.
+    pub fn confirm(&self, tags: &[TagId], now: Instant) {
+        if self.places.is_empty() {
+            return;
+        }
+        let mut last = self.lock();
+        for tag in tags {
+            let place = self.places.get(tag.index()).map(|place| *place as usize);
+            if let Some(Some(seen)) = place.and_then(|place| last.get_mut(place)) {
+                seen.at = now;
+            }
+        }
+    }
+
     /// The last reading of a tag that is watched.
     pub fn last(&self, tag: TagId) -> Option<Seen> {
         let place = *self.places.get(tag.index())?;

@@ -71,6 +71,7 @@ impl Session {
             namespaces: Vec::new(),
             limits: Limits::default(),
             unanswered: 0,
+            publishers: None,
         };
         // Both arms lose nothing when cancelled.
         let opened = tokio::select! {

@@ -148,6 +148,11 @@ impl<'a> Turns<'a> {
         }
     }
 
+    /// The device tells what changes, and was heard: what it did not tell of is as it was.
+    pub(super) fn confirmed(&self, index: usize, now: Instant) {
+        self.shared.process.borrow().confirm(self.due[index], now);
+    }
+
     pub(super) fn tags_due(&self, index: usize) -> usize {
         self.due[index].len()
     }

@@ -1,0 +1,326 @@
+//! Subscribed tags: what the server tells becomes readings, and what it is silent about is found out.
+
+use std::time::{Duration, Instant};
+
+use driver_core::{Contact, GroupId, LinkError, Reading, Readings, Reason};
+use opcua::types::{DataChangeNotification, NodeId, NotificationMessage, StatusChangeNotification, StatusCode};
+
+use super::OpcUaConnection;
+use crate::decode::decode;
+use crate::device::{Found, OpcUaDevice};
+use crate::plan::Retry;
+use crate::session::{Fault, Published, Watch};
+use crate::subscription::{Item, Order, Subscription};
+use crate::wire;
+
+/// A server that makes no subscription is asked again after this long; its tags are polled meanwhile.
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(60);
+
+/// What a subscription came to.
+#[derive(Debug, Default)]
+pub(crate) enum Listening {
+    /// It has not been asked for.
+    #[default]
+    NotYet,
+    /// It lives.
+    Subscribed(Subscription),
+    /// The server makes none; when it is asked again.
+    Polled(Instant),
+}
+
+impl OpcUaConnection {
+    /// Hands over what the server has told of a group, sees to its subscription, and tells of every tag that is not watched.
+    pub(super) async fn listen(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        readings: &mut Readings<'_>,
+    ) -> Result<Contact, LinkError> {
+        let now = Instant::now();
+        let tags = device.members(group).to_vec();
+        if self.session.is_over() {
+            return Err(self.session.lost("the server closed the session"));
+        }
+        if !self.subscribed(device, group, now).await? {
+            return self.read_all(device, &tags, readings).await;
+        }
+        let made = self.watch_all(device, group, &tags, now).await?;
+        self.hear(device, readings);
+        self.mend(device, readings).await?;
+        if let Some(Contact::Silent) = self.first_values(device, group, &made, readings).await? {
+            return Ok(Contact::Silent);
+        }
+        if self.is_dead(device, group, now) {
+            return self.bury(device, group, &tags, readings).await;
+        }
+        let Listening::Subscribed(subscription) = &device.groups[group.index()].listening else {
+            return Ok(Contact::Answered);
+        };
+        for index in &tags {
+            let tag = &device.tags[*index];
+            match (&tag.node, subscription.refusal(*index)) {
+                (Found::Nowhere(status, _), _) => readings.bad(tag.id, wire::reason(*status), status.bits()),
+                (_, Some(status)) => readings.bad(tag.id, wire::reason(status), status.bits()),
+                (Found::NotYet, None) => readings.bad(tag.id, Reason::Timeout, 0),
+                (Found::At(_), None) => {}
+            }
+        }
+        Ok(Contact::Answered)
+    }
+
+    /// Whether the group has a subscription; one is made where it has none.
+    async fn subscribed(&mut self, device: &mut OpcUaDevice, group: GroupId, now: Instant) -> Result<bool, LinkError> {
+        let Some(known) = device.groups.get_mut(group.index()) else { return Ok(false) };
+        match &known.listening {
+            Listening::Subscribed(subscription) if subscription.session == self.session.number => return Ok(true),
+            Listening::Polled(again) if *again > now => return Ok(false),
+            _ => known.listening = Listening::NotYet,
+        }
+        match self.session.subscribe(known.interval).await {
+            Ok(made) => {
+                let subscription = Subscription::new(made.id, self.session.number, made.silence_max, now);
+                known.listening = Listening::Subscribed(subscription);
+                Ok(true)
+            }
+            Err(Fault::Over(over)) => Err(over),
+            Err(fault) => {
+                known.listening = Listening::Polled(now + SUBSCRIBE_AGAIN);
+                let cause = told(&fault);
+                tracing::warn!(
+                    device = &*device.name,
+                    "the server makes no subscription, its tags are polled: {cause}"
+                );
+                Ok(false)
+            }
+        }
+    }
+
+    /// Has the server watch what it does not watch yet; returns which tags are new to it.
+    async fn watch_all(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        tags: &[usize],
+        now: Instant,
+    ) -> Result<Vec<usize>, LinkError> {
+        let known = &mut device.groups[group.index()];
+        let Listening::Subscribed(subscription) = &mut known.listening else { return Ok(Vec::new()) };
+        let (due, old) = subscription.due(tags, now);
+        if !old.is_empty()
+            && let Err(Fault::Over(over)) = self.session.unwatch(subscription.id, old).await
+        {
+            return Err(over);
+        }
+        let sampling = self.sampling.unwrap_or(known.interval);
+        let node = |index: &usize| match &device.tags[*index].node {
+            Found::At(node) => Some((*index, node.clone())),
+            _ => None,
+        };
+        let wanted: Vec<(usize, NodeId)> = due.iter().filter_map(node).collect();
+        let (mut at, mut made) = (0, Vec::new());
+        while at < wanted.len() {
+            let batch = &wanted[at..(at + self.session.limits.monitor).min(wanted.len())];
+            let watches: Vec<Watch> = batch
+                .iter()
+                .map(|(index, node)| Watch { node: node.clone(), handle: handle(*index), sampling, queue: self.queue })
+                .collect();
+            match self.session.watch(subscription.id, &watches).await {
+                Ok(results) => {
+                    for ((index, _), result) in batch.iter().zip(results) {
+                        match result {
+                            Ok(id) => {
+                                subscription.put(*index, Item::Watched { id, first: None, renew: None });
+                                made.push(*index);
+                            }
+                            Err(status) => subscription.refuse(*index, status, now),
+                        }
+                    }
+                }
+                Err(Fault::Over(over)) => return Err(over),
+                Err(Fault::TooMuch) if batch.len() > 1 => {
+                    self.session.limits.monitor = batch.len() / 2;
+                    continue;
+                }
+                Err(Fault::TooMuch) => subscription.refuse(batch[0].0, StatusCode::BadTooManyOperations, now),
+                Err(Fault::Refused(status)) => batch.iter().for_each(|(tag, _)| subscription.refuse(*tag, status, now)),
+                Err(Fault::Silent) => {
+                    batch.iter().for_each(|(tag, _)| subscription.refuse(*tag, StatusCode::BadTimeout, now));
+                }
+            }
+            at += batch.len();
+        }
+        Ok(made)
+    }
+
+    /// Reads what is newly watched once, so that each tag has a value at once; what the server tells first is the same.
+    async fn first_values(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        made: &[usize],
+        readings: &mut Readings<'_>,
+    ) -> Result<Option<Contact>, LinkError> {
+        if made.is_empty() {
+            return Ok(None);
+        }
+        let before = readings.len();
+        let contact = self.read_all(device, made, readings).await?;
+        let read: Vec<(usize, u32, driver_core::Timestamp, bool)> = readings
+            .since(before)
+            .iter()
+            .filter_map(|reading: &Reading| {
+                let index = device.index_of(reading.tag)?;
+                let is_bad = reading.quality.level() == driver_core::Level::Bad;
+                Some((index, reading.status, reading.timestamp, is_bad))
+            })
+            .collect();
+        if let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening {
+            for (index, status, time, is_bad) in read {
+                if let Some(Item::Watched { first, renew, .. }) = subscription.item(index) {
+                    *first = Some((status, time));
+                    *renew = is_bad.then(|| Retry::first(Instant::now()));
+                }
+            }
+        }
+        Ok(Some(contact))
+    }
+
+    /// Takes in what has arrived. Messages that were missed are remembered for [`Self::mend`].
+    pub(super) fn hear(&mut self, device: &mut OpcUaDevice, readings: &mut Readings<'_>) {
+        while let Some(published) = self.waiting.pop_front().or_else(|| self.session.published()) {
+            readings.answered();
+            self.take_in(device, &published, readings);
+        }
+    }
+
+    fn take_in(&mut self, device: &mut OpcUaDevice, published: &Published, readings: &mut Readings<'_>) {
+        let now = Instant::now();
+        let found = device.groups.iter_mut().position(|group| {
+            matches!(&group.listening, Listening::Subscribed(one) if one.id == published.subscription && one.session == self.session.number)
+        });
+        let Some(group) = found else { return };
+        let message = &published.message;
+        if let Listening::Subscribed(subscription) = &mut device.groups[group].listening {
+            let order = match message.notification_data.as_ref().is_some_and(|data| !data.is_empty()) {
+                true => subscription.message(message.sequence_number, now),
+                false => subscription.sign_of_life(message.sequence_number, now),
+            };
+            match order {
+                Order::Next => {}
+                Order::Again => return,
+                Order::After { missing, is_too_long } => {
+                    self.missed.extend(missing.into_iter().map(|number| (group, published.subscription, number)));
+                    if is_too_long {
+                        self.missed.push((group, published.subscription, 0));
+                    }
+                }
+            }
+        }
+        self.values(device, group, message, readings);
+    }
+
+    /// The values of a message.
+    fn values(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: usize,
+        message: &NotificationMessage,
+        readings: &mut Readings<'_>,
+    ) {
+        let (tags, groups) = (&device.tags, &mut device.groups);
+        for data in message.notification_data.iter().flatten() {
+            if let Some(ended) = data.inner_as::<StatusChangeNotification>() {
+                tracing::warn!(
+                    device = &*device.name,
+                    "the server ended a subscription, it is made anew: {}",
+                    ended.status
+                );
+                groups[group].listening = Listening::NotYet;
+                return;
+            }
+            let Some(changes) = data.inner_as::<DataChangeNotification>() else { continue };
+            let Listening::Subscribed(subscription) = &mut groups[group].listening else { return };
+            for change in changes.monitored_items.iter().flatten() {
+                let Some(index) = (change.client_handle as usize).checked_sub(1) else { continue };
+                let (Some(tag), Some(Item::Watched { first, renew, .. })) = (tags.get(index), subscription.item(index))
+                else {
+                    continue;
+                };
+                let decoded = decode(&change.value, self.time);
+                let is_bad = decoded.quality.level() == driver_core::Level::Bad;
+                *renew = if is_bad { Some(renew.unwrap_or_else(|| Retry::first(Instant::now()))) } else { None };
+                if let Some((status, time)) = first.take()
+                    && decoded.time == Some(time)
+                    && decoded.status == status
+                {
+                    continue;
+                }
+                readings.push_at(tag.id, decoded.value, decoded.quality, decoded.status, decoded.time);
+            }
+        }
+    }
+
+    /// Asks for messages that were missed; what the server no longer has is read.
+    async fn mend(&mut self, device: &mut OpcUaDevice, readings: &mut Readings<'_>) -> Result<(), LinkError> {
+        for (group, subscription, number) in std::mem::take(&mut self.missed) {
+            let message = match number {
+                0 => Err(Fault::Refused(StatusCode::BadMessageNotAvailable)),
+                number => self.session.republish(subscription, number).await,
+            };
+            match message {
+                Ok(message) => self.values(device, group, &message, readings),
+                Err(Fault::Over(over)) => return Err(over),
+                Err(fault) => {
+                    let cause = told(&fault);
+                    tracing::warn!(
+                        device = &*device.name,
+                        number,
+                        "a message of the server is lost, its tags are read: {cause}"
+                    );
+                    let tags = device.groups[group].tags.clone();
+                    self.read_all(device, &tags, readings).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_dead(&self, device: &OpcUaDevice, group: GroupId, now: Instant) -> bool {
+        matches!(&device.groups[group.index()].listening, Listening::Subscribed(one) if one.is_dead(now))
+    }
+
+    /// A subscription that is silent for too long is given up: its tags are bad now, and it is made anew at the next turn.
+    async fn bury(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        tags: &[usize],
+        readings: &mut Readings<'_>,
+    ) -> Result<Contact, LinkError> {
+        let known = &mut device.groups[group.index()];
+        let Listening::Subscribed(subscription) = std::mem::take(&mut known.listening) else {
+            return Ok(Contact::Answered);
+        };
+        tracing::warn!(device = &*device.name, "a subscription went silent, it is made anew");
+        tags.iter().for_each(|index| readings.bad(device.tags[*index].id, Reason::Timeout, 0));
+        match self.session.unsubscribe(subscription.id).await {
+            Err(Fault::Over(over)) => Err(over),
+            Err(Fault::Silent) => Ok(Contact::Silent),
+            Ok(()) | Err(Fault::Refused(_) | Fault::TooMuch) => Ok(Contact::Answered),
+        }
+    }
+}
+
+/// A tag's handle with the server: never 0, which the library would replace.
+fn handle(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
+}
+
+fn told(fault: &Fault) -> String {
+    match fault {
+        Fault::Refused(status) => wire::explain(status.bits()),
+        Fault::TooMuch => "it is more than the server takes at once".into(),
+        Fault::Silent => "no answer in time".into(),
+        Fault::Over(over) => over.to_string(),
+    }
+}

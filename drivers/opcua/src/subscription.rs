@@ -1,0 +1,228 @@
+//! What is known of a subscription, without I/O: its items, the order of its messages, and how long it may be silent.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use driver_core::Timestamp;
+use opcua::types::StatusCode;
+
+use crate::plan::Retry;
+
+/// Most messages that are asked for again at once: a longer hole is told as a loss.
+const HOLE_MAX: u32 = 64;
+
+/// One subscription: the tags of a group.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// The server's number of it.
+    pub(crate) id: u32,
+    /// The session that it belongs to.
+    pub(crate) session: u64,
+    /// A living one is heard at least this often.
+    silence_max: Duration,
+    heard: Instant,
+    /// The number of the next message; none was received yet.
+    next: Option<u32>,
+    /// By the tag's index.
+    items: BTreeMap<usize, Item>,
+}
+
+/// A tag within a subscription.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Item {
+    /// The server watches it.
+    Watched {
+        /// The server's number of the item.
+        id: u32,
+        /// What was read when it was made: the server's first notification says the same again.
+        first: Option<(u32, Timestamp)>,
+        /// The server last said bad of it; the item is made anew then, in case nothing more comes of it.
+        renew: Option<Retry>,
+    },
+    /// The server refused to watch it; when it is asked again.
+    Refused(StatusCode, Retry),
+}
+
+/// What the number of a message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// It is the next one.
+    Next,
+    /// Those before it are missing, from the first number on.
+    After {
+        /// The numbers of the missing ones.
+        missing: Vec<u32>,
+        /// There are more than can be asked for.
+        is_too_long: bool,
+    },
+    /// It was had before.
+    Again,
+}
+
+impl Subscription {
+    /// A subscription that the server has just made.
+    pub(crate) fn new(id: u32, session: u64, silence_max: Duration, now: Instant) -> Subscription {
+        Subscription { id, session, silence_max, heard: now, next: None, items: BTreeMap::new() }
+    }
+
+    /// Whether it has been silent for longer than a living one is.
+    pub(crate) fn is_dead(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard) > self.silence_max
+    }
+
+    /// A message with values arrived.
+    pub(crate) fn message(&mut self, number: u32, now: Instant) -> Order {
+        self.heard = now;
+        let Some(next) = self.next.replace(after(number)) else { return Order::Next };
+        if number == next {
+            return Order::Next;
+        }
+        let ahead = distance(next, number);
+        if ahead > u32::MAX / 2 {
+            self.next = Some(next);
+            return Order::Again;
+        }
+        let missing =
+            std::iter::successors(Some(next), |number| Some(after(*number))).take(ahead.min(HOLE_MAX) as usize);
+        Order::After { missing: missing.collect(), is_too_long: ahead > HOLE_MAX }
+    }
+
+    /// A sign of life without values arrived; it bears the number of the message to come. True when messages before it are
+    /// missing.
+    pub(crate) fn sign_of_life(&mut self, number: u32, now: Instant) -> Order {
+        self.heard = now;
+        match self.next {
+            Some(next) if next != number && distance(next, number) <= u32::MAX / 2 => {
+                let ahead = distance(next, number);
+                self.next = Some(number);
+                let missing =
+                    std::iter::successors(Some(next), |number| Some(after(*number))).take(ahead.min(HOLE_MAX) as usize);
+                Order::After { missing: missing.collect(), is_too_long: ahead > HOLE_MAX }
+            }
+            Some(_) => Order::Next,
+            None => {
+                self.next = Some(number);
+                Order::Next
+            }
+        }
+    }
+
+    /// Notes what came of a tag.
+    pub(crate) fn put(&mut self, tag: usize, item: Item) {
+        self.items.insert(tag, item);
+    }
+
+    /// What came of a tag.
+    pub(crate) fn item(&mut self, tag: usize) -> Option<&mut Item> {
+        self.items.get_mut(&tag)
+    }
+
+    /// Which of these tags have to be asked for now, and the server's numbers of items that are made anew.
+    pub(crate) fn due(&self, tags: &[usize], now: Instant) -> (Vec<usize>, Vec<u32>) {
+        let (mut due, mut old) = (Vec::new(), Vec::new());
+        for tag in tags {
+            match self.items.get(tag) {
+                None => due.push(*tag),
+                Some(Item::Refused(_, retry)) if retry.at <= now => due.push(*tag),
+                Some(Item::Watched { id, renew: Some(retry), .. }) if retry.at <= now => {
+                    due.push(*tag);
+                    old.push(*id);
+                }
+                Some(_) => {}
+            }
+        }
+        (due, old)
+    }
+
+    /// Why a tag is not watched, if it is not.
+    pub(crate) fn refusal(&self, tag: usize) -> Option<StatusCode> {
+        match self.items.get(&tag) {
+            Some(Item::Refused(status, _)) => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// The server refused a tag.
+    pub(crate) fn refuse(&mut self, tag: usize, status: StatusCode, now: Instant) {
+        let retry = match self.items.get(&tag) {
+            Some(Item::Refused(_, retry)) => retry.again(now),
+            Some(Item::Watched { renew: Some(retry), .. }) => retry.again(now),
+            _ => Retry::first(now),
+        };
+        self.items.insert(tag, Item::Refused(status, retry));
+    }
+}
+
+/// The number after this one; there is no 0 (Part 4, 5.13.5).
+fn after(number: u32) -> u32 {
+    number.checked_add(1).unwrap_or(1)
+}
+
+/// How many messages lie from one number to another.
+fn distance(from: u32, to: u32) -> u32 {
+    if to >= from { to - from } else { (u32::MAX - from).wrapping_add(to) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscription(now: Instant) -> Subscription {
+        Subscription::new(7, 1, Duration::from_secs(10), now)
+    }
+
+    #[test]
+    fn holes_are_found_and_nothing_is_taken_twice() {
+        let now = Instant::now();
+        let mut one = subscription(now);
+        let hole = |missing: &[u32]| Order::After { missing: missing.into(), is_too_long: false };
+        assert_eq!(one.message(5, now), Order::Next);
+        assert_eq!(one.message(6, now), Order::Next);
+        assert_eq!(one.message(9, now), hole(&[7, 8]));
+        assert_eq!(one.message(8, now), Order::Again);
+        assert_eq!(one.message(10, now), Order::Next);
+        assert_eq!(one.sign_of_life(11, now), Order::Next);
+        assert_eq!(one.sign_of_life(13, now), hole(&[11, 12]));
+        assert_eq!(one.message(13, now), Order::Next);
+        let Order::After { missing, is_too_long } = one.message(1_000, now) else { panic!("a hole") };
+        assert_eq!((missing.len(), is_too_long), (64, true));
+    }
+
+    #[test]
+    fn numbers_begin_again_at_one() {
+        let now = Instant::now();
+        let mut one = subscription(now);
+        assert_eq!(one.message(u32::MAX, now), Order::Next);
+        assert_eq!(one.message(1, now), Order::Next);
+        assert_eq!(one.message(u32::MAX, now), Order::Again);
+        let mut one = subscription(now);
+        assert_eq!(one.message(u32::MAX - 1, now), Order::Next);
+        assert_eq!(one.message(2, now), Order::After { missing: vec![u32::MAX, 1], is_too_long: false });
+    }
+
+    #[test]
+    fn silence_beyond_the_keep_alive_is_death() {
+        let now = Instant::now();
+        let mut one = subscription(now);
+        assert!(!one.is_dead(now + Duration::from_secs(10)));
+        assert!(one.is_dead(now + Duration::from_secs(11)));
+        one.sign_of_life(1, now + Duration::from_secs(9));
+        assert!(!one.is_dead(now + Duration::from_secs(19)));
+    }
+
+    #[test]
+    fn a_refused_tag_and_one_gone_bad_are_asked_for_again() {
+        let now = Instant::now();
+        let mut one = subscription(now);
+        assert_eq!(one.due(&[0, 1, 2], now).0, [0, 1, 2]);
+        one.refuse(0, StatusCode::BadNodeIdUnknown, now);
+        one.put(1, Item::Watched { id: 71, first: None, renew: None });
+        one.put(2, Item::Watched { id: 72, first: None, renew: Some(Retry::first(now)) });
+        assert_eq!(one.refusal(0), Some(StatusCode::BadNodeIdUnknown));
+        assert_eq!(one.due(&[0, 1, 2], now).0, [0_usize; 0]);
+        assert_eq!(one.due(&[0, 1, 2], now + Duration::from_secs(6)), (vec![0, 2], vec![72]));
+        one.refuse(0, StatusCode::BadNodeIdUnknown, now + Duration::from_secs(6));
+        assert_eq!(one.due(&[0, 1], now + Duration::from_secs(12)).0, [0_usize; 0]);
+        assert_eq!(one.due(&[0, 1], now + Duration::from_secs(17)).0, [0]);
+    }
+}
