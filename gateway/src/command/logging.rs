@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, registry};
@@ -18,11 +19,28 @@ const LEVEL_VARIABLE: &str = "FOREBAY_LOG";
 /// `json` or `text`.
 const FORMAT_VARIABLE: &str = "FOREBAY_LOG_FORMAT";
 
+/// Libraries that log each failure that they also return, which is told once with its device; whoever names one hears it.
+const QUIET: [&str; 4] = ["opcua_client", "opcua_core", "opcua_crypto", "opcua_types"];
+
+/// The level with the quiet libraries left out, where it does not name them.
+fn with_quiet(level: &str) -> String {
+    let mut filter = level.to_owned();
+    QUIET.iter().filter(|name| !level.contains(**name)).for_each(|name| filter += &format!(",{name}=off"));
+    filter
+}
+
+/// What an operator should know: nothing of the quiet libraries.
+fn own_messages() -> Targets {
+    QUIET.iter().fold(Targets::new().with_default(LevelFilter::INFO), |targets, name| {
+        targets.with_target(*name, LevelFilter::OFF)
+    })
+}
+
 /// Begins to log as configured, or as the environment says instead; `events` get what an operator should know whatever the
 /// level. What the environment says and cannot be understood is an error for the operator.
 pub(super) fn start(config: &LogConfig, events: Arc<Events>) -> Result<(), String> {
     let level = env::var(LEVEL_VARIABLE).unwrap_or_else(|_| config.level.as_str().to_ascii_lowercase());
-    let filter = EnvFilter::try_new(&level)
+    let filter = EnvFilter::try_new(with_quiet(&level))
         .map_err(|cause| format!("{LEVEL_VARIABLE} is `{level}`: {cause}. Write error, warn, info, debug or trace"))?;
     let format = match env::var(FORMAT_VARIABLE).as_deref() {
         Err(_) | Ok("") => config.format,
@@ -35,8 +53,7 @@ pub(super) fn start(config: &LogConfig, events: Arc<Events>) -> Result<(), Strin
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
-    let begun =
-        registry().with(log.with_filter(filter)).with(Listener(events).with_filter(LevelFilter::INFO)).try_init();
+    let begun = registry().with(log.with_filter(filter)).with(Listener(events).with_filter(own_messages())).try_init();
     begun.map_err(|cause| format!("cannot begin to log: {cause}"))
 }
 
