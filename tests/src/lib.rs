@@ -11,6 +11,7 @@ pub mod wait;
 pub mod site;
 pub mod gateway;
 pub mod decoders;
+pub mod disk;
 pub mod field;
 pub mod pymodbus;
 pub mod snap7;

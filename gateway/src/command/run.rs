@@ -101,7 +101,7 @@ async fn serve(Started { mut gateway, http, mut keeper }: Started) -> Exit {
         warn!("the service manager cannot be told anything: {cause}. Check NOTIFY_SOCKET");
         None
     });
-    watch(&mut gateway, &mut keeper, notifier.as_ref(), &mut signals).await;
+    let ended = watch(&mut gateway, &mut keeper, notifier.as_ref(), &mut signals).await;
     info!("stopping: {}", gateway.status());
     tell(notifier.as_ref(), Notifier::stopping);
     let stop = move || {
@@ -113,7 +113,7 @@ async fn serve(Started { mut gateway, http, mut keeper }: Started) -> Exit {
     // The stop goes on in its own thread when the other arms end; they end the process.
     tokio::select! {
         stopped = spawn_blocking(stop) => match stopped {
-            Ok(()) => Exit::Success,
+            Ok(()) => ended,
             Err(cause) => {
                 error!("the gateway did not stop in order: {cause}; please report this");
                 Exit::Failure
@@ -148,18 +148,23 @@ impl Signals {
     }
 }
 
-/// Looks after the gateway and its configuration until a signal comes.
-async fn watch(gateway: &mut Gateway, keeper: &mut Keeper, notifier: Option<&Notifier>, signals: &mut Signals) {
+/// Looks after the gateway and its configuration until a signal comes, or there is nothing left to look after.
+async fn watch(gateway: &mut Gateway, keeper: &mut Keeper, notifier: Option<&Notifier>, signals: &mut Signals) -> Exit {
     tell(notifier, |notifier| notifier.ready(&status(gateway)));
     let every = notifier.and_then(Notifier::watchdog_every).map_or(LOOK_EVERY, |every| every.min(LOOK_EVERY));
     let mut looks = interval(every.max(Duration::from_millis(1)));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let log = gateway.log().clone();
     let (mut stuck, mut status_at) = (None, Instant::now() + STATUS_EVERY);
     loop {
         // All arms lose nothing when cancelled.
         tokio::select! {
-            _ = signals.terminate.recv() => return,
-            _ = signals.interrupt.recv() => return,
+            _ = signals.terminate.recv() => return Exit::Success,
+            _ = signals.interrupt.recv() => return Exit::Success,
+            () = log.over() => {
+                error!("the store has ended, and the gateway with it: the service manager starts it again");
+                return Exit::Failure;
+            }
             _ = signals.hangup.recv() => {
                 keeper.signal();
                 continue;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use buffer::{Log, Options};
+use buffer::{Log, Options, Store, UplinkOptions};
 use driver_core::{Clock, ClockState, LineSpec, TagId};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -45,6 +45,9 @@ use crate::clock::{ClockEvent, WallClock};
 use crate::config::{CommandsConfig, UplinkConfig};
 use crate::reload::Reload;
 use crate::uplink::{Delivered, Site, TagType, UplinkError, UplinkSpec};
+
+/// So much is held in memory while the buffer's folder cannot be written to.
+const SHELTER_BYTES_MAX: u64 = 32 << 20;
 
 /// What a gateway is made of.
 pub struct Setup {
@@ -86,14 +89,6 @@ pub enum StartError {
     /// The log cannot be opened.
     #[error("{0}")]
     Buffer(#[from] buffer::Error),
-    /// The names of the tags cannot be kept beside the log.
-    #[error("cannot write the names of the tags to {path}: {cause}; give the gateway's user the right to write there")]
-    Names {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
     /// An uplink cannot be opened.
     #[error("the uplink {uplink} is configured wrongly: {cause}")]
     Uplink {
@@ -178,18 +173,10 @@ impl Gateway {
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
         let Setup { gateway: name, tags, lines, buffer, uplinks, types, writables, derived, commands, reload } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
-        let log = Log::open(&buffer.path, &buffer.options)?;
-        let folder = Schemas::folder_in(&buffer.path);
-        let schemas = Schemas::open(&folder, tags.schema().clone())
-            .map_err(|cause| StartError::Names { path: folder.clone(), cause })?;
-        let (path, options) = (buffer.path.clone(), buffer.options.clone());
-        let reopen: Reopen = Box::new(move |declared| {
-            let mut options = options.clone();
-            options.uplinks = declared.map_or(options.uplinks, <[_]>::to_vec);
-            Ok(Box::new(Log::open(&path, &options)?))
-        });
+        let (store, reopen) = open_log(&buffer)?;
+        let schemas = Schemas::open(&Schemas::folder_in(&buffer.path), tags.schema().clone());
         let (store, intake, log) = StoreThread::start(StoreSetup {
-            store: Box::new(log),
+            store,
             reopen,
             schemas,
             tags: tags.clone(),
@@ -315,6 +302,9 @@ impl Gateway {
         self.look_at_the_clock();
         let store_rounds = self.log.progress().rounds.load(Ordering::Relaxed);
         let rounds = [store_rounds, self.acquisition.rounds(), self.delivery.rounds(), self.desk_thread.rounds()];
+        if self.store.is_over() {
+            return Some(Stuck::Ended("store"));
+        }
         let threads = self.watches.iter_mut().zip(rounds).filter_map(|(watch, rounds)| watch.stuck(rounds, now));
         threads.fold(None, |first, stuck| first.or(Some(stuck))).or_else(|| self.health.stuck(now))
     }
@@ -360,6 +350,36 @@ impl Gateway {
         }
         stop_store(self.store);
     }
+}
+
+/// The log, and how to open it again. A folder that cannot be used stops no polls: the log begins in memory then.
+fn open_log(buffer: &BufferSetup) -> Result<(Box<dyn Store>, Reopen), buffer::Error> {
+    let (path, options) = (buffer.path.clone(), buffer.options.clone());
+    match Log::open(&path, &options) {
+        Ok(log) => {
+            let reopen: Reopen =
+                Box::new(move |declared| Ok(Box::new(Log::open(&path, &declared_in(&options, declared))?)));
+            Ok((Box::new(log), reopen))
+        }
+        Err(cause) => {
+            let (log, disk) = Log::open_sheltered(&path, &options, SHELTER_BYTES_MAX, cause)?;
+            let why = log.stats().trouble.unwrap_or_default();
+            error!(
+                "{why}. Readings are kept in memory, {} MiB at most, and are lost at an end",
+                SHELTER_BYTES_MAX >> 20
+            );
+            let reopen: Reopen = Box::new(move |declared| {
+                Ok(Box::new(Log::open_on(disk.clone(), &path, &declared_in(&options, declared))?))
+            });
+            Ok((Box::new(log), reopen))
+        }
+    }
+}
+
+/// The options for the uplinks that were declared last, where that was after the start.
+fn declared_in(options: &Options, declared: Option<&[UplinkOptions]>) -> Options {
+    let uplinks = declared.map_or_else(|| options.uplinks.clone(), <[_]>::to_vec);
+    Options { uplinks, ..options.clone() }
 }
 
 /// What all uplinks are given.
@@ -489,7 +509,6 @@ impl fmt::Display for Status {
 mod tests {
     use std::time::Duration;
 
-    use buffer::Store;
     use driver_core::{DataType, TagId};
 
     use super::super::command::books::WhenAuditFails;

@@ -150,12 +150,15 @@ pub enum Stuck {
     Line(usize),
     /// The thread of this name.
     Thread(&'static str),
+    /// The thread of this name, which is no more.
+    Ended(&'static str),
 }
 
 impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stuck::Line(index) => write!(f, "the task of line {index} has not come back"),
+            Stuck::Ended(name) => write!(f, "the thread `{name}` has ended"),
             Stuck::Thread(name) => write!(f, "the thread `{name}` does not come round"),
         }
     }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driver_core::TagId;
+use tracing::{error, info};
 
 const HEAD: &str = "forebay-schema 1\n";
 const DEVICE: char = '\t';
@@ -175,25 +176,50 @@ pub struct Schemas {
     folder: PathBuf,
     current: u32,
     known: HashMap<u32, Arc<Schema>>,
+    /// The names of this configuration could not be written yet.
+    is_unwritten: bool,
 }
 
 impl Schemas {
-    /// Keeps `schema` beside the log in `folder`, durably, unless it stands there already. A damaged file gives way.
-    pub fn open(folder: &Path, schema: Arc<Schema>) -> io::Result<Schemas> {
-        fs::create_dir_all(folder)?;
+    /// Keeps `schema` beside the log in `folder`, durably, unless it stands there already. A damaged file gives way. What
+    /// cannot be written is told, and tried again with [`Schemas::keep`].
+    pub fn open(folder: &Path, schema: Arc<Schema>) -> Schemas {
+        let (current, written) = Schemas::written(folder, &schema);
+        if let Err(cause) = &written {
+            error!("cannot write the names of the tags to {}: {cause}. It is tried again", folder.display());
+        }
+        let known = HashMap::from([(current, schema)]);
+        Schemas { folder: folder.into(), current, known, is_unwritten: written.is_err() }
+    }
+
+    /// Writes what could not be written before, if there is any.
+    pub fn keep(&mut self) {
+        let Some(schema) = self.known.get(&self.current).filter(|_| self.is_unwritten) else { return };
+        let (number, written) = Schemas::written(&self.folder, schema);
+        // Another configuration may have the number that was taken unseen: then blocks bear it already, and it stays.
+        self.is_unwritten = written.is_err() || number != self.current;
+        if !self.is_unwritten {
+            info!("the names of the tags are written to {}", self.folder.display());
+        }
+    }
+
+    /// The number of a schema, which is free or its own as far as can be seen, and whether it stands there.
+    fn written(folder: &Path, schema: &Schema) -> (u32, io::Result<()>) {
+        let made = fs::create_dir_all(folder);
         let first = crc32c::crc32c(schema.text.as_bytes());
         for id in (0..ID_TRIES_MAX).map(|step| first.wrapping_add(step)) {
             let path = path_of(folder, id);
             match fs::read(&path) {
-                Ok(text) if text == schema.text.as_bytes() => {}
-                Ok(text) if is_of(id, &text) => continue,
-                Ok(_) => write_durably(folder, &path, &schema.text)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => write_durably(folder, &path, &schema.text)?,
-                Err(error) => return Err(error),
+                Ok(text) if text == schema.text.as_bytes() => return (id, Ok(())),
+                Ok(text) if is_of(id, &text) => {}
+                Ok(_) => return (id, write_durably(folder, &path, &schema.text)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return (id, made.and_then(|()| write_durably(folder, &path, &schema.text)));
+                }
+                Err(error) => return (id, Err(error)),
             }
-            return Ok(Schemas { folder: folder.into(), current: id, known: HashMap::from([(id, schema)]) });
         }
-        Err(io::Error::other(format!("no free name for this configuration's schema in {}", folder.display())))
+        (first, Err(io::Error::other(format!("no free name for this configuration's schema in {}", folder.display()))))
     }
 
     /// Where the schemas lie in a buffer's folder.
@@ -203,9 +229,10 @@ impl Schemas {
 
     /// New blocks are named by `schema` from here on; it is kept durably before. On an error nothing has changed.
     pub fn change(&mut self, schema: Arc<Schema>) -> io::Result<()> {
-        let changed = Schemas::open(&self.folder, schema)?;
-        self.current = changed.current;
-        self.known.extend(changed.known);
+        let (number, written) = Schemas::written(&self.folder, &schema);
+        written?;
+        self.current = number;
+        self.known.insert(number, schema);
         Ok(())
     }
 
@@ -288,8 +315,8 @@ mod tests {
     #[test]
     fn blocks_of_an_earlier_configuration_keep_their_names() {
         let folder = tempfile::tempdir().expect("a folder");
-        let old = Schemas::open(folder.path(), schema("°C")).expect("opens").current();
-        let mut schemas = Schemas::open(folder.path(), schema("K")).expect("opens");
+        let old = Schemas::open(folder.path(), schema("°C")).current();
+        let mut schemas = Schemas::open(folder.path(), schema("K"));
         assert_ne!(schemas.current(), old);
         assert_eq!(schemas.get(old), Some(schema("°C")));
         assert_eq!(schemas.get(schemas.current()), Some(schema("K")));
@@ -302,14 +329,29 @@ mod tests {
         let other = b"\x04\x10\x2f\x1b";
         assert_eq!(crc32c::crc32c(other), first);
         fs::write(path_of(folder.path(), first), other).expect("writes");
-        let schemas = Schemas::open(folder.path(), schema("°C")).expect("opens");
+        let schemas = Schemas::open(folder.path(), schema("°C"));
         assert_eq!(schemas.current(), first.wrapping_add(1));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_and_written_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inside = folder.path().join("schemas");
+        fs::write(&inside, "a file where the folder should be").expect("writes");
+        let mut schemas = Schemas::open(&inside, schema("K"));
+        let id = schemas.current();
+        assert_eq!(schemas.get(id), Some(schema("K")));
+        schemas.keep();
+        assert!(inside.is_file(), "still in the way");
+        fs::remove_file(&inside).expect("removes");
+        schemas.keep();
+        assert_eq!(Schema::load(&inside, id), Some(Arc::into_inner(schema("K")).expect("one")));
     }
 
     #[test]
     fn a_damaged_schema_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut schemas = Schemas::open(folder.path(), schema("K")).expect("opens");
+        let mut schemas = Schemas::open(folder.path(), schema("K"));
         fs::write(path_of(folder.path(), 7), "forebay-schema 1\ntag without device\t\n").expect("writes");
         assert_eq!(schemas.get(7), None);
         assert_eq!(schemas.get(8), None);
@@ -318,16 +360,16 @@ mod tests {
     #[test]
     fn a_flipped_bit_changes_no_name_and_stops_no_start() {
         let folder = tempfile::tempdir().expect("a folder");
-        let id = Schemas::open(folder.path(), schema("K")).expect("opens").current();
+        let id = Schemas::open(folder.path(), schema("K")).current();
         let path = path_of(folder.path(), id);
         let whole = fs::read(&path).expect("a file");
         for flip in [0x01, 0x80] {
             let mut damaged = whole.clone();
             damaged[20] ^= flip;
             fs::write(&path, &damaged).expect("writes");
-            let mut other = Schemas::open(folder.path(), schema("m")).expect("opens");
+            let mut other = Schemas::open(folder.path(), schema("m"));
             assert_eq!(other.get(id), None);
-            assert_eq!(Schemas::open(folder.path(), schema("K")).expect("opens").current(), id);
+            assert_eq!(Schemas::open(folder.path(), schema("K")).current(), id);
             assert_eq!(fs::read(&path).expect("a file"), whole);
         }
     }

@@ -11,8 +11,8 @@ mod thin;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -111,6 +111,20 @@ pub struct Progress {
     pub rounds: AtomicU64,
     /// Whether the last write was refused.
     pub failing: AtomicBool,
+    /// Why the log lies in memory.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Progress {
+    /// Why the log lies in memory; `None` while it lies in its folder.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// States why the log lies in memory; gives what was stated before.
+    fn set_trouble(&self, why: Option<String>) -> Option<String> {
+        std::mem::replace(&mut *self.trouble.lock().unwrap_or_else(PoisonError::into_inner), why)
+    }
 }
 
 impl StoreHandle {
@@ -162,6 +176,17 @@ impl StoreHandle {
         self.end.clone()
     }
 
+    /// Whether the thread has ended.
+    pub fn is_over(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// Waits until the thread has ended.
+    pub async fn over(&self) {
+        let mut end = self.end();
+        while end.changed().await.is_ok() {}
+    }
+
     /// Whose log this is.
     pub fn identity(&self) -> Identity {
         self.identity
@@ -204,6 +229,11 @@ impl StoreThread {
         let intake = Intake { inbox: inbox.clone(), progress: progress.clone() };
         let handle = StoreHandle { inbox: inbox.clone(), end: end_seen, identity, progress };
         Ok((StoreThread { inbox, thread }, intake, handle))
+    }
+
+    /// Whether the thread has ended, which it does by itself only when it panicked more than once.
+    pub fn is_over(&self) -> bool {
+        self.inbox.is_closed()
     }
 
     /// Writes what waits, makes it durable, and ends the thread. `false`: the thread had panicked.

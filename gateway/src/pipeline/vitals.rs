@@ -10,7 +10,7 @@ use driver_core::Clock;
 
 use super::command::desk::Desk;
 use super::forward::counters::Counters;
-use super::health::Health;
+use super::health::{Health, Stuck};
 use super::redate::Redate;
 use super::store::StoreHandle;
 use super::tags::Tags;
@@ -103,6 +103,7 @@ impl Vitals {
         if is(&self.log.progress().failing) {
             reasons.push("the buffer takes no readings".to_owned());
         }
+        reasons.extend(self.log.progress().trouble().map(|why| format!("readings are kept in memory only: {why}")));
         if self.health.connected() == 0 {
             reasons.push("no line is connected".to_owned());
         }
@@ -115,7 +116,8 @@ impl Vitals {
 
     /// What of the pipeline stands still.
     pub fn stuck(&self) -> Option<String> {
-        self.health.stuck(Instant::now()).map(|stuck| stuck.to_string())
+        let ended = self.log.is_over().then_some(Stuck::Ended("store"));
+        ended.or_else(|| self.health.stuck(Instant::now())).map(|stuck| stuck.to_string())
     }
 
     /// Asks the store.

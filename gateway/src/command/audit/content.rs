@@ -31,6 +31,7 @@ pub(super) struct Reading<'a> {
     pub(super) seq: Seq,
     pub(super) device: &'a str,
     pub(super) tag: &'a str,
+    pub(super) lane: Lane,
     pub(super) time_ns: i64,
     pub(super) clock: Clock,
     /// `good`, `uncertain` or `bad`.
@@ -39,6 +40,14 @@ pub(super) struct Reading<'a> {
     pub(super) reason: &'a str,
     /// Stands for device, tag, value and quality; not for the time, which is put right when a clock is set.
     pub(super) fingerprint: u32,
+}
+
+/// In which lane a reading came; each has an order of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    Live,
+    /// A backlog or a replay, as the payload declares.
+    Behind,
 }
 
 /// Whether the time of a reading can be trusted.
@@ -62,13 +71,14 @@ pub(super) fn content(message: &Value) -> Option<Content<'_>> {
     let what = if let Some(readings) = message["readings"].as_array() {
         let epoch = epoch(message)?;
         let device = message["device"].as_str()?;
-        What::Readings(readings.iter().map(|one| reading(one, epoch, device)).collect::<Option<_>>()?)
+        let lane = lane(message);
+        What::Readings(readings.iter().map(|one| reading(one, epoch, device, lane)).collect::<Option<_>>()?)
     } else if message["gap"].is_object() {
         What::Gap(gap(&message["gap"])?)
     } else if let Some(state) = message["state"].as_str() {
         What::State(state)
     } else {
-        What::Readings(vec![reading(message, epoch(message)?, message["device"].as_str()?)?])
+        What::Readings(vec![reading(message, epoch(message)?, message["device"].as_str()?, lane(message))?])
     };
     Some(Content { gateway, what })
 }
@@ -77,7 +87,11 @@ fn epoch(message: &Value) -> Option<u32> {
     u32::try_from(message["epoch"].as_u64()?).ok()
 }
 
-fn reading<'a>(one: &'a Value, epoch: u32, device: &'a str) -> Option<Reading<'a>> {
+fn lane(message: &Value) -> Lane {
+    if message["lane"].is_string() { Lane::Behind } else { Lane::Live }
+}
+
+fn reading<'a>(one: &'a Value, epoch: u32, device: &'a str, lane: Lane) -> Option<Reading<'a>> {
     let (tag, quality) = (one["tag"].as_str()?, one["quality"].as_str()?);
     let reason = one["reason"].as_str().unwrap_or_default();
     let mut hasher = DefaultHasher::new();
@@ -89,6 +103,7 @@ fn reading<'a>(one: &'a Value, epoch: u32, device: &'a str) -> Option<Reading<'a
         seq: one["seq"].as_u64()?,
         device,
         tag,
+        lane,
         time_ns: time::parse(one["time"].as_str()?)?,
         clock: if unsynchronized { Clock::Unsynchronized } else { Clock::Synchronized },
         quality,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use buffer::Seq;
 
 use super::account::Account;
-use super::content::{Clock, Content, Gap, Reading, What, content};
+use super::content::{Clock, Content, Gap, Lane, Reading, What, content};
 use super::feed::{Heard, Marked, Marks};
 use super::latency::Arrival;
 use super::start::Start;
@@ -126,6 +126,7 @@ impl Ledger {
             seq: seqs.first,
             device: "",
             tag: key,
+            lane: Lane::Live,
             time_ns: *time_ns,
             clock: Clock::Synchronized,
             quality: "good",

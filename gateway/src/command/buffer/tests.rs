@@ -44,7 +44,7 @@ fn start(folder: &Path, tags: &[(&str, &[(&str, &str)])]) -> (StoreThread, Intak
         builder.device(device);
         tags.iter().for_each(|(tag, unit)| builder.tag(tag, unit));
     }
-    let schemas = Schemas::open(&Schemas::folder_in(folder), Arc::new(builder.build())).expect("schemas");
+    let schemas = Schemas::open(&Schemas::folder_in(folder), Arc::new(builder.build()));
     let log = Log::open(folder, &Options::new(["cloud", "lake"])).expect("the log opens");
     let policy = SyncPolicy::Every(Duration::from_secs(1));
     let path = folder.to_owned();

@@ -1,10 +1,10 @@
 //! Messages that the far side will not take: kept in a file beside the log, one JSON object a line.
 //!
 //! ```text
-//! {"reason":"…","topic":"acme/line7/press","epoch":7,"first":1234,"last":1300,"payload":"{…}"}
+//! {"reason":"…","topic":"acme/line7/press","key":"…","content_type":"…","epoch":7,"first":1234,"last":1300,"payload":"{…}"}
 //! ```
 //!
-//! A payload that is no UTF-8 stands as `"payload_hex"`. The file is bounded: when it is full, what is refused stays in
+//! What is no UTF-8 stands as `"payload_hex"` and `"key_hex"`; lines of earlier versions have neither key nor content type. The file is bounded: when it is full, what is refused stays in
 //! the log and is offered again and again, so that a mistake in the broker's rights costs no data.
 
 mod kept;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use buffer::Lock;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use self::kept::{Kept, KeptMessages};
 
@@ -178,19 +178,29 @@ fn line(message: &Message, reason: &str) -> Vec<u8> {
     let mut object = json!({
         "reason": reason,
         "topic": &*message.topic,
+        "content_type": message.content_type,
         "epoch": message.epoch,
         "first": message.seqs.first,
         "last": message.seqs.last,
     });
-    match std::str::from_utf8(&message.payload) {
-        Ok(text) => object["payload"] = text.into(),
-        Err(_) => {
-            object["payload_hex"] = message.payload.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
-        }
+    put(&mut object, "payload", &message.payload);
+    if let Some(key) = &message.key {
+        put(&mut object, "key", key);
     }
     let mut line = object.to_string().into_bytes();
     line.push(b'\n');
     line
+}
+
+/// As text where it is text, otherwise in hexadecimal digits.
+fn put(object: &mut Value, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object[name] = text.into(),
+        Err(_) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            object[format!("{name}_hex")] = hex.into();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +229,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let quarantine = Quarantine::beside(folder.path(), "cl/oud");
         quarantine.keep(&message(b"{\"a\":1}"), "too \"large\"").expect("kept");
-        quarantine.keep(&message(b"\xff\x00"), "not text").expect("kept");
+        let keyed = Message { key: Some(Bytes::from_static(b"press\xff")), ..message(b"\xff\x00") };
+        quarantine.keep(&keyed, "not text").expect("kept");
+        let kept: Vec<Kept> = quarantine.messages().expect("a file").map(|kept| kept.expect("a line")).collect();
+        assert_eq!(kept[0].content_type().as_deref(), Some("application/json"));
+        assert_eq!((kept[0].key(), kept[1].key()), (None, Some(b"press\xff".to_vec())));
         let text = fs::read_to_string(folder.path().join("quarantine/cl_oud.jsonl")).expect("a file");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

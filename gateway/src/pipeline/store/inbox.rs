@@ -28,15 +28,41 @@ const SPARE_READINGS_MAX: usize = 4_096;
 
 /// What is asked of the store thread.
 pub(super) enum Request {
-    Read { from: Seq, bytes_max: usize, reply: oneshot::Sender<Page> },
-    Seek { t_ns: i64, reply: oneshot::Sender<Seq> },
-    Cursor { uplink: Box<str>, reply: oneshot::Sender<Option<buffer::Cursor>> },
-    Acknowledge { uplink: Arc<str>, seqs: Vec<SeqRange> },
-    Schema { id: u32, reply: oneshot::Sender<Option<Arc<Schema>>> },
-    Stats { reply: oneshot::Sender<Stats> },
-    Name { tags: Arc<Tags>, reply: oneshot::Sender<io::Result<()>> },
-    Declare { uplinks: Vec<UplinkOptions>, reply: oneshot::Sender<buffer::Result<()>> },
+    Read {
+        from: Seq,
+        bytes_max: usize,
+        reply: oneshot::Sender<Page>,
+    },
+    Seek {
+        t_ns: i64,
+        reply: oneshot::Sender<Seq>,
+    },
+    Cursor {
+        uplink: Box<str>,
+        reply: oneshot::Sender<Option<buffer::Cursor>>,
+    },
+    Acknowledge {
+        uplink: Arc<str>,
+        seqs: Vec<SeqRange>,
+    },
+    Schema {
+        id: u32,
+        reply: oneshot::Sender<Option<Arc<Schema>>>,
+    },
+    Stats {
+        reply: oneshot::Sender<Stats>,
+    },
+    Name {
+        tags: Arc<Tags>,
+        reply: oneshot::Sender<io::Result<()>>,
+    },
+    Declare {
+        uplinks: Vec<UplinkOptions>,
+        reply: oneshot::Sender<buffer::Result<()>>,
+    },
     Synced(Synced),
+    /// A sync panicked, with this message.
+    SyncPanicked(String),
     Repacked(Option<Box<Replaced>>),
 }
 

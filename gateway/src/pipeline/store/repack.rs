@@ -7,6 +7,7 @@
 //! takes one part in four of the time.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -17,12 +18,13 @@ use buffer::{
 };
 use driver_core::Reading;
 use tokio::sync::oneshot;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::Page;
 use super::inbox::{Inbox, Request};
 use super::thin;
 use crate::pipeline::encode::{Decoder, Encoder, PLACES_MAX, Undecodable};
+use crate::pipeline::panic::message;
 
 /// The level of blocks that were put together.
 pub(super) const LEVEL_REPACKED: u8 = 1;
@@ -70,7 +72,11 @@ impl Repacker {
             Pack { decoder: Decoder::new()?, encoder: Encoder::new()?, thinning: Thinning::Nothing, run: Vec::new() };
         thread::Builder::new().name("repack".into()).spawn(move || {
             for job in waiting {
-                let replaced = pack.work(&inbox, job);
+                let worked = catch_unwind(AssertUnwindSafe(|| pack.work(&inbox, job)));
+                let replaced = worked.unwrap_or_else(|panic| {
+                    error!("putting blocks together {}: they stay as they are; please report this", message(&*panic));
+                    None
+                });
                 inbox.request(Request::Repacked(replaced.map(Box::new)));
             }
         })?;

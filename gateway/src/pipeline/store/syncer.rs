@@ -1,6 +1,7 @@
 //! The thread that waits for the disk.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -8,6 +9,7 @@ use std::thread;
 use buffer::SyncJob;
 
 use super::inbox::{Inbox, Request};
+use crate::pipeline::panic::message;
 
 /// The thread that waits for the disk, so that the store's does not.
 pub(super) struct Syncer {
@@ -19,7 +21,9 @@ impl Syncer {
         let (jobs, waiting): (SyncSender<SyncJob>, Receiver<SyncJob>) = sync_channel(1);
         thread::Builder::new().name("sync".into()).spawn(move || {
             for job in waiting {
-                inbox.request(Request::Synced(job.run()));
+                // A panic in the disk's code must not end the thread: nothing would be made durable any more.
+                let synced = catch_unwind(AssertUnwindSafe(|| job.run()));
+                inbox.request(synced.map_or_else(|panic| Request::SyncPanicked(message(&*panic)), Request::Synced));
             }
         })?;
         Ok(Syncer { jobs })

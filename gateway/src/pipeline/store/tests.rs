@@ -42,7 +42,7 @@ fn start_with(folder: &Path, store: Box<dyn Store>, policy: SyncPolicy) -> (Stor
     let mut builder = SchemaBuilder::default();
     builder.device("press");
     builder.tag("count", "");
-    let schemas = Schemas::open(&folder.join("schemas"), Arc::new(builder.build())).expect("schemas");
+    let schemas = Schemas::open(&folder.join("schemas"), Arc::new(builder.build()));
     let folder = folder.to_owned();
     let reopen: Reopen = Box::new(move |_| Ok(Box::new(Log::open(&folder, &Options::new(["cloud"]))?)));
     StoreThread::start(StoreSetup { store, reopen, schemas, tags: tags(), policy, clock: Arc::new(SystemClock) })

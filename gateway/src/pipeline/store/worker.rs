@@ -2,6 +2,7 @@
 
 mod upkeep;
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -171,7 +172,9 @@ impl Worker {
         }
         (self.syncing, self.sync_at) = (false, None);
         loop {
-            match (self.reopen)(self.declared.as_deref()) {
+            let declared = self.declared.as_deref();
+            let opened = catch_unwind(AssertUnwindSafe(|| (self.reopen)(declared)));
+            match opened.unwrap_or_else(panicked) {
                 Ok(store) => {
                     self.store = Some(store);
                     info!("the store is open again");
@@ -249,6 +252,10 @@ impl Worker {
                 answer(reply, declared);
             }
             Request::Synced(synced) => self.end_sync(synced),
+            Request::SyncPanicked(why) => {
+                error!("the sync {why}: what it was for is written again; please report this");
+                (self.syncing, self.sync_at) = (false, Some(Instant::now() + RETRY_AFTER));
+            }
             Request::Repacked(replaced) => self.end_repack(replaced),
         }
     }
@@ -351,9 +358,19 @@ impl Worker {
     }
 
     fn publish_end(&mut self) {
-        let end = opened(&mut self.store).stats().next_seq;
+        let stats = opened(&mut self.store).stats();
+        let end = stats.next_seq;
+        self.note_trouble(stats.trouble);
         self.risk.appended(end, Instant::now());
         self.end.send_if_modified(|seen| std::mem::replace(seen, end) != end);
+    }
+
+    /// The log lies in memory, or does so no more.
+    fn note_trouble(&self, trouble: Option<String>) {
+        let is_well = trouble.is_none();
+        if self.progress.set_trouble(trouble).is_some() && is_well {
+            info!("the buffer's folder can be written to: what was kept in memory lies there now");
+        }
     }
 
     /// Tells of a failure, and of its end, once.
@@ -424,8 +441,16 @@ impl Worker {
 impl Drop for Worker {
     /// Also when the thread panics: whoever waits for an answer must not wait for ever.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!("the store panicked again and again, and is given up; please report this");
+        }
         self.inbox.close();
     }
+}
+
+/// A panic while the store is opened is an error that can be tried again.
+fn panicked(panic: Box<dyn Any + Send>) -> buffer::Result<Box<dyn Store>> {
+    Err(buffer::Error::Bug(message(&*panic)))
 }
 
 /// The store, which is open but for the moment after a panic, in which nothing is asked of it.

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::content::Lane;
 use super::*;
 
 /// A reading of `plc/n` whose value is its seq.
@@ -11,6 +12,7 @@ pub(in super::super) fn reading(epoch: u32, seq: Seq) -> Reading<'static> {
         seq,
         device: "plc",
         tag: "n",
+        lane: Lane::Live,
         time_ns: seq as i64,
         clock: Clock::Synchronized,
         quality: "good",

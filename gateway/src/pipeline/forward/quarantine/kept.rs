@@ -48,9 +48,23 @@ impl Kept {
 
     /// The payload as it was to be sent.
     pub fn payload(&self) -> Option<Vec<u8>> {
-        match self.text("payload") {
+        self.bytes("payload")
+    }
+
+    /// The key as it was to be sent; `None` where it had none, or an earlier version kept it.
+    pub fn key(&self) -> Option<Vec<u8>> {
+        self.bytes("key")
+    }
+
+    /// What the payload is, as a media type; `None` where an earlier version kept it.
+    pub fn content_type(&self) -> Option<String> {
+        self.text("content_type")
+    }
+
+    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        match self.text(name) {
             Some(text) => Some(text.into_bytes()),
-            None => bytes_of(&self.text("payload_hex")?),
+            None => bytes_of(&self.text(&format!("{name}_hex"))?),
         }
     }
 

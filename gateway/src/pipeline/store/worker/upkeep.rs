@@ -76,6 +76,7 @@ impl Worker {
             opened(&mut self.store).turn();
         }
         self.begin_release();
+        self.schemas.keep();
         let (time, state) = self.clock.now();
         let trimmed = opened(&mut self.store).trim((state == ClockState::Synchronized).then_some(time.0));
         if let Some(gaps) = self.noted(Work::Trim, trimmed) {
