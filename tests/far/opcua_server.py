@@ -4,8 +4,8 @@
 
 Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
 times a second; `ns=2;s=item_0` and so on are further counters. With --pki the server shows FOLDER/server.der, offers
-Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and the
-certificate FOLDER/user.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
+Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and
+any certificate but FOLDER/stranger.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
 SIGUSR1 closes all sessions, SIGUSR2 all connections.
 """
 
@@ -24,6 +24,7 @@ from asyncua import Server, ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
+from cryptography.hazmat.primitives.serialization import Encoding
 
 CASES = pathlib.Path(__file__).parent.parent / "cases" / "opcua-types.json"
 NAMESPACE = "urn:forebay:far"
@@ -31,19 +32,21 @@ APPLICATION = "urn:forebay:far:server"
 
 
 class Users:
-    """Anyone may come anonymously; a name needs its password, a certificate has to be the user's."""
+    """A name needs its password. Who shows a certificate may come, but for the stranger: of whoever comes anonymously
+    asyncua gives the certificate of the application here.
+    """
 
     def __init__(self, pki):
-        self.certificate = (pki / "user.der").read_bytes() if pki and (pki / "user.der").exists() else None
+        stranger = pki / "stranger.der" if pki else None
+        self.stranger = stranger.read_bytes() if stranger and stranger.exists() else None
 
     def get_user(self, iserver, username=None, password=None, certificate=None):
         """The user, or none."""
         if username is not None:
             return User(role=UserRole.Admin) if (username, password) == ("operator", "secret") else None
-        if certificate is not None and self.certificate is not None:
-            same = bytes(certificate) == self.certificate if isinstance(certificate, bytes) else True
-            return User(role=UserRole.Admin) if same else None
-        return User(role=UserRole.Admin)
+        if certificate is not None and not isinstance(certificate, bytes):
+            certificate = certificate.public_bytes(Encoding.DER)
+        return None if certificate is not None and certificate == self.stranger else User(role=UserRole.Admin)
 
 
 def plain(kind, value):

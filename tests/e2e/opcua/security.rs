@@ -1,0 +1,176 @@
+//! Who trusts whom: certificates of servers and of ours, users with passwords and certificates. Each refusal says which
+//! side refuses, and the next step.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tests::need;
+use tests::opcua::{Far, Server};
+use tests::site::Site;
+
+use super::{complaint, json};
+
+/// A server with certificates, and what is asked of it.
+struct Secured {
+    site: Site,
+    far: Far,
+    folder: PathBuf,
+}
+
+impl Secured {
+    /// None where something is not installed.
+    fn start(server: Server, certificates: &[&str], arguments: &[&str], trusting: bool) -> Option<Secured> {
+        need::program("openssl")?;
+        need::program("faketime")?;
+        let site = Site::new("");
+        let folder = site.folder().join("far");
+        fs::create_dir_all(&folder).expect("a folder");
+        make(&folder, certificates);
+        if trusting {
+            fs::create_dir_all(folder.join("trusted")).expect("a folder");
+            // asyncua cannot trust nobody: it trusts itself.
+            fs::copy(folder.join("server.der"), folder.join("trusted/server.der")).expect("it was made");
+        }
+        let pki = folder.to_string_lossy().into_owned();
+        let far = Far::start(server, &folder, &[&["--pki", pki.as_str()], arguments].concat())?;
+        Some(Secured { site, far, folder })
+    }
+
+    fn url(&self, options: &str) -> String {
+        let pki = self.site.folder().join("pki");
+        format!("{}?pki={}&{options}", self.far.url(), pki.display())
+    }
+
+    fn read(&self, options: &str) -> Output {
+        self.site.forebay(&["read", &self.url(options), "ns=2;s=float", "--json"])
+    }
+
+    /// Reads 21.5.
+    fn reads(&self, options: &str) {
+        let output = self.read(options);
+        assert!(output.status.success(), "{options}: {}", complaint(&output));
+        assert_eq!(json(&output)["readings"][0]["value"], 21.5, "{options}");
+    }
+
+    /// Is refused with these words, and with a next step.
+    fn refused(&self, options: &str, words: &[&str]) {
+        let output = self.read(options);
+        assert_eq!(output.status.code(), Some(3), "{options}: {}", complaint(&output));
+        let said = complaint(&output);
+        for word in words {
+            assert!(said.contains(word), "{options}: `{word}` is missing in: {said}");
+        }
+    }
+
+    /// Trusts the server by the thumbprint that openssl finds in its certificate.
+    fn trust(&self) {
+        let thumbprint = thumbprint(&self.folder.join("server.pem"));
+        let output = self.site.forebay(&["trust", &self.url(""), "--thumbprint", &thumbprint]);
+        assert!(output.status.success(), "{}", complaint(&output));
+    }
+
+    /// Lets the server, once it is started again, trust us.
+    fn be_trusted(&mut self) {
+        let own = self.site.folder().join("pki/own/cert.der");
+        fs::copy(own, self.folder.join("trusted/forebay.der")).expect("our certificate was made");
+        self.far.kill();
+        self.far.start_again();
+    }
+}
+
+fn make(folder: &Path, arguments: &[&str]) {
+    let script = need::root().join("tests/far/opcua_certificates");
+    let made = Command::new(script).arg(folder).args(arguments).output().expect("a shell");
+    assert!(made.status.success(), "{}", complaint(&made));
+}
+
+fn thumbprint(pem: &Path) -> String {
+    let told = Command::new("openssl").args(["x509", "-noout", "-fingerprint", "-sha1", "-in"]).arg(pem).output();
+    let told = String::from_utf8(told.expect("openssl").stdout).expect("a text");
+    told.trim().split_once('=').expect("a fingerprint").1.to_owned()
+}
+
+#[test]
+fn a_server_is_trusted_by_its_thumbprint_and_trusts_us() {
+    let Some(mut secured) = Secured::start(Server::Asyncua, &[], &["--only-secure"], true) else { return };
+    secured.refused("", &["we do not trust the server's certificate", "CN=server", "forebay trust"]);
+    // A thumbprint that is another one, and nobody to ask: nothing is trusted.
+    for arguments in [&["--thumbprint", "00:11"][..], &[]] {
+        let output = secured.site.forebay(&[&["trust", &secured.url("")], arguments].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", complaint(&output));
+        assert!(complaint(&output).contains("nothing was trusted"), "{}", complaint(&output));
+    }
+    secured.refused("", &["we do not trust the server's certificate"]);
+    let shown = json(&secured.site.forebay(&["trust", &secured.url(""), "--json"]));
+    assert_eq!(shown["thumbprint"], thumbprint(&secured.folder.join("server.pem")), "{shown}");
+    assert!(shown["subject"].as_str().is_some_and(|subject| subject.contains("CN=server")), "{shown}");
+    for name in ["urn:forebay:far:server", "127.0.0.1", "localhost"] {
+        assert!(shown["names"].as_array().is_some_and(|names| names.iter().any(|one| one == name)), "{shown}");
+    }
+    secured.trust();
+    // Now the server refuses us.
+    secured.refused("", &["the server", "our certificate", "pki/own/cert.der"]);
+    secured.be_trusted();
+    for options in ["", "policy=basic256sha256", "policy=basic256sha256&mode=sign"] {
+        secured.reads(options);
+    }
+    secured.refused("policy=aes256", &["the server offers Basic256Sha256", "?policy="]);
+    let again = secured.site.forebay(&["trust", &secured.url("")]);
+    assert!(again.status.success() && complaint(&again).contains("already"), "{}", complaint(&again));
+}
+
+#[test]
+fn a_certificate_that_was_replaced_or_has_expired_is_refused() {
+    let Some(mut secured) = Secured::start(Server::Asyncua, &[], &["--only-secure"], false) else { return };
+    secured.trust();
+    secured.reads("");
+    secured.far.kill();
+    make(&secured.folder, &["expired"]);
+    secured.far.start_again();
+    secured.refused("", &["we do not trust the server's certificate"]);
+    let output = secured.site.forebay(&["trust", &secured.url(""), "--yes"]);
+    assert!(output.status.success(), "{}", complaint(&output));
+    secured.refused("", &["the server's certificate expired on 20", "renew it in the server"]);
+}
+
+#[test]
+fn users_come_with_passwords_and_certificates() {
+    let Some(secured) = Secured::start(Server::Asyncua, &[], &["--only-secure"], false) else { return };
+    secured.trust();
+    let (right, wrong) = (secured.folder.join("right"), secured.folder.join("wrong"));
+    fs::write(&right, "secret\n").expect("a file");
+    fs::write(&wrong, "guessed\n").expect("a file");
+    secured.reads(&format!("user=operator&password_file={}", right.display()));
+    secured.refused(&format!("user=operator&password_file={}", wrong.display()), &["the server", "user"]);
+    let pair = |name: &str| {
+        let file = |end: &str| secured.folder.join(format!("{name}.{end}")).display().to_string();
+        format!("user_cert={}&user_key={}", file("der"), file("key"))
+    };
+    secured.reads(&pair("user"));
+    secured.refused(&pair("stranger"), &["the server", "user"]);
+    secured.refused(&format!("user=operator&password_file={}/none", secured.folder.display()), &["password's file"]);
+}
+
+#[test]
+fn node_opcua_is_read_by_every_policy_that_is_secure() {
+    let Some(secured) = Secured::start(Server::NodeOpcua, &[], &[], false) else { return };
+    secured.reads("policy=none");
+    secured.refused("", &["we do not trust the server's certificate"]);
+    secured.trust();
+    for options in [
+        "",
+        "policy=basic256sha256",
+        "policy=basic256sha256&mode=sign",
+        "policy=aes128",
+        "policy=aes256",
+        "policy=aes256&mode=sign",
+    ] {
+        secured.reads(options);
+    }
+    let password = secured.folder.join("password");
+    fs::write(&password, "secret").expect("a file");
+    secured.reads(&format!("user=operator&password_file={}", password.display()));
+    fs::write(&password, "guessed").expect("a file");
+    secured.refused(&format!("user=operator&password_file={}", password.display()), &["the server", "user"]);
+}
