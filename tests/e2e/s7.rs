@@ -2,6 +2,7 @@
 
 mod types;
 mod writes;
+mod commands;
 mod agreements;
 mod capture;
 mod lying;
