@@ -244,8 +244,24 @@ pub trait Publisher: Send {
     /// after the next connect. Publishers that bring no commands are given no answers.
     fn answer(&mut self, _to: ReplyTo, _answer: &Answer) {}
 
+    /// What could not be kept of what this kind of destination promises, counted since the start.
+    fn degraded(&self) -> Degraded {
+        Degraded::default()
+    }
+
     /// Bytes that went out and came in since the start, as the protocol counts them: without TLS and TCP.
     fn traffic(&self) -> Traffic;
+}
+
+/// What could not be kept, where the far side is promised each record exactly once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Degraded {
+    /// Messages that may stand there twice, because it could not be asked or read: at least once instead of exactly once.
+    pub perhaps_doubled: u64,
+    /// How often it had to be read what has arrived.
+    pub tails_read: u64,
+    /// How often what is written to was found to have been made anew.
+    pub made_anew: u64,
 }
 
 /// Bytes that were moved.

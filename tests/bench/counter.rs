@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-/// Stands once in each good reading of the gateway.
-pub(crate) const GOOD_READING: &[u8] = b"\"quality\":\"good\"";
+/// Stands once in each reading of the gateway; one that is not good says so.
+pub(crate) const GOOD_READING: &[u8] = b"\"seq\":";
+const BAD_READING: &[u8] = b"\"quality\":\"bad\"";
 /// Stands once in each block of the reference loop.
 pub(crate) const GOOD_BLOCK: &[u8] = b"\"block\":";
 
@@ -34,7 +35,8 @@ struct Shared {
 }
 
 impl Counter {
-    /// Connects, and is subscribed when this returns; counts how often `key` stands in the payloads.
+    /// Connects, and is subscribed when this returns; counts how often `key` stands in the payloads for
+    /// what is good.
     pub(crate) fn start(broker: SocketAddr, key: &'static [u8]) -> Counter {
         let stream = TcpStream::connect(broker).expect("the broker listens");
         let shared = Arc::new(Shared::default());
@@ -112,7 +114,8 @@ fn listen(mut sending: TcpStream, key: &[u8], shared: &Shared) -> io::Result<()>
 }
 
 fn count(payload: &[u8], key: &[u8], shared: &Shared) {
-    let found = payload.windows(key.len()).filter(|window| *window == key).count() as u64;
+    let times = |key: &[u8]| payload.windows(key.len()).filter(|window| *window == key).count() as u64;
+    let found = times(key).saturating_sub(times(BAD_READING));
     shared.bytes.fetch_add(payload.len() as u64, Ordering::SeqCst);
     if found == 0 {
         return;

@@ -1,4 +1,5 @@
-//! mosquitto in each of its guises: versions, QoS, TLS, certificates on both sides, logins, rules, WebSocket.
+//! mosquitto in each of its guises: versions, QoS, TLS, certificates on both sides, logins, rules, WebSocket, bridges; and
+//! nats-server, a broker of another make.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use tests::broker::Broker;
 use tests::certificates::Certificates;
 use tests::field::{Field, free_port};
+use tests::gateway::Running;
+use tests::nats::Nats;
 use tests::need;
 use tests::site::Site;
 use tests::subscriber::Subscriber;
@@ -54,6 +57,109 @@ fn goes_on_to_the_next_broker_when_one_is_dead() {
     let Some(broker) = Broker::start() else { return };
     let port = broker.address().port();
     everything_arrives(port, &format!("mqtt://127.0.0.1:{},127.0.0.1:{port}", free_port()));
+}
+
+#[test]
+fn delivers_through_a_bridge_to_a_broker_beyond() {
+    let Some(beyond) = Broker::start() else { return };
+    let bridge = format!("allow_anonymous true\nconnection north\naddress {}\ntopic # out 1\n", beyond.address());
+    let Some(near) = Broker::with(|_| bridge) else { return };
+    everything_arrives(beyond.address().port(), &near.url("mqtt"));
+}
+
+#[test]
+fn delivers_to_a_broker_of_another_make_through_its_restart() {
+    let Some(mut broker) = Nats::start() else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(broker.address());
+    let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), &format!("mqtt://{}", broker.address())));
+    let gateway = site.start();
+    running(&recorder);
+    answers(&plc.oracle, 10);
+    broker.stop();
+    answers(&plc.oracle, 20);
+    broker.start_again();
+    running(&recorder);
+    plc.all_arrive(&recorder, wait::SOON);
+    drop(gateway);
+    let readings = recorder.readings();
+    nothing_is_missing(&readings);
+    plc.verdict(&readings).must_be_perfect();
+}
+
+/// What a message bears beside its payload, as mosquitto's own subscriber reads it from the wire.
+#[test]
+fn messages_bear_the_properties_of_version_5_and_expire_when_they_are_told_to() {
+    let (Some(broker), Some(program)) = (Broker::start(), need::program("mosquitto_sub")) else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let uplink = format!("{}?expires=1h&state=off", broker.url("mqtt"));
+    let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), &uplink));
+    let _gateway = site.start();
+    let port = broker.address().port().to_string();
+    let output = Command::new(program)
+        .args(["-p", &port, "-V", "5", "-q", "1", "-t", "readings/#", "-C", "3", "-W", "30", "-F", "%E|%C|%P"])
+        .output()
+        .expect("mosquitto_sub can be started");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said.lines().count(), 3, "{said}");
+    for line in said.lines() {
+        let [expires, content_type, properties] = line.split('|').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(expires.parse().is_ok_and(|left: u32| (3_590..=3_600).contains(&left)), "{line}");
+        assert_eq!(content_type, "application/json");
+        assert!(["gateway:", "epoch:", "seq:"].iter().all(|name| properties.contains(name)), "{line}");
+    }
+}
+
+/// The kinds of packets on a port and whatever is wrong with them, as tshark's dissector sees them.
+#[test]
+fn every_packet_is_well_formed_to_anothers_dissector() {
+    let (Some(broker), Some(tshark)) = (Broker::start(), need::program("tshark")) else { return };
+    let port = broker.address().port();
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let uplinks = [
+        ("five", "version=5&expires=1h&commands={gateway}/commands", ""),
+        ("three", "version=3.1.1", ""),
+        ("scada", "keep_alive=2s", "    format: sparkplug-b\n"),
+    ];
+    let uplinks: String = uplinks
+        .map(|(name, options, more)| format!("  {name}:\n    url: \"{}?{options}\"\n{more}", broker.url("mqtt")))
+        .concat();
+    let site = Site::new(&format!(
+        "gateway: test/line\nevery: 100ms\ndevices:\n{}uplinks:\n{uplinks}",
+        counting_device(PLC, &tcp(plc.address))
+    ));
+    let log = site.folder().join("tshark.log");
+    let mut command = Command::new(tshark);
+    command.args(["-i", "lo", "-l", "-f", &format!("tcp port {port}"), "-d", &format!("tcp.port=={port},mqtt")]);
+    command.args(["-Y", "mqtt || _ws.malformed", "-T", "fields", "-e", "mqtt.msgtype", "-e", "_ws.malformed"]);
+    let mut dissector = Running::start(&mut command, &log);
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    let is_on = wait::until("tshark captures", wait::SOON, || {
+        let ended = dissector.0.try_wait().expect("the process is ours").is_some();
+        (ended || said().contains("Capture started")).then_some(!ended)
+    });
+    if !is_on {
+        return need::unable("capture on the loopback", &said());
+    }
+    let gateway = site.start();
+    let kinds = || -> std::collections::BTreeSet<String> {
+        let said = said();
+        let kinds = said.lines().filter_map(|line| line.split('\t').next());
+        kinds.flat_map(|kinds| kinds.split(',')).filter(|kind| kind.parse::<u8>().is_ok()).map(str::to_owned).collect()
+    };
+    // CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ.
+    wait::for_it("all kinds of packets", wait::SOON, || {
+        let seen = kinds();
+        ["1", "2", "3", "4", "8", "9", "12"].iter().all(|kind| seen.contains(*kind))
+    });
+    answers(&plc.oracle, 20);
+    assert!(gateway.terminate().success());
+    // DISCONNECT.
+    wait::for_it("the leave is taken", wait::SOON, || kinds().contains("14"));
+    assert!(!said().contains("Malformed"), "{}", said());
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod crashes;
 mod facts;
 mod formats;
 mod logins;
+mod unusual;

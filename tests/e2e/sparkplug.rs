@@ -15,6 +15,7 @@ use tests::subscriber::Subscriber;
 use tests::wait;
 
 use crate::rig::{COUNTER, Counting, PLC, answers, counting_device, tcp};
+use crate::writes::Rig;
 
 /// A gateway file with one counting device and an edge node `line` of the group `test`.
 fn file(plc: &Counting, url: &str, more: &str) -> String {
@@ -139,6 +140,7 @@ fn a_session_is_read_by_anothers_decoder_from_birth_to_death() {
     answers(&plc.oracle, 5);
     gateway.kill();
     wait::for_it("the broker publishes the last will", wait::SOON, || messages(&recorder, "NDEATH") == 1);
+    site.write(&file(&plc, &format!("{}?version=3.1.1", broker.url("mqtt")), ""));
     let gateway = site.start();
     wait::for_it("the node is born in its next life", wait::SOON, || messages(&recorder, "DBIRTH") == 3);
     answers(&plc.oracle, 5);
@@ -146,6 +148,17 @@ fn a_session_is_read_by_anothers_decoder_from_birth_to_death() {
     wait::for_it("the node takes leave", wait::SOON, || messages(&recorder, "NDEATH") == 2);
 
     let Some(seen) = seen(&recorder) else { return };
+    the_seq_counts_every_message_from_each_birth_on(&seen);
+    births_and_deaths_bear_the_bd_seq_of_their_session(&seen);
+    births_name_each_metric_with_its_type_and_alias(&seen);
+    the_node_offers_its_rebirth_by_name(&seen);
+    let log = broker.log();
+    every_message_goes_with_qos_0_and_is_not_retained(&log);
+    the_will_is_the_death_with_qos_1_and_is_not_retained(&log);
+    sessions_are_clean_and_an_intended_end_is_a_death_and_a_disconnect(&log);
+}
+
+fn the_seq_counts_every_message_from_each_birth_on(seen: &[Seen]) {
     assert_eq!(seen[0].kind, "NBIRTH");
     let mut expected = 0;
     for message in seen.iter().filter(|message| message.kind != "NDEATH") {
@@ -155,23 +168,75 @@ fn a_session_is_read_by_anothers_decoder_from_birth_to_death() {
         assert_eq!(message.seq(), expected % 256, "the seq of a {}", message.kind);
         expected += 1;
     }
+    for kind in ["NBIRTH", "DBIRTH", "DDATA"] {
+        assert!(seen.iter().any(|message| message.kind == kind), "{kind} was among them");
+    }
+}
+
+fn births_and_deaths_bear_the_bd_seq_of_their_session(seen: &[Seen]) {
     let bd_seqs = |kind: &str| -> Vec<Value> {
         let of_kind = seen.iter().filter(|message| message.kind == kind);
         of_kind.map(|message| message.metric("bdSeq")["value"].clone()).collect()
     };
-    assert_eq!(bd_seqs("NBIRTH"), [0, 0, 1]);
+    assert_eq!(bd_seqs("NBIRTH"), [0, 0, 1], "the same through a rebirth, one more in the next session");
     assert_eq!(bd_seqs("NDEATH"), [0, 1]);
-    assert!(seen.iter().filter(|message| message.kind == "NDEATH").all(|death| death.content["seq"].is_null()));
-    let births = seen.iter().filter(|message| message.kind == "NBIRTH");
-    assert!(births.clone().all(|birth| birth.metric("Node Control/Rebirth")["value"] == false));
+    for death in seen.iter().filter(|message| message.kind == "NDEATH") {
+        assert!(death.content["seq"].is_null(), "a death has no seq");
+        assert_eq!(death.content["metrics"].as_array().map(Vec::len), Some(1), "and nothing but bdSeq");
+    }
+}
+
+fn births_name_each_metric_with_its_type_and_alias(seen: &[Seen]) {
+    let births = seen.iter().filter(|message| message.kind.ends_with("BIRTH"));
+    for metric in births.flat_map(|birth| birth.content["metrics"].as_array()).flatten() {
+        assert!(metric["name"].is_string() && metric["type"].is_u64() && metric["time"].is_u64(), "{metric}");
+    }
     let births: Vec<&Seen> = seen.iter().filter(|message| message.kind == "DBIRTH").collect();
     let counter = births[1].metric(COUNTER);
     assert_eq!((&counter["type"], &counter["alias"]), (&7.into(), &1.into()), "UDINT is UInt32");
     assert_eq!(counter["properties"]["Quality"], 192);
-    let log = broker.log();
-    assert!(log.contains("c1, k2"), "a clean session: {log}");
-    assert!(log.contains("will_qos: 1") || log.contains("Will message specified"), "a last will");
-    assert!(!log.contains("r1, m0, 'spBv1.0"), "nothing is retained");
+}
+
+fn the_node_offers_its_rebirth_by_name(seen: &[Seen]) {
+    const BOOLEAN: u64 = 11;
+    for birth in seen.iter().filter(|message| message.kind == "NBIRTH") {
+        let rebirth = birth.metric("Node Control/Rebirth");
+        assert_eq!((&rebirth["value"], &rebirth["type"]), (&false.into(), &BOOLEAN.into()));
+        assert!(rebirth["alias"].is_null(), "it goes by its name alone: {rebirth}");
+    }
+}
+
+const CLIENT: &str = "test:line:scada";
+
+fn every_message_goes_with_qos_0_and_is_not_retained(log: &str) {
+    let sent: Vec<&str> =
+        log.lines().filter(|line| line.contains(&format!("Received PUBLISH from {CLIENT}"))).collect();
+    for kind in ["NBIRTH", "DBIRTH", "DDATA"] {
+        assert!(sent.iter().any(|line| line.contains(&format!("/{kind}/line"))), "{kind} was among them");
+    }
+    assert!(sent.iter().all(|line| line.contains(", q0, r0, m0, 'spBv1.0/test/")), "{sent:#?}");
+}
+
+fn the_will_is_the_death_with_qos_1_and_is_not_retained(log: &str) {
+    let lines: Vec<&str> = log.lines().collect();
+    let wills = lines.windows(2).filter(|pair| pair[0].contains("Will message specified"));
+    let wills: Vec<_> =
+        wills.map(|pair| (pair[0].contains("(r0, q1)"), pair[1].ends_with("spBv1.0/test/NDEATH/line"))).collect();
+    assert_eq!(wills, [(true, true); 2], "{log}");
+}
+
+/// The first life speaks version 5, the second 3.1.1.
+fn sessions_are_clean_and_an_intended_end_is_a_death_and_a_disconnect(log: &str) {
+    for version in ["p5", "p2"] {
+        assert!(log.contains(&format!("as {CLIENT} ({version}, c1, k2)")), "{version}: {log}");
+    }
+    let leave = log.rfind(&format!("Received DISCONNECT from {CLIENT}")).expect("a disconnect");
+    assert!(
+        log[..leave]
+            .rfind(&format!("Received PUBLISH from {CLIENT}"))
+            .is_some_and(|sent| { log[sent..leave].lines().next().is_some_and(|line| line.contains("/NDEATH/line")) }),
+        "the last that it sent before it left was its death: {log}"
+    );
 }
 
 #[test]
@@ -208,6 +273,118 @@ fn the_series_has_no_hole_after_a_line_that_swallowed_what_was_sent() {
     let past =
         seen.iter().filter(|message| message.kind == "DDATA").flat_map(|message| message.content["metrics"].as_array());
     assert!(past.flatten().any(|metric| metric["past"] == true), "what was kept meanwhile is of the past");
+}
+
+#[test]
+fn the_series_has_no_hole_after_rebirths_while_a_backlog_drains() {
+    let Some(broker) = Broker::start() else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let proxy = field.proxy(broker.address(), Framing::Stream);
+    let recorder = Subscriber::start(broker.address());
+    let fast = file(&plc, &format!("mqtt://{}", proxy.address()), "").replace("every: 100ms", "every: 10ms");
+    let site = Site::new(&fast);
+    let gateway = site.start();
+    wait::for_it("data arrive", wait::SOON, || messages(&recorder, "DDATA") > 5);
+    proxy.link(Link::BlackHole);
+    let from = plc.oracle.last();
+    wait::for_it("a backlog waits", wait::SOON, || plc.oracle.last() > from + 800);
+    let (births, data) = (messages(&recorder, "NBIRTH"), messages(&recorder, "DDATA"));
+    proxy.link(Link::Up);
+    wait::for_it("the node is born again", wait::SOON, || messages(&recorder, "NBIRTH") > births);
+    for round in 1..=5 {
+        publish(&broker, "spBv1.0/test/NCMD/line", REBIRTH, &[]);
+        wait::for_it("the backlog goes on", wait::SOON, || messages(&recorder, "DDATA") > data + round);
+    }
+    let end = plc.oracle.last();
+    wait::until("everything has arrived", wait::SOON * 2, || {
+        let all = counted(&seen(&recorder)?).1;
+        let first = all.first().copied().unwrap_or_default();
+        (first..=end).all(|value| all.contains(&value)).then_some(())
+    });
+    drop(gateway);
+    let Some(seen) = seen(&recorder) else { return };
+    has_no_hole(&plc, &seen);
+    let kinds: Vec<&str> = seen.iter().map(|message| message.kind.as_str()).collect();
+    let past = |message: &Seen| {
+        let metrics = message.content["metrics"].as_array().map(Vec::as_slice).unwrap_or_default();
+        message.kind == "DDATA" && metrics.iter().any(|metric| metric["past"] == true)
+    };
+    let last_birth = kinds.iter().rposition(|kind| *kind == "NBIRTH").expect("a birth");
+    assert!(kinds.iter().filter(|kind| **kind == "NBIRTH").count() > births + 1, "it was born again on demand");
+    assert!(seen[..last_birth].iter().any(past), "the backlog had begun before the last birth");
+}
+
+/// A write to one metric, as the specification's protobuf has it.
+fn write(metric: &str, data_type: u8, value: &[u8], sent_ms: u64) -> Vec<u8> {
+    let varint = |mut number: u64| {
+        let mut bytes = Vec::new();
+        while number >= 0x80 {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    };
+    let head = [&[0x0a, metric.len() as u8][..], metric.as_bytes()].concat();
+    let body = [head, [vec![0x18], varint(sent_ms)].concat(), vec![0x20, data_type], value.to_vec()].concat();
+    [[vec![0x08], varint(sent_ms)].concat(), [vec![0x12], varint(body.len() as u64)].concat(), body].concat()
+}
+
+/// F27 through DCMD. Sparkplug has no answers: what became of a command stands in the audit trail, and in the data.
+#[test]
+fn commands_over_sparkplug_are_executed_once_or_refused_and_recorded() {
+    const UINT16: u8 = 6;
+    let number = |value: u8| vec![0x50, value];
+    let Some(broker) = Broker::start() else { return };
+    let uplink =
+        format!("uplinks:\n  scada:\n    url: {}\n    format: sparkplug-b\n    keep_alive: 2s\n", broker.url("mqtt"));
+    let rig = Rig::start(&uplink);
+    wait::for_it("the node listens", wait::SOON, || broker.log().contains("spBv1.0/test/DCMD/line"));
+    let now_ms = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+        since.as_millis() as u64
+    };
+    let ended = |rig: &Rig| -> Vec<Value> {
+        rig.audit().into_iter().filter(|one| one["event"] == "ended" && one["door"] == "sparkplug").collect()
+    };
+    let count = std::cell::Cell::new(0);
+    let send = |device: &str, payload: &[u8], more: &[&str]| -> Value {
+        publish(&broker, &format!("spBv1.0/test/DCMD/line/{device}"), payload, more);
+        let all = wait::until("it is recorded", wait::SOON * 2, || {
+            Some(ended(&rig)).filter(|records| records.len() > count.get())
+        });
+        count.set(all.len());
+        all.last().expect("a record").clone()
+    };
+    let good = write("setpoint", UINT16, &number(80), now_ms());
+    let done = send("press", &good, &[]);
+    assert_eq!((&done["result"], &done["held"]), (&"done".into(), &80.into()), "{done}");
+    assert_eq!(rig.written(), 1);
+    let again = send("press", &good, &[]);
+    assert_eq!((&again["result"], rig.written()), (&"done".into(), 1), "executed once: {again}");
+    let cases: [(&str, &str, Vec<u8>, &str); 7] = [
+        ("stale", "press", write("setpoint", UINT16, &number(81), now_ms() - 60_000), "expired"),
+        ("type", "press", write("setpoint", 12, b"\x7a\x06eighty", now_ms()), "wrong-type"),
+        ("range", "press", write("setpoint", UINT16, &number(121), now_ms()), "out-of-range"),
+        ("role", "press", write("mode", UINT16, &number(1), now_ms()), "not-permitted"),
+        ("read-only", "pump", write("fixed", UINT16, &number(1), now_ms()), "read-only"),
+        ("unknown", "press", write("setpiont", UINT16, &number(1), now_ms()), "unreadable"),
+        ("garbage", "press", b"\xff\xff".to_vec(), "unreadable"),
+    ];
+    for (name, device, payload, why) in cases {
+        let refused = send(device, &payload, &[]);
+        assert_eq!((&refused["result"], &refused["refused"]), (&"refused".into(), &why.into()), "{name}: {refused}");
+    }
+    let retained = send("press", &write("setpoint", UINT16, &number(82), now_ms()), &["-r"]);
+    // A retained message that arrives while the gateway listens is passed on without the flag: it is as fresh as any.
+    assert_eq!(retained["result"], "done", "{retained}");
+    assert_eq!(rig.written(), 2);
+    rig.proxy.replies().script([hardware_sim::faults::Fault::Reset]);
+    let lost = write("speed", UINT16, &number(21), now_ms());
+    assert_eq!(send("pump", &lost, &[])["result"], "unknown");
+    assert_eq!(send("pump", &lost, &[])["result"], "unknown");
+    assert_eq!(rig.pump.counts().written, 1, "executed once");
 }
 
 #[test]

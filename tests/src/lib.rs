@@ -2,7 +2,7 @@
 //! comparison of what was answered with what arrived.
 //!
 //! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
-//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`opcua`], [`broker`], [`kafka`] and [`registry`] the real far
+//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`opcua`], [`broker`], [`nats`], [`kafka`] and [`registry`] the real far
 //! sides, [`subscriber`] what
 //! records at the broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
 
@@ -18,6 +18,7 @@ pub mod snap7;
 pub mod opcua;
 pub mod certificates;
 pub mod broker;
+pub mod nats;
 pub mod kafka;
 pub mod registry;
 pub mod subscriber;

@@ -302,6 +302,12 @@ fn record(shared: &Shared, topic: String, payload: &[u8]) {
                 if !lane.is_null() {
                     one["lane"] = lane.clone();
                 }
+                // What stands beside the readings holds for each that does not say otherwise.
+                for name in ["time", "quality"] {
+                    if one[name].is_null() && !body[name].is_null() {
+                        one[name] = body[name].clone();
+                    }
+                }
                 received(at, &topic, device, epoch, one)
             }));
         }

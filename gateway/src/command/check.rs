@@ -144,7 +144,7 @@ fn headline(file: &Path, checked: &Checked) -> String {
 fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize, config: &Config, line: &dyn Line) {
     let unit = device.unit.map(|unit| format!(", unit {unit}")).unwrap_or_default();
     push(text, format_args!("\n{}: {url}{unit}\n", device.name));
-    let rows: Vec<[String; 6]> = device
+    let rows: Vec<[String; 7]> = device
         .tags
         .iter()
         .enumerate()
@@ -153,10 +153,18 @@ fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize,
             let address = line.tag_text(index, tag);
             let elements = if address.elements > 1 { format!("[{}]", address.elements) } else { String::new() };
             let data_type = format!("{}{elements}", address.data_type);
-            [name.into(), address.canonical, address.also, data_type, format!("{:?}", every(device, spec)), unit.into()]
+            let every = format!("{:?}", every(device, spec));
+            let written_by = written_by(config, spec).unwrap_or_default();
+            [name.into(), address.canonical, address.also, data_type, every, unit.into(), written_by.into()]
         })
         .collect();
-    text.push_str(&table(["tag", "address", "on the wire", "type", "every", "unit"], &rows));
+    text.push_str(&table(["tag", "address", "on the wire", "type", "every", "unit", "written by"], &rows));
+}
+
+/// The least role that may write a tag; `None` where nobody may.
+fn written_by(config: &Config, tag: &TagSpec) -> Option<&'static str> {
+    let writable = config.writables.list().iter().find(|writable| writable.tag == tag.id)?;
+    Some(writable.rule.role.name())
 }
 
 fn names<'c>(config: &'c Config, tag: &TagSpec) -> (&'c str, &'c str) {
@@ -198,6 +206,7 @@ fn device_json(device: &DeviceSpec, index: usize, config: &Config, line: &dyn Li
             "type": address.data_type.to_string(),
             "elements": address.elements,
             "writable": address.writable,
+            "written_by": written_by(config, spec),
             "every_s": every(device, spec).as_secs_f64(),
             "unit": unit,
         })

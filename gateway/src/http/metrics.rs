@@ -133,7 +133,7 @@ fn disk(stats: &Stats, page: &mut Page) {
 /// Name, help, what is read.
 type Family = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const UPLINK_COUNTERS: [Family; 10] = [
+const UPLINK_COUNTERS: [Family; 13] = [
     ("forebay_uplink_sent_messages_total", "Messages that were sent, repeats included.", |c| count(&c.sent)),
     ("forebay_uplink_acknowledged_messages_total", "Messages that the far side acknowledged.", |c| {
         count(&c.acknowledged)
@@ -146,6 +146,17 @@ const UPLINK_COUNTERS: [Family; 10] = [
     ("forebay_uplink_losses_total", "Connections that were lost.", |c| count(&c.losses)),
     ("forebay_uplink_sent_bytes_total", "Bytes to the far side.", |c| count(&c.sent_bytes)),
     ("forebay_uplink_received_bytes_total", "Bytes from the far side.", |c| count(&c.received_bytes)),
+    (
+        "forebay_uplink_perhaps_doubled_messages_total",
+        "Messages delivered at least once where exactly once is promised.",
+        |c| count(&c.perhaps_doubled),
+    ),
+    ("forebay_uplink_tail_reads_total", "Times that it was read at the far side what has arrived.", |c| {
+        count(&c.tails_read)
+    }),
+    ("forebay_uplink_topics_made_anew_total", "Times that a topic was found to have been made anew.", |c| {
+        count(&c.made_anew)
+    }),
 ];
 
 const UPLINK_GAUGES: [Family; 5] = [

@@ -400,6 +400,10 @@ impl<B: Backlog> Forward<B> {
         let traffic = self.publisher.traffic();
         state(&self.counters.sent_bytes, traffic.sent_bytes);
         state(&self.counters.received_bytes, traffic.received_bytes);
+        let degraded = self.publisher.degraded();
+        state(&self.counters.perhaps_doubled, degraded.perhaps_doubled);
+        state(&self.counters.tails_read, degraded.tails_read);
+        state(&self.counters.made_anew, degraded.made_anew);
     }
 
     /// Waits a little for what is on its way, and takes leave.

@@ -129,6 +129,22 @@ impl Asks {
         records
     }
 
+    /// The bytes of all batches of a partition as they lie there.
+    pub(super) fn batch_sizes(&mut self, topic: &str, partition: i32) -> Vec<usize> {
+        let (end, mut offset, mut sizes) = (self.end(topic, partition), 0, Vec::new());
+        while offset < end {
+            let node = self.leader(topic, partition);
+            let parts = vec![FetchPart { topic, partition, offset }];
+            // One batch comes whole even if it is larger than what is asked for.
+            let request = Fetch { wait_ms: 500, bytes_max: 1, level: Isolation::Uncommitted, parts };
+            let (_, mut fetched) = self.runtime.block_on(self.cluster.request(node, &request)).expect("an answer");
+            let bytes = fetched.remove(0).batches;
+            sizes.push(bytes.len());
+            offset = read(bytes).expect("batches").last().expect("a batch").next_offset;
+        }
+        sizes
+    }
+
     pub(super) fn topic_id(&mut self, topic: &str) -> [u8; 16] {
         let seen = self.runtime.block_on(self.cluster.metadata(&[topic])).expect("metadata");
         seen.topics[0].id

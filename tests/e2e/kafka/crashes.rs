@@ -22,7 +22,7 @@ const PARTITIONS: i32 = 3;
 const ACCEPTED_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// A cluster may need as long as this to find new leaders on a busy machine.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const RECOVERS_WITHIN: Duration = Duration::from_secs(120);
 
 /// Polls of six tags that make a backlog of which not all goes as live.
 const WAITING_POLLS: u64 = 800;
@@ -39,7 +39,7 @@ fn file(plc: &Counting, kafka: &Kafka) -> String {
     )
 }
 
-fn received(record: &Record) -> Option<Received> {
+pub(super) fn received(record: &Record) -> Option<Received> {
     let body: serde_json::Value = serde_json::from_slice(record.value.as_deref()?).expect("JSON");
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| body[name].as_u64().expect("a number");
@@ -80,7 +80,7 @@ fn all_arrive(plc: &Counting, asks: &mut Asks) -> Vec<Received> {
     wait::until("everything arrives", RECOVERS_WITHIN, || Some(all(asks)).filter(|readings| highest(readings) >= last))
 }
 
-fn exactly_once(readings: &[Received]) {
+pub(super) fn exactly_once(readings: &[Received]) {
     nothing_is_missing(readings);
     let places: HashSet<(u64, u64)> = readings.iter().map(|reading| (reading.epoch, reading.seq)).collect();
     assert_eq!(places.len(), readings.len(), "{} records stand twice", readings.len() - places.len());

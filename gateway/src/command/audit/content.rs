@@ -72,13 +72,13 @@ pub(super) fn content(message: &Value) -> Option<Content<'_>> {
         let epoch = epoch(message)?;
         let device = message["device"].as_str()?;
         let lane = lane(message);
-        What::Readings(readings.iter().map(|one| reading(one, epoch, device, lane)).collect::<Option<_>>()?)
+        What::Readings(readings.iter().map(|one| reading(one, message, epoch, device, lane)).collect::<Option<_>>()?)
     } else if message["gap"].is_object() {
         What::Gap(gap(&message["gap"])?)
     } else if let Some(state) = message["state"].as_str() {
         What::State(state)
     } else {
-        What::Readings(vec![reading(message, epoch(message)?, message["device"].as_str()?, lane(message))?])
+        What::Readings(vec![reading(message, message, epoch(message)?, message["device"].as_str()?, lane(message))?])
     };
     Some(Content { gateway, what })
 }
@@ -91,8 +91,10 @@ fn lane(message: &Value) -> Lane {
     if message["lane"].is_string() { Lane::Behind } else { Lane::Live }
 }
 
-fn reading<'a>(one: &'a Value, epoch: u32, device: &'a str, lane: Lane) -> Option<Reading<'a>> {
-    let (tag, quality) = (one["tag"].as_str()?, one["quality"].as_str()?);
+/// What a reading does not say itself, its batch says.
+fn reading<'a>(one: &'a Value, batch: &'a Value, epoch: u32, device: &'a str, lane: Lane) -> Option<Reading<'a>> {
+    let common = |name: &str| one[name].as_str().or_else(|| batch[name].as_str());
+    let (tag, quality) = (one["tag"].as_str()?, common("quality")?);
     let reason = one["reason"].as_str().unwrap_or_default();
     let mut hasher = DefaultHasher::new();
     (device, tag, quality, reason).hash(&mut hasher);
@@ -104,7 +106,7 @@ fn reading<'a>(one: &'a Value, epoch: u32, device: &'a str, lane: Lane) -> Optio
         device,
         tag,
         lane,
-        time_ns: time::parse(one["time"].as_str()?)?,
+        time_ns: time::parse(common("time")?)?,
         clock: if unsynchronized { Clock::Unsynchronized } else { Clock::Synchronized },
         quality,
         reason,
@@ -127,7 +129,7 @@ mod tests {
 
     const SINGLE: &str = r#"{"time":"2026-11-23T02:28:33.123456Z","device":"press","tag":"temperature","value":21.5,"quality":"good","unit":"°C","epoch":7,"seq":1234}"#;
 
-    const BATCH: &str = r#"{"gateway":"acme/line7","device":"press","epoch":7,"readings":[{"time":"2026-11-23T02:28:33.123456Z","tag":"temperature","value":21.5,"quality":"good","seq":1234},{"time":"2026-11-23T02:28:34.123456Z","tag":"temperature","value":null,"quality":"bad","reason":"timeout","clock":"unsynchronized","seq":1236}]}"#;
+    const BATCH: &str = r#"{"gateway":"acme/line7","device":"press","epoch":7,"time":"2026-11-23T02:28:33.123456Z","quality":"good","readings":[{"tag":"temperature","value":21.5,"seq":1234},{"time":"2026-11-23T02:28:34.123456Z","tag":"temperature","value":null,"quality":"bad","reason":"timeout","clock":"unsynchronized","seq":1236}]}"#;
 
     fn parsed(text: &str) -> Value {
         serde_json::from_str(text).expect("JSON")

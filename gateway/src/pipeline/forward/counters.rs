@@ -33,6 +33,12 @@ pub struct Counters {
     pub history_share_percent: AtomicU64,
     /// What the far side took of a backlog when that was last measured, bytes a second.
     pub history_throughput: AtomicU64,
+    /// Messages that may stand at the far side twice, though each was promised to stand there once.
+    pub perhaps_doubled: AtomicU64,
+    /// How often it had to be read at the far side what has arrived.
+    pub tails_read: AtomicU64,
+    /// How often what is written to was found to have been made anew.
+    pub made_anew: AtomicU64,
     /// Whether there is a connection.
     pub connected: AtomicBool,
 }

@@ -3,9 +3,12 @@
 //! ```text
 //! {"time":"2026-11-23T02:28:33.123456Z","device":"press","tag":"temperature","value":21.5,"quality":"good",
 //!  "unit":"°C","epoch":7,"seq":1234}
-//! {"gateway":"acme/line7","device":"press","epoch":7,"readings":[{"time":…,"tag":…,"value":…,…,"seq":1234},…]}
+//! {"gateway":"acme/line7","device":"press","epoch":7,"time":"2026-11-23T02:28:33.123456Z","quality":"good",
+//!  "readings":[{"tag":"temperature","value":21.5,"unit":"°C","seq":1234},{"time":…,"tag":…,"value":…,"seq":1235},…]}
 //! {"gateway":"acme/line7","gap":{"first":10,"last":19,"count":10,"reason":"dropped-oldest","from":…,"to":…}}
 //! ```
+//!
+//! What stands beside `readings` holds for each of them that does not say otherwise.
 //!
 //! | value | JSON |
 //! |---|---|
@@ -34,7 +37,7 @@ pub(in crate::uplink) mod writer;
 pub use record::JsonRecords;
 
 use buffer::Seq;
-use driver_core::{Reading, TagId};
+use driver_core::{Reading, TagId, Timestamp};
 
 use self::keys::{Keys, Pieces};
 use self::value::{write_escaped, write_integer};
@@ -80,6 +83,8 @@ pub type Json = Batches<JsonRows>;
 pub struct JsonRows {
     gateway: Box<[u8]>,
     writer: Writer,
+    /// The time that the head of the batch says.
+    batch_time: Timestamp,
     /// The pieces of the schema that was used last.
     keys: Option<Keys>,
 }
@@ -89,7 +94,8 @@ impl Json {
     pub fn new(gateway: &str, topic: Template, rules: TopicRules) -> Json {
         let mut escaped = Vec::new();
         write_escaped(gateway, &mut escaped);
-        let rows = JsonRows { gateway: escaped.into(), writer: Writer::default(), keys: None };
+        let rows =
+            JsonRows { gateway: escaped.into(), writer: Writer::default(), batch_time: Timestamp(0), keys: None };
         Batches::of(rows, gateway, topic, rules)
     }
 }
@@ -118,14 +124,16 @@ impl Rows for JsonRows {
         out.extend_from_slice(b"\",\"epoch\":");
         write_integer(records.epoch, out);
         write_lane(records.lane, out);
-        out.extend_from_slice(b",\"readings\":[");
+        self.batch_time = first.timestamp;
+        self.writer.rest_of_head(first.timestamp, out);
     }
 
     fn add(&mut self, nth: usize, reading: &Reading, _: &Records, seq: Seq, out: &mut Vec<u8>) {
         if nth > 0 {
             out.push(b',');
         }
-        self.writer.in_batch(reading, &Names::of(self.keys.as_ref(), reading.tag).pieces(), seq, out);
+        let names = Names::of(self.keys.as_ref(), reading.tag);
+        self.writer.in_batch(reading, self.batch_time, &names.pieces(), seq, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
@@ -138,7 +146,7 @@ impl Rows for JsonRows {
     }
 
     fn another(&self) -> JsonRows {
-        JsonRows { gateway: self.gateway.clone(), writer: Writer::default(), keys: None }
+        JsonRows { gateway: self.gateway.clone(), writer: Writer::default(), batch_time: Timestamp(0), keys: None }
     }
 }
 

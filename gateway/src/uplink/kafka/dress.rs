@@ -20,7 +20,8 @@ use crate::uplink::format::{Format, keyed, keyed::Registration};
 use crate::uplink::registry::{self, RegistrySpec};
 use crate::uplink::stream::Failure;
 use crate::uplink::{
-    BoxFuture, CONNECT_WITHIN, ConnectError, Event, Message, Publisher, TopicsSpec, Traffic, UplinkError, UplinkSpec,
+    BoxFuture, CONNECT_WITHIN, ConnectError, Degraded, Event, Message, Publisher, TopicsSpec, Traffic, UplinkError,
+    UplinkSpec,
 };
 
 /// The topic of states, where no other is named.
@@ -251,6 +252,10 @@ impl Publisher for Dressed {
         if let Some(listener) = &self.listener {
             listener.answer(to, answer);
         }
+    }
+
+    fn degraded(&self) -> Degraded {
+        self.inner.degraded()
     }
 
     fn traffic(&self) -> Traffic {

@@ -69,7 +69,7 @@ impl Journal {
         Ok((journal, memory))
     }
 
-    /// Appends entries as one write.
+    /// Appends entries as one write, without waiting for the disk.
     ///
     /// # Errors
     /// The disk refuses; nothing that was to be told by them may leave.
@@ -84,10 +84,15 @@ impl Journal {
             return Err(error);
         }
         self.bytes += self.out.len() as u64;
-        if entries.iter().any(Entry::must_be_durable) {
-            self.file.sync_data()?;
-        }
         Ok(())
+    }
+
+    /// Waits until what was appended is on the disk.
+    ///
+    /// # Errors
+    /// The disk refuses; the file has to be written anew.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
     }
 
     /// Whether it has grown so much that it should be written anew.

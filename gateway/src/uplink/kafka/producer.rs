@@ -35,6 +35,9 @@ use crate::uplink::{Event, Lasting, Message, Refusal, Token};
 /// Messages that may be in the producer's hands.
 pub const MESSAGES_MAX: usize = 4_096;
 
+/// … and this often while a leader cannot be reached, until the cluster has another.
+const LEADER_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// Requests with batches on their way to one broker.
 const REQUESTS_MAX: usize = 5;
 
@@ -67,6 +70,8 @@ pub struct Producer {
     on_their_way: BTreeMap<NodeId, usize>,
     /// Brokers that asked to be left alone for a while.
     paused: BTreeMap<NodeId, Instant>,
+    /// Brokers that could not be reached, and when they are called again.
+    unreachable: BTreeMap<NodeId, Instant>,
     cluster: Option<Box<str>>,
     /// Whether answers that are on their way belong to streams that are no more.
     is_another: bool,
@@ -117,6 +122,7 @@ impl Producer {
             metadata: MetadataState { asked: false, due: None, seen_at: None },
             on_their_way: BTreeMap::new(),
             paused: BTreeMap::new(),
+            unreachable: BTreeMap::new(),
             cluster: memory.cluster,
             is_another: false,
             events: Vec::new(),
@@ -226,7 +232,7 @@ impl Producer {
             ProducerId::Wanted { not_before } => *not_before,
             ProducerId::Asked | ProducerId::Known(_) => None,
         });
-        let paused = self.paused.values().copied();
+        let paused = self.paused.values().chain(self.unreachable.values()).copied();
         let metadata =
             self.metadata.due.into_iter().chain([self.metadata.seen_at.unwrap_or(now) + self.metadata_every()]);
         streams.chain(ids).chain(paused).chain(metadata).filter(|at| *at > now).min().unwrap_or(now + METADATA_EVERY)
@@ -241,6 +247,9 @@ impl Producer {
         let Some(leader) = self.topics.leader(&stream.key.topic, stream.key.partition) else {
             return self.look_again(now);
         };
+        if self.unreachable.get(&leader).is_some_and(|until| *until > now) {
+            return self.look_within(LEADER_AGAIN_AFTER, now);
+        }
         if let Some(ask) = stream.control(number, &mut self.encoder, &mut self.entries) {
             asks.push((Target::Node(leader), ask));
         }
@@ -259,6 +268,10 @@ impl Producer {
                 self.look_again(now);
                 continue;
             };
+            if self.unreachable.get(&leader).is_some_and(|until| *until > now) {
+                self.look_within(LEADER_AGAIN_AFTER, now);
+                continue;
+            }
             let place = (leader, stream.key.lane);
             let is_first = !requests.contains_key(&place);
             let busy = is_first && self.on_their_way.get(&leader).is_some_and(|count| *count >= REQUESTS_MAX);
@@ -330,6 +343,16 @@ impl Producer {
         }
     }
 
+    /// A broker cannot be reached: nothing is asked of it before then. Leaders are looked up meanwhile.
+    pub fn unreachable(&mut self, node: NodeId, until: Instant) {
+        self.unreachable.insert(node, until);
+    }
+
+    /// A broker answers.
+    pub fn reached(&mut self, node: NodeId) {
+        self.unreachable.remove(&node);
+    }
+
     fn came_back(&mut self, node: NodeId) {
         if let Some(count) = self.on_their_way.get_mut(&node) {
             *count = count.saturating_sub(1);
@@ -342,6 +365,7 @@ impl Producer {
         self.held = 0;
         self.metadata = MetadataState { asked: false, due: None, seen_at: None };
         self.on_their_way.clear();
+        self.unreachable.clear();
         for id in &mut self.ids {
             if *id == ProducerId::Asked {
                 *id = ProducerId::Wanted { not_before: None };

@@ -2,7 +2,7 @@
 
 mod life;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
@@ -11,19 +11,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::life::{Life, SHORTEN_EVERY, shortening};
+use self::life::{Life, SHORTEN_EVERY, back, brought_back, shortening};
 use super::config::Config;
 use super::fleet::{Fleet, Happened, NodeId};
 use super::journal::{Journal, Memory};
 use super::link::GRACE;
-use super::producer::{Answer, Ask, Producer, Target};
+use super::producer::{Answer, Ask, Figures, Producer, Target};
 use super::wire::{
     DescribeProducers, Fetch, FetchPart, InitProducerId, Isolation, ListOffsets, Malformed, Metadata, OffsetAt,
     Produce, ProducePart, Request, read_answer,
 };
+use crate::pipeline::link::{Jitter, RECONNECT};
 use crate::uplink::stream::Failure;
 use crate::uplink::{
-    BoxFuture, CONNECT_WITHIN, ConnectError, Delivered, EndedBy, Event, Loss, Message, Publisher, Traffic,
+    BoxFuture, CONNECT_WITHIN, ConnectError, Degraded, Delivered, EndedBy, Event, Loss, Message, Publisher, Traffic,
 };
 
 /// What is read of a partition at once, bytes.
@@ -41,17 +42,31 @@ pub(super) struct KafkaPublisher {
     is_connected: bool,
     /// Bootstrap hosts and brokers that could not be reached since the last answer.
     unreachable: Vec<NodeId>,
+    /// How often in a row a broker could not be reached, or broke the connection before it had answered.
+    failures: BTreeMap<NodeId, u32>,
+    jitter: Jitter,
 }
 
 impl KafkaPublisher {
     pub(super) fn new(config: Arc<Config>, folder: Option<PathBuf>, delivered: Option<Delivered>) -> KafkaPublisher {
         let fleet = Fleet::new(config.clone());
-        KafkaPublisher { config, folder, delivered, life: None, fleet, is_connected: false, unreachable: Vec::new() }
+        KafkaPublisher {
+            config,
+            folder,
+            delivered,
+            life: None,
+            fleet,
+            is_connected: false,
+            unreachable: Vec::new(),
+            failures: BTreeMap::new(),
+            jitter: Jitter::random(),
+        }
     }
 
     async fn open(&mut self) -> Result<(), ConnectError> {
         self.fleet.drop_all();
         self.unreachable.clear();
+        self.failures.clear();
         let outcome = match self.begin() {
             Ok(()) => match timeout(CONNECT_WITHIN * 2, self.first_answer()).await {
                 Ok(outcome) => outcome,
@@ -85,6 +100,8 @@ impl KafkaPublisher {
         };
         self.life = Some(Life {
             journal,
+            away: None,
+            must_mend: false,
             producer: Producer::new(&self.config, memory),
             asks: HashMap::new(),
             waiting: Vec::new(),
@@ -105,7 +122,12 @@ impl KafkaPublisher {
             if let Err(loss) = self.drive() {
                 return Err(Failure { cause: loss.reason, advice: "" });
             }
-            match poll_fn(|cx| self.fleet.poll(cx)).await {
+            let happened = tokio::select! {
+                biased;
+                happened = poll_fn(|cx| self.fleet.poll(cx)) => happened,
+                () = brought_back(&mut self.life, &self.config.name) => continue,
+            };
+            match happened {
                 Happened::Failed(node, failure) => {
                     self.unreachable.push(node);
                     if self.candidates().next().is_none() {
@@ -244,6 +266,7 @@ impl KafkaPublisher {
             Happened::Opened(node) => self.send_waiting(node),
             Happened::Answered(node, correlation, body) => {
                 self.unreachable.clear();
+                self.failures.remove(&node);
                 let Some(life) = &mut self.life else { return Ok(()) };
                 let Some(ask) = life.asks.remove(&(node, correlation)) else { return Ok(()) };
                 let answer = match understood(&ask, body) {
@@ -254,6 +277,7 @@ impl KafkaPublisher {
                         return self.took(broken);
                     }
                 };
+                life.producer.reached(node);
                 if let Answer::Metadata(seen) = &answer {
                     for broker in &seen.brokers {
                         self.fleet.learn(broker.node, &broker.host, broker.port);
@@ -268,18 +292,30 @@ impl KafkaPublisher {
             Happened::Failed(node, Failure { cause, advice }) => {
                 self.give_up_on(node);
                 self.unreachable.push(node);
+                self.leave_alone(node);
                 if self.fleet.any_open().is_none() && self.candidates().next().is_none() {
                     return Err(Loss { reason: format!("{cause}. {advice}"), by: EndedBy::Network });
                 }
             }
             Happened::Broken(node, loss) => {
                 self.give_up_on(node);
+                self.leave_alone(node);
                 if self.fleet.any_open().is_none() {
                     return Err(loss);
                 }
             }
         }
         Ok(())
+    }
+
+    /// A broker that fails again and again is called more and more seldom.
+    fn leave_alone(&mut self, node: NodeId) {
+        let failures = self.failures.entry(node).or_default();
+        let until = Instant::now() + RECONNECT.wait(*failures, &mut self.jitter);
+        *failures = failures.saturating_add(1);
+        if let Some(life) = &mut self.life {
+            life.producer.unreachable(node, until.into_std());
+        }
     }
 
     async fn serve(&mut self, events: &mut Vec<Event>) {
@@ -297,12 +333,16 @@ impl KafkaPublisher {
             let now = Instant::now();
             let wake_at = Instant::from_std(life.producer.wake_at(now.into_std()));
             let wake_at = life.write_at.map_or(wake_at, |at| at.min(wake_at)).min(life.shorten_at);
-            // Every arm may be cancelled: what has moved is in the links, and the reading of the cursor goes on.
+            // Every arm may be cancelled: what has moved is in the links, and what was begun for the journal goes on.
             let happened = tokio::select! {
                 biased;
                 happened = poll_fn(|cx| self.fleet.poll(cx)) => Some(happened),
-                cursor = shortening(&mut life.shortening) => {
-                    life.shorten(cursor, &self.config.name);
+                outcome = back(&mut life.away) => {
+                    life.brought_back(outcome, &self.config.name);
+                    None
+                }
+                cursor = shortening(&mut life.shortening), if life.away.is_none() => {
+                    life.shorten(cursor);
                     None
                 }
                 () = sleep_until(wake_at) => {
@@ -386,6 +426,12 @@ impl Publisher for KafkaPublisher {
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move { self.over() })
+    }
+
+    fn degraded(&self) -> Degraded {
+        let Some(life) = &self.life else { return Degraded::default() };
+        let Figures { perhaps_doubled, readings_behind_a_fence, topics_made_anew } = life.producer.figures();
+        Degraded { perhaps_doubled, tails_read: readings_behind_a_fence, made_anew: topics_made_anew }
     }
 
     fn traffic(&self) -> Traffic {

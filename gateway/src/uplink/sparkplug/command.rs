@@ -101,9 +101,9 @@ impl Door {
             (None, _) => why("there is no such metric"),
             (Some(_), None) => why("the value is null, or of a kind that is not written"),
             (Some((device, tag)), Some(value)) => Asked::Command(Command {
+                key: wanted.time_ms.or(sent_ms).map(|sent| key(sent, tag, &value)),
                 target: Target { device: device.into(), tag: tag.into() },
                 value: WantedValue::Value(value),
-                key: None,
                 sent: wanted.time_ms.or(sent_ms).and_then(timestamp),
                 expires: None,
                 lives_for: None,
@@ -123,6 +123,13 @@ impl Door {
         let from = format!("{} {topic}", self.uplink).into();
         Origin { door: CommandDoor::Sparkplug, from, who: "".into(), role: self.role }
     }
+}
+
+/// Sparkplug has no word for a command's id. What was sent for the same metric at the same millisecond with the same value
+/// is the same command, however often it comes.
+fn key(sent_ms: u64, tag: &str, value: &Value) -> Box<str> {
+    let [tag, value] = [tag.to_owned(), format!("{value:?}")].map(|text| crc32c::crc32c(text.as_bytes()));
+    format!("{sent_ms}/{tag:08x}/{value:08x}").into()
 }
 
 fn timestamp(ms: u64) -> Option<Timestamp> {
@@ -177,6 +184,14 @@ mod tests {
         assert!(told[2].0.contains("no such metric") && told[2].0.contains("nobody"), "{:?}", told[2]);
         let origin = writes[0].asked.origin();
         assert_eq!((origin.door, origin.role), (CommandDoor::Sparkplug, Role::Engineer));
+    }
+
+    #[test]
+    fn the_same_command_is_known_by_its_time_its_metric_and_its_value() {
+        let keys =
+            [(7, "a", 1), (8, "a", 1), (7, "b", 1), (7, "a", 2)].map(|(ms, tag, v)| key(ms, tag, &Value::Int(v)));
+        assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), keys.len());
+        assert_eq!(key(7, "a", &Value::Int(1)), keys[0]);
     }
 
     #[test]

@@ -67,13 +67,15 @@ fn a_reading_is_written_as_documented() {
 
 #[test]
 fn a_batch_holds_one_device_and_each_reading_its_seq() {
-    let readings = vec![reading(0, Value::Int(1)), reading(2, Value::Int(2)), reading(0, Value::Int(3))];
+    let bad = Quality::Bad(Reason::Timeout);
+    let other = Reading { timestamp: Timestamp(NOON + 1_000), quality: bad, ..reading(0, Value::None) };
+    let readings = vec![reading(0, Value::Int(1)), reading(2, Value::Int(2)), other];
     let made = messages("{gateway}/{device}", readings);
     let topics: Vec<&str> = made.iter().map(|message| &*message.topic).collect();
     assert_eq!(topics, ["acme/line7/press", "acme/line7/mixer"]);
     assert_eq!(
         text(&made[0]),
-        r#"{"gateway":"acme/line7","device":"press","epoch":7,"readings":[{"time":"2026-11-23T02:28:33.123456Z","tag":"temperature","value":1,"quality":"good","unit":"°C","seq":1234},{"time":"2026-11-23T02:28:33.123456Z","tag":"temperature","value":3,"quality":"good","unit":"°C","seq":1236}]}"#
+        r#"{"gateway":"acme/line7","device":"press","epoch":7,"time":"2026-11-23T02:28:33.123456Z","quality":"good","readings":[{"tag":"temperature","value":1,"unit":"°C","seq":1234},{"time":"2026-11-23T02:28:33.123457Z","tag":"temperature","value":null,"quality":"bad","reason":"timeout","unit":"°C","seq":1236}]}"#
     );
     assert_eq!(made[0].seqs, SeqRange { first: 1234, last: 1236 });
     assert_eq!(
@@ -88,7 +90,7 @@ fn what_is_not_live_says_so_beside_the_epoch() {
     assert!(text(&single[0]).ends_with(r#","epoch":7,"lane":"replay","job":3,"seq":1234}"#), "{}", text(&single[0]));
     assert_eq!(single[0].lane(), Lane::Replay(3));
     let batch = messages_in(Lane::History, "{device}", vec![reading(0, Value::Int(1))]);
-    let head = r#"{"gateway":"acme/line7","device":"press","epoch":7,"lane":"history","readings":["#;
+    let head = r#"{"gateway":"acme/line7","device":"press","epoch":7,"lane":"history","time":"2026-11-23T02:28:33.123456Z","quality":"good","readings":["#;
     assert!(text(&batch[0]).starts_with(head), "{}", text(&batch[0]));
 }
 

@@ -1,7 +1,7 @@
 //! Readings and gaps as JSON objects.
 
 use buffer::Seq;
-use driver_core::{ClockState, Quality, Reading};
+use driver_core::{ClockState, Quality, Reading, Timestamp};
 
 use super::keys::Pieces;
 use super::time::TimeText;
@@ -25,37 +25,60 @@ impl Writer {
         seq: Seq,
         out: &mut Vec<u8>,
     ) {
-        self.begin(reading, out);
+        self.begin(reading.timestamp, out);
         out.extend_from_slice(pieces.device_name);
-        middle(reading, pieces, out);
+        out.extend_from_slice(pieces.tag_name);
+        write_value(&reading.value, out);
+        if is_plain(reading) {
+            out.extend_from_slice(pieces.good);
+        } else {
+            out.push(b',');
+            write_doubts(reading, pieces.unit(), out);
+        }
         out.extend_from_slice(b",\"epoch\":");
         write_integer(records.epoch, out);
         write_lane(records.lane, out);
         end(seq, out);
     }
 
-    /// A reading in a batch, which tells device and epoch.
-    pub(super) fn in_batch(&mut self, reading: &Reading, pieces: &Pieces<'_>, seq: Seq, out: &mut Vec<u8>) {
-        self.begin(reading, out);
-        middle(reading, pieces, out);
+    /// What holds for the readings of a batch unless they say otherwise, and the beginning of their list.
+    pub(super) fn rest_of_head(&mut self, time: Timestamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"time\":\"");
+        self.time.write(time.0, out);
+        out.extend_from_slice(b"Z\",\"quality\":\"good\",\"readings\":[");
+    }
+
+    /// A reading in a batch, whose head tells of device, epoch, time and quality.
+    pub(super) fn in_batch(
+        &mut self,
+        reading: &Reading,
+        batch_time: Timestamp,
+        pieces: &Pieces<'_>,
+        seq: Seq,
+        out: &mut Vec<u8>,
+    ) {
+        if reading.timestamp == batch_time {
+            out.push(b'{');
+            out.extend_from_slice(pieces.tag_name.strip_prefix(b"\",").unwrap_or(pieces.tag_name));
+        } else {
+            self.begin(reading.timestamp, out);
+            out.extend_from_slice(pieces.tag_name);
+        }
+        write_value(&reading.value, out);
+        if is_plain(reading) {
+            out.extend_from_slice(pieces.unit());
+        } else {
+            out.push(b',');
+            write_doubts(reading, pieces.unit(), out);
+        }
         end(seq, out);
     }
 
-    fn begin(&mut self, reading: &Reading, out: &mut Vec<u8>) {
+    fn begin(&mut self, time: Timestamp, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"time\":\"");
-        self.time.write(reading.timestamp.0, out);
+        self.time.write(time.0, out);
         out.push(b'Z');
     }
-}
-
-fn middle(reading: &Reading, pieces: &Pieces<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(pieces.tag_name);
-    write_value(&reading.value, out);
-    if is_plain(reading) {
-        return out.extend_from_slice(pieces.good);
-    }
-    out.push(b',');
-    write_doubts(reading, pieces.unit(), out);
 }
 
 fn end(seq: Seq, out: &mut Vec<u8>) {

@@ -29,7 +29,11 @@ impl Producer {
 
     /// Leaders are looked up soon.
     pub(super) fn look_again(&mut self, now: Instant) {
-        let at = now + METADATA_AGAIN_AFTER;
+        self.look_within(METADATA_AGAIN_AFTER, now);
+    }
+
+    pub(super) fn look_within(&mut self, within: Duration, now: Instant) {
+        let at = now + within;
         self.metadata.due = Some(self.metadata.due.map_or(at, |due| due.min(at)));
     }
 

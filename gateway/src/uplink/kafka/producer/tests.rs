@@ -332,6 +332,47 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn a_leader_that_cannot_be_reached_is_left_alone_for_a_while_and_another_is_looked_for() {
+    let (mut gateway, mut broker) = (Gateway::new(1), Broker::new(1));
+    let mut producing = None;
+    gateway.hand_over(1);
+    for _ in 0..20 {
+        for (_, ask) in gateway.producer.work(gateway.now).expect("memory") {
+            let answer = broker.answer(&ask, &gateway.producer, Fault::None).expect("an answer");
+            match ask {
+                Ask::Produce { node, .. } => producing = Some((node, ask)),
+                _ => gateway.producer.answered(ask, answer, gateway.now),
+            }
+        }
+        gateway.now += Duration::from_millis(150);
+        if producing.is_some() {
+            break;
+        }
+    }
+    let (node, ask) = producing.expect("it is about to produce");
+    gateway.producer.failed(ask, gateway.now);
+    let until = gateway.now + Duration::from_secs(5);
+    gateway.producer.unreachable(node, until);
+    let mut looked = 0;
+    while gateway.now < until {
+        for (_, ask) in gateway.producer.work(gateway.now).expect("memory") {
+            assert!(matches!(ask, Ask::Metadata), "{ask:?} goes to who cannot be reached");
+            looked += 1;
+            let answer = broker.answer(&ask, &gateway.producer, Fault::None).expect("an answer");
+            gateway.producer.answered(ask, answer, gateway.now);
+        }
+        gateway.producer.take_entries();
+        assert!(gateway.producer.wake_at(gateway.now) <= until);
+        gateway.now += Duration::from_millis(50);
+    }
+    assert!((4..=7).contains(&looked), "looked {looked} times in five seconds");
+    for _ in 0..20 {
+        gateway.round(&mut broker, &mut || Fault::None);
+    }
+    assert_eq!(gateway.acknowledged.len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 

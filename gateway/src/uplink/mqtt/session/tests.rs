@@ -46,6 +46,18 @@ fn a_message_is_acknowledged_by_its_identifier_in_any_order() {
 }
 
 #[test]
+fn what_an_edge_node_publishes_goes_with_qos_0_and_is_not_retained() {
+    let mut session = session(Qos::AtLeastOnce);
+    let frame = |kind: &str| Frame { topic: format!("spBv1.0/g/{kind}/n").into(), payload: Bytes::new() };
+    let mut out = Vec::new();
+    session.publish_frame(&frame("NDATA"), &mut out);
+    assert_eq!(out[0], 0x30, "PUBLISH, no DUP, QoS 0, no RETAIN");
+    out.clear();
+    session.publish_as(&message(1), &[frame("DBIRTH"), frame("NDATA")], &mut out);
+    assert_eq!((out[0], out[2 + usize::from(out[1])]), (0x30, 0x30));
+}
+
+#[test]
 fn an_identifier_that_nobody_used_is_counted_and_changes_nothing() {
     let mut session = session(Qos::AtLeastOnce);
     let (_, id) = sent(&mut session, 1);
