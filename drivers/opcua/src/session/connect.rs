@@ -32,6 +32,9 @@ const ARRAY_MAX: usize = 1_000_000;
 /// Largest password, in bytes.
 const PASSWORD_MAX: u64 = 4_096;
 
+/// How long the reason of a failure is looked for.
+const REASON_MAX: Duration = Duration::from_secs(2);
+
 /// Numbers the sessions of this process.
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
 
@@ -116,14 +119,19 @@ async fn discover(
         Ok(Ok(offered)) if !offered.is_empty() => Ok(offered),
         Ok(Ok(_)) => Err(refused(endpoint, "the server offers no endpoint".into(), REACH)),
         Ok(Err(error)) if verdict(error.status()) == Verdict::Silent => Err(silent(endpoint, endpoint.timeout)),
-        Ok(Err(error)) => Err(refused(endpoint, words(&error), REACH)),
+        Ok(Err(error)) => Err(refused(endpoint, words(endpoint, &error).await, REACH)),
         Err(_) => Err(silent(endpoint, CONNECT_MAX)),
     }
 }
 
-/// What the library says, without the noise around it.
-fn words(error: &Error) -> String {
-    error.to_string()
+/// Why the server was not reached, in the system's own words where it is that which says so.
+async fn words(endpoint: &OpcUaEndpoint, error: &Error) -> String {
+    let reached = timeout(REASON_MAX, tokio::net::TcpStream::connect((endpoint.host.as_str(), endpoint.port))).await;
+    match reached {
+        Ok(Err(cause)) => cause.to_string(),
+        Err(_) => "the connection is not accepted, and not refused either".into(),
+        Ok(Ok(_)) => error.to_string(),
+    }
 }
 
 /// Our certificate and key; making them is computing, which must not hold up the thread.
