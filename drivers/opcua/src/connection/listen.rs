@@ -1,8 +1,9 @@
 //! Subscribed tags: what the server tells becomes readings, and what it is silent about is found out.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use driver_core::{Contact, GroupId, LinkError, Reading, Readings, Reason};
+use driver_core::{Contact, GroupId, LinkError, Reading, Readings, Reason, TagId};
 use opcua::types::{DataChangeNotification, NodeId, NotificationMessage, StatusChangeNotification, StatusCode};
 
 use super::OpcUaConnection;
@@ -44,9 +45,13 @@ impl OpcUaConnection {
         if !self.subscribed(device, group, now).await? {
             return self.read_all(device, &tags, readings).await;
         }
-        let made = self.watch_all(device, group, &tags, now).await?;
+        let before = readings.len();
+        let mut made = self.watch_all(device, group, &tags, now).await?;
         self.hear(device, readings);
         self.mend(device, readings).await?;
+        // What the server told already need not be read.
+        let told: BTreeSet<TagId> = readings.since(before).iter().map(|reading| reading.tag).collect();
+        made.retain(|index| !told.contains(&device.tags[*index].id));
         if let Some(Contact::Silent) = self.first_values(device, group, &made, readings).await? {
             return Ok(Contact::Silent);
         }

@@ -127,7 +127,7 @@ impl Session {
         }
         let published = Duration::try_from_secs_f64(made.revised_publishing_interval / 1e3).unwrap_or(interval);
         let signs = published.saturating_mul(made.revised_max_keep_alive_count.max(1)).min(LIFETIME);
-        Ok(Made { id: made.subscription_id, silence_max: signs * 2 + published + self.timeout })
+        Ok(Made { id: made.subscription_id, silence_max: signs + published * 2 + self.timeout })
     }
 
     /// Ends a subscription; that the server does not know it any more is no fault.
