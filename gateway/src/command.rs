@@ -16,6 +16,7 @@ mod read;
 mod browse;
 mod trust;
 mod write;
+mod record;
 mod send;
 mod commands;
 mod audit;
@@ -40,6 +41,9 @@ mod simulation;
 mod stdout;
 mod table;
 mod units;
+
+#[cfg(test)]
+mod guide;
 
 use std::process::ExitCode;
 
@@ -105,6 +109,7 @@ enum Command {
     Write(write::Args),
     #[command(name = "command")]
     Send(send::Args),
+    Record(record::Args),
     Commands(commands::Args),
     Audit(audit::Args),
     Password(password::Args),
@@ -134,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Trust(args) => trust::run(&args),
         Command::Write(args) => write::run(&args),
         Command::Send(args) => send::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Commands(args) => commands::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Password(args) => password::run(&args),

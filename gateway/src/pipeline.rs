@@ -21,6 +21,7 @@ pub mod breaker;
 pub mod link;
 
 pub mod learned;
+pub mod recorder;
 pub mod poll;
 
 pub mod expression;

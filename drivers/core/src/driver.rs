@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::{DataType, DeviceSpec, EndpointUrl, GroupId, LinkError, Readings, SpecError, TagId, Value, WriteError};
+use crate::{
+    DataType, DeviceSpec, EndpointUrl, GroupId, LinkError, Readings, SpecError, TagId, Tap, Value, Way, WriteError,
+};
 
 /// A protocol: one static value that checks and plans, and opens connections. No I/O happens before [`Driver::connect`].
 pub trait Driver: Send + Sync + 'static {
@@ -53,6 +55,21 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Opens a connection. Bounded in time by the driver.
     fn connect(&self, endpoint: &Self::Endpoint) -> impl Future<Output = Result<Self::Connection, LinkError>> + Send;
+
+    /// As [`Driver::connect`], with the connection's bytes shown to `tap`; a driver that has none to show connects as ever.
+    fn connect_tapped(
+        &self,
+        endpoint: &Self::Endpoint,
+        _tap: Tap,
+    ) -> impl Future<Output = Result<Self::Connection, LinkError>> + Send {
+        self.connect(endpoint)
+    }
+
+    /// Bytes of a connection in words, a line a frame; `scheme` says how they are framed. `None` where the driver has no
+    /// words for them.
+    fn frame_text(&self, _scheme: &str, _way: Way, _bytes: &[u8]) -> Option<String> {
+        None
+    }
 }
 
 /// A configured PLC: its addresses understood, its requests planned, and what was learned about it.
@@ -67,6 +84,14 @@ pub trait Device: Send + 'static {
     /// what a poll hands over from then on.
     fn listen(&mut self) -> Reports {
         Reports::EachPoll
+    }
+
+    /// The value of a tag whose bytes these are, as they come on the wire; unscaled.
+    ///
+    /// # Errors
+    /// Why they are none.
+    fn decode(&self, _tag: usize, _bytes: &[u8]) -> Result<Value, String> {
+        Err("values come with their types in this protocol, so that there are no bytes to try".into())
     }
 
     /// What was learned from the device (addresses it refuses, lengths it accepts), as text to be kept on disk and given

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use driver_core::{Device, DeviceSpec, Field, Order, Place, Plan, PlannedRequest, SpecError, TagId, TagSpec, TagText};
+use driver_core::{
+    Device, DeviceSpec, Field, Order, Place, Plan, PlannedRequest, SpecError, TagId, TagSpec, TagText, Value,
+};
 use tokio::time::Instant;
 
 use crate::address::{Address, Area};
@@ -138,6 +140,14 @@ impl Device for ModbusDevice {
             elements: address.elements.map_or(1, usize::from),
             writable: address.area.is_writable(),
         }
+    }
+
+    fn decode(&self, tag: usize, bytes: &[u8]) -> Result<Value, String> {
+        let field = self.tags.get(tag).ok_or("there is no such tag")?.field;
+        if bytes.len() != field.bytes() {
+            return Err(format!("the value takes {} bytes, and here are {}", field.bytes(), bytes.len()));
+        }
+        field.decoder(0).decode(bytes).ok_or_else(|| "the bytes are no value of its type".into())
     }
 
     fn learned(&mut self) -> Option<String> {

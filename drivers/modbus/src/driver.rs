@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, Driver, DriverInfo, EndpointUrl, LinkError, SpecError};
+use driver_core::{DeviceSpec, Driver, DriverInfo, EndpointUrl, LinkError, SpecError, Tap, Way};
 use tokio::time::Instant;
 
 use crate::config::{ModbusEndpoint, OPTIONS, SCHEMES};
@@ -43,10 +43,18 @@ impl Driver for ModbusDriver {
     }
 
     async fn connect(&self, endpoint: &ModbusEndpoint) -> Result<ModbusConnection, LinkError> {
+        self.connect_tapped(endpoint, Tap::default()).await
+    }
+
+    async fn connect_tapped(&self, endpoint: &ModbusEndpoint, tap: Tap) -> Result<ModbusConnection, LinkError> {
         let deadline = Instant::now() + CONNECT_MAX;
         let session = Session::connect(&endpoint.transport, endpoint.session.clone(), deadline)
             .await
             .map_err(|error| cannot_connect(&endpoint.transport, error))?;
-        Ok(ModbusConnection::new(session, endpoint))
+        Ok(ModbusConnection::new(session.with_tap(tap), endpoint))
+    }
+
+    fn frame_text(&self, scheme: &str, way: Way, bytes: &[u8]) -> Option<String> {
+        Some(crate::wire::text(scheme, way, bytes))
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use std::slice;
 
-use driver_core::ReceiveBuffer;
+use driver_core::{ReceiveBuffer, Tap};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -52,6 +52,7 @@ pub struct Session<T = Transport> {
     life: Life,
     dropped: Option<Mismatch>,
     stats: SessionStats,
+    tap: Tap,
 }
 
 /// Where a session stands between two polls of its futures.
@@ -94,8 +95,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
             life: Life::Idle,
             dropped: None,
             stats: SessionStats::default(),
+            tap: Tap::default(),
             config,
         }
+    }
+
+    /// Shows what passes to a watcher.
+    pub fn with_tap(self, tap: Tap) -> Self {
+        Self { tap, ..self }
     }
 
     /// What the session has done so far.

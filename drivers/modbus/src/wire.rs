@@ -22,6 +22,7 @@ pub mod mismatch;
 pub mod request;
 pub mod response;
 pub mod rtu;
+mod text;
 
 #[cfg(test)]
 pub(crate) mod mirror;
@@ -33,6 +34,7 @@ pub use identification::{Identification, IdentificationLevel};
 pub use mismatch::{Mismatch, MismatchCounts};
 pub use request::{InvalidRequest, Request, Table};
 pub use response::{Answer, Bits, Response};
+pub(crate) use text::text;
 
 /// The longest PDU, in bytes (Application Protocol, 4.1).
 pub const PDU_MAX: usize = 253;

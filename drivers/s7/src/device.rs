@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driver_core::{
-    Device, DeviceSpec, GroupId, Order, Place, Plan, PlannedRequest, SpecError, TagId, TagSpec, TagText,
+    Device, DeviceSpec, GroupId, Order, Place, Plan, PlannedRequest, SpecError, TagId, TagSpec, TagText, Value,
 };
 use tokio::time::Instant;
 
@@ -152,6 +152,14 @@ impl Device for S7Device {
             elements: address.elements.map_or(1, usize::from),
             writable: address.is_writable(),
         }
+    }
+
+    fn decode(&self, tag: usize, bytes: &[u8]) -> Result<Value, String> {
+        let form = self.tags.get(tag).ok_or("there is no such tag")?.form;
+        if bytes.len() != form.bytes() {
+            return Err(format!("the value takes {} bytes, and here are {}", form.bytes(), bytes.len()));
+        }
+        form.decoder(0).decode(bytes).ok_or_else(|| "the bytes are no value of its type".into())
     }
 
     fn learned(&mut self) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, Driver, DriverInfo, EndpointUrl, LinkError, SpecError};
+use driver_core::{DeviceSpec, Driver, DriverInfo, EndpointUrl, LinkError, SpecError, Tap, Way};
 use tokio::time::Instant;
 
 use crate::config::{OPTIONS, S7Endpoint, SCHEMES};
@@ -37,13 +37,22 @@ impl Driver for S7Driver {
         S7Device::new(endpoint, index, spec)
     }
 
+    fn frame_text(&self, _: &str, way: Way, bytes: &[u8]) -> Option<String> {
+        Some(crate::wire::text(way, bytes))
+    }
+
     fn explain(&self, status: u32) -> Option<String> {
         crate::wire::code::explain(status).map(str::to_owned)
     }
 
     async fn connect(&self, endpoint: &S7Endpoint) -> Result<S7Connection, LinkError> {
+        self.connect_tapped(endpoint, Tap::default()).await
+    }
+
+    async fn connect_tapped(&self, endpoint: &S7Endpoint, tap: Tap) -> Result<S7Connection, LinkError> {
         let deadline = Instant::now() + CONNECT_MAX;
-        let session = Session::connect(endpoint, deadline).await.map_err(|error| cannot_connect(endpoint, error))?;
+        let session =
+            Session::connect(endpoint, deadline, tap).await.map_err(|error| cannot_connect(endpoint, error))?;
         Ok(S7Connection::new(session, endpoint))
     }
 }

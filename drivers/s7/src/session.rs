@@ -10,7 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
-use driver_core::ReceiveBuffer;
+use driver_core::{ReceiveBuffer, Tap};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -38,6 +38,7 @@ pub struct Session<T = TcpStream> {
     next_reference: u16,
     life: Life,
     dropped: Option<Dropped>,
+    tap: Tap,
 }
 
 /// Where a session stands between two polls of its futures.
@@ -70,6 +71,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
             next_reference: 1,
             life: Life::Idle,
             dropped: None,
+            tap: Tap::default(),
         }
     }
 

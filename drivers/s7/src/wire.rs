@@ -19,6 +19,7 @@ pub mod message;
 pub mod read;
 pub mod setup;
 pub mod szl;
+mod text;
 pub mod tpkt;
 pub mod write;
 
@@ -33,6 +34,7 @@ pub use item::Item;
 pub use message::{Kind, Message, Outgoing};
 pub use read::ReadAnswer;
 pub use setup::Setup;
+pub(crate) use text::text;
 
 /// The largest PDU that any PLC agrees to, in bytes.
 pub const PDU_MAX: usize = 960;

@@ -14,6 +14,7 @@ use crate::pipeline::command::books::WhenAuditFails;
 use crate::pipeline::command::rule::Writables;
 use crate::pipeline::derive::Plan;
 use crate::pipeline::forward::route::Drain;
+use crate::pipeline::recorder::RecorderConfig;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
 use crate::uplink::registry::{RegistrySpec, Schemas};
@@ -43,6 +44,8 @@ pub struct Config {
     pub derived_types: Box<[(TagId, DataType)]>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
+    /// The flight recorder.
+    pub recorder: RecorderConfig,
     /// The HTTP server.
     pub http: HttpConfig,
     /// What the gateway says of itself.

@@ -3,6 +3,7 @@
 mod derived;
 mod device;
 mod http;
+mod recorder;
 mod storage;
 mod tag;
 mod uplink;
@@ -19,10 +20,11 @@ use super::form::{Interval, MapOf, Name, Named, OneOf, Section};
 use super::source::{Span, Spanned};
 use crate::http::HttpConfig;
 use crate::pipeline::forward::route::Drain;
+use crate::pipeline::recorder::RecorderConfig;
 
 pub(super) use derived::{RawAlarm, RawDerived, RawTotal, RawWindow};
 pub(super) use device::{RawDevice, RawSettings};
-pub(super) use tag::{RawReport, RawTag, TagSettings};
+pub(super) use tag::{RawExpect, RawReport, RawTag, TagSettings};
 pub(super) use uplink::{RawRegistry, RawTls, RawTopics, RawUplink};
 pub(super) use write::{RawLinkLoss, RawWrite};
 
@@ -39,6 +41,7 @@ pub(super) struct RawConfig<'t> {
     pub(super) uplinks: Vec<Named<'t, RawUplink<'t>>>,
     pub(super) buffer: BufferConfig,
     pub(super) commands: CommandsConfig,
+    pub(super) recorder: RecorderConfig,
     pub(super) http: HttpConfig,
     pub(super) log: LogConfig,
 }
@@ -84,6 +87,11 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
     let buffer = fields.section("buffer", "Where readings are kept until every uplink has them.", storage::buffer);
     let commands = fields.section("commands", "What is kept of commands that write to devices.", write::commands);
     let http = fields.section("http", "Health, metrics, status and a door for commands, on the loopback.", http::http);
+    let recorder = fields.section(
+        "recorder",
+        "The flight recorder: the last bytes of each line, saved when its connection is lost.",
+        recorder::recorder,
+    );
     let log = fields.section("log", "What the gateway says of itself.", log);
     RawConfig {
         gateway: name,
@@ -95,6 +103,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
         uplinks: uplinks.map(|uplinks| uplinks.value).unwrap_or_default(),
         buffer,
         commands,
+        recorder,
         http,
         log,
     }

@@ -3,6 +3,7 @@
 
 mod bus;
 mod derived;
+mod expect;
 mod inherit;
 mod lines;
 mod place;
@@ -69,6 +70,7 @@ pub(super) fn resolve(
         derived: Arc::new(plan),
         derived_types: types.into(),
         commands: raw.commands,
+        recorder: raw.recorder,
         http: raw.http,
         log: raw.log,
     };

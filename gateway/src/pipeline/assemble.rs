@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use buffer::{Options, UplinkOptions};
 use driver_core::{DeviceSpec, Line, LineSpec, Place, SpecError, TagId};
+use tracing::warn;
 
 use super::gateway::{BufferSetup, Next, NextLine, RunningSpec, Setup};
 use super::health::LineHealth;
 use super::learned::LearnedFolder;
 use super::poll::{DeviceSetup, LineSetup, MakeLine};
+use super::recorder::Recorders;
 use super::schedule::{phase_key, share};
 use super::types::types_of;
 use crate::config::{BufferConfig, Config, LineConfig, UplinkConfig};
@@ -28,6 +30,7 @@ const STAGGER_MAX: Duration = Duration::from_secs(2);
 /// were planned when the configuration was checked.
 pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
     let learned = LearnedFolder::within(&config.buffer.path);
+    let recorders = recorders(&config);
     let types = types(&config, &planned);
     let lines_count = u32::try_from(config.lines.len()).unwrap_or(u32::MAX);
     let spread = STAGGER_PER_LINE.saturating_mul(lines_count).min(STAGGER_MAX);
@@ -45,6 +48,18 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         derived: config.derived,
         commands: config.commands,
         reload: None,
+        recorders,
+    }
+}
+
+/// A gateway that cannot record still polls.
+fn recorders(config: &Config) -> Option<Arc<Recorders>> {
+    match Recorders::within(&config.buffer.path, config.recorder) {
+        Ok(recorders) => Some(Arc::new(recorders)),
+        Err(cause) => {
+            warn!("nothing is recorded of the lines: {cause}");
+            None
+        }
     }
 }
 

@@ -35,6 +35,7 @@ use super::health::{Health, LineHealth, Stuck, ThreadWatch};
 use super::learned::LearnedFolder;
 use super::poll::{DeviceSetup, Lane, LineSetup, Shared, Write};
 use super::process::Process;
+use super::recorder::Recorders;
 use super::redate::Redate;
 use super::schema::Schemas;
 use super::store::{Reopen, StoreHandle, StoreSetup, StoreThread, SyncPolicy};
@@ -71,6 +72,8 @@ pub struct Setup {
     pub commands: CommandsConfig,
     /// The way to a change of the configuration, where that is possible.
     pub reload: Option<Reload>,
+    /// What is recorded of its lines, where it can be.
+    pub recorders: Option<Arc<Recorders>>,
 }
 
 /// The log as it was configured.
@@ -171,7 +174,7 @@ pub struct Status {
 impl Gateway {
     /// Opens the log, begins to poll and to forward.
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup { gateway: name, tags, lines, buffer, uplinks, types, writables, derived, commands, reload } = setup;
+        let Setup { gateway: name, tags, lines, buffer, uplinks, types, writables, derived, commands, reload, recorders } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let (store, reopen) = open_log(&buffer)?;
         let schemas = Schemas::open(&Schemas::folder_in(&buffer.path), tags.schema().clone());
@@ -197,7 +200,8 @@ impl Gateway {
             door: Box::new(intake),
             learned: LearnedFolder::within(&buffer.path),
         };
-        let (running, lines): (Vec<_>, Vec<_>) = lines.into_iter().map(with_lane).unzip();
+        let (running, lines): (Vec<_>, Vec<_>) =
+            lines.into_iter().map(|line| with_lane(tapped(line, recorders.as_deref()))).unzip();
         let site = site(&tags, types.clone(), &buffer.path, &clock);
         let north =
             North { gateway: &name, buffer: &buffer.path, site: &site, log: &log, redate: &redate, desk: &desk };
@@ -251,6 +255,7 @@ impl Gateway {
             desk: desk.clone(),
             clock: clock.clone(),
             reload: reload.clone(),
+            recorders,
         };
         Ok(Gateway {
             clock,
@@ -421,6 +426,18 @@ impl RunningUplink {
     }
 }
 
+/// The line shows its bytes to its recorder, each time that it is made.
+fn tapped(mut setup: LineSetup, recorders: Option<&Recorders>) -> LineSetup {
+    let Some(recorders) = recorders else { return setup };
+    let (tap, make) = (recorders.tap(&setup.name, &setup.spec), setup.make);
+    setup.make = Box::new(move || {
+        let mut line = make()?;
+        line.set_tap(tap.clone());
+        Ok(line)
+    });
+    setup
+}
+
 /// What is kept of a line, and what its task is given.
 fn with_lane(setup: LineSetup) -> (RunningLine, (LineSetup, Lane, watch::Sender<()>)) {
     let (lane, end, way_in) = Lane::new();
@@ -553,6 +570,7 @@ mod tests {
             commands: CommandsConfig { audit_bytes_max: 1 << 20, when_audit_fails: WhenAuditFails::Refuse },
             derived: Arc::default(),
             reload: None,
+            recorders: None,
         }
     }
 

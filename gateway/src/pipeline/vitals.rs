@@ -11,6 +11,8 @@ use driver_core::Clock;
 use super::command::desk::Desk;
 use super::forward::counters::Counters;
 use super::health::{Health, Stuck};
+use super::health::Health;
+use super::recorder::Recorders;
 use super::redate::Redate;
 use super::store::StoreHandle;
 use super::tags::Tags;
@@ -47,6 +49,8 @@ pub struct Vitals {
     pub clock: Arc<dyn Clock>,
     /// The way to its configuration, where that can be changed.
     pub reload: Option<Reload>,
+    /// What is recorded of the lines, where it can be.
+    pub recorders: Option<Arc<Recorders>>,
 }
 
 /// The vitals of the configuration of the moment: another one after each change of it.

@@ -13,6 +13,7 @@ use crate::pipeline::assemble;
 use crate::pipeline::command::rule::Writables;
 use crate::pipeline::derive::Plan;
 use crate::pipeline::gateway::{Next, RunningSpec};
+use crate::pipeline::recorder::RecorderConfig;
 use crate::pipeline::tags::Tags;
 
 /// What runs.
@@ -36,6 +37,7 @@ struct Fixed {
     commands: CommandsConfig,
     http: HttpConfig,
     log: LogConfig,
+    recorder: RecorderConfig,
 }
 
 /// A text that can take the place of what runs.
@@ -62,6 +64,7 @@ impl Running {
                 commands: config.commands,
                 http: config.http.clone(),
                 log: config.log,
+                recorder: config.recorder,
             },
         }
     }
@@ -101,6 +104,7 @@ impl Fixed {
             ("commands", self.commands == other.commands),
             ("http", self.http == other.http),
             ("log", self.log == other.log),
+            ("recorder", self.recorder == other.recorder),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }

@@ -38,6 +38,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
     /// Writes out what stands in `sending`. Abandoned in the middle, the session is spent.
     pub(super) async fn send(&mut self, deadline: Instant) -> Result<(), LinkError> {
         self.life = Life::Committed;
+        self.tap.sent(&self.sending);
         let Self { io, alarm, sending, .. } = self;
         let mut written = 0;
         let sent = poll_fn(|cx| {
@@ -80,6 +81,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
             Ok(Some(0)) => Err(self.end(LinkError::Closed)),
             Ok(Some(len)) => {
                 self.received.fill(len);
+                let filled = self.received.filled();
+                self.tap.came(&filled[filled.len() - len..]);
                 self.stats.bytes_received += len as u64;
                 Ok(Arrival::Bytes)
             }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use driver_core::Tap;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -17,14 +18,14 @@ use crate::wire::{Broken, Malformed, Outgoing, PDU_MIN, Setup, Tpdu, cotp, tpkt}
 const LEAVE_MAX: Duration = Duration::from_millis(500);
 
 impl Session<TcpStream> {
-    /// Opens a connection to `endpoint` and a session over it.
+    /// Opens a connection to `endpoint` and a session over it, whose bytes are shown to `tap`.
     ///
     /// # Errors
     /// What could not be reached or agreed on, and why.
-    pub async fn connect(endpoint: &S7Endpoint, deadline: Instant) -> Result<Self, ConnectError> {
+    pub async fn connect(endpoint: &S7Endpoint, deadline: Instant, tap: Tap) -> Result<Self, ConnectError> {
         let connected = timeout_at(deadline, connect_to_any(endpoint)).await;
         let stream = connected.unwrap_or(Err(ConnectError::Silent(Step::Tcp)))?;
-        Session::open(stream, &Calling::from(endpoint), deadline).await
+        Session::open_tapped(stream, &Calling::from(endpoint), deadline, tap).await
     }
 }
 
@@ -34,8 +35,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
     /// # Errors
     /// As [`Session::connect`].
     pub async fn open(io: T, calling: &Calling, deadline: Instant) -> Result<Self, ConnectError> {
+        Session::open_tapped(io, calling, deadline, Tap::default()).await
+    }
+
+    async fn open_tapped(io: T, calling: &Calling, deadline: Instant, tap: Tap) -> Result<Self, ConnectError> {
         let asked = Agreed { pdu: calling.pdu, jobs: 1, tpdu_max: tpkt::PACKET_MAX, far_reference: 0 };
         let mut session = Session::new(io, asked);
+        session.tap = tap;
         session.sending = cotp::connect(calling.local_tsap, calling.remote_tsap);
         session.send(deadline).await.map_err(|error| failed(error, Step::Call))?;
         (session.agreed.far_reference, session.agreed.tpdu_max) = session.confirmed(deadline).await?;
@@ -93,7 +99,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
     /// Takes leave, and waits until the far side has closed its end, so that its connection is free again.
     pub async fn leave(mut self) {
         let goodbye = async {
-            self.io.write_all(&cotp::leave(self.agreed.far_reference)).await?;
+            let leave = cotp::leave(self.agreed.far_reference);
+            self.tap.sent(&leave);
+            self.io.write_all(&leave).await?;
             self.io.shutdown().await?;
             let mut rest = [0; 256];
             while self.io.read(&mut rest).await? > 0 {}

@@ -16,6 +16,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
     /// Writes out what stands in `sending`. Abandoned in the middle, the session is spent.
     pub(super) async fn send(&mut self, deadline: Instant) -> Result<(), LinkError> {
         self.life = Life::Sending;
+        self.tap.sent(&self.sending);
         let sent = match timeout_at(deadline, self.io.write_all(&self.sending)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(LinkError::Io(error)),
@@ -33,6 +34,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Session<T> {
             Ok(Ok(0)) => Err(self.end(LinkError::Closed)),
             Ok(Ok(len)) => {
                 self.received.fill(len);
+                let filled = self.received.filled();
+                self.tap.came(&filled[filled.len() - len..]);
                 Ok(Arrival::Bytes)
             }
             Ok(Err(error)) => Err(self.end(LinkError::Io(error))),

@@ -37,6 +37,14 @@ pub(in crate::config) struct TagSettings<'t> {
     pub(in crate::config) deadband: Option<Spanned<RawDeadband>>,
     pub(in crate::config) heartbeat: Option<Spanned<Duration>>,
     pub(in crate::config) write: Option<Spanned<RawWrite<'t>>>,
+    pub(in crate::config) expect: Option<Spanned<RawExpect<'t>>>,
+}
+
+/// Bytes as they come on the wire, and the value that they are.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct RawExpect<'t> {
+    pub(in crate::config) bytes: Option<Spanned<&'t str>>,
+    pub(in crate::config) value: Option<Spanned<&'t str>>,
 }
 
 /// Which readings go on.
@@ -106,11 +114,27 @@ fn tag<'t>(fields: &mut Fields<'_, 't>) -> RawTag<'t> {
             "Lets commands write it; without this key it is read-only. `write: {}` takes any value of its type.",
             &Section { name: "write", read: write },
         ),
+        expect: fields.optional(
+            "expect",
+            "Bytes as they come on the wire and the value that they are: `forebay check` tries type, order and scale on them.",
+            &Section { name: "expect", read: expect },
+        ),
     };
     let derived = derived(fields);
     let some = !derived.made().is_empty() || derived.alarm.is_some();
     RawTag { address, settings: Some(Box::new(settings)), derived: some.then(|| Box::new(derived)) }
 }
+
+fn expect<'t>(fields: &mut Fields<'_, 't>) -> RawExpect<'t> {
+    RawExpect {
+        bytes: fields.required("bytes", "The bytes in hexadecimal, such as 43 65 02 8F.", &BYTES),
+        value: fields.required("value", "The value in the unit of the scaled value, as it is printed.", &VALUE),
+    }
+}
+
+const BYTES: Text = Text { example: "43 65 02 8F" };
+
+const VALUE: Text = Text { example: "229.01" };
 
 const HEARTBEAT: Interval = Interval { min: Duration::from_millis(100), max: DAY.saturating_mul(40) };
 

@@ -133,6 +133,7 @@ fn layered<'t>(layers: [Option<&TagSettings<'t>>; 2]) -> TagSettings<'t> {
         deadband: own.deadband.or(template.deadband),
         heartbeat: own.heartbeat.or(template.heartbeat),
         write: own.write.or(template.write),
+        expect: own.expect.or(template.expect),
     }
 }
 

@@ -8,6 +8,7 @@ use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, 
 use super::TAGS_MAX;
 use super::bus::Bus;
 use super::derived::{Made, PendingDerived};
+use super::expect::{self, Expected};
 use super::inherit::{Defaults, Inherited, InheritedTag, templates};
 use super::place::part_of;
 use super::rule::rule;
@@ -57,7 +58,7 @@ pub(super) fn lines<'t>(
     }
     for bus in buses {
         let owner = &raw.devices[bus.owner];
-        let mut draft = Draft { devices: Vec::new(), spans: Vec::new() };
+        let mut draft = Draft { devices: Vec::new(), spans: Vec::new(), expected: Vec::new() };
         for index in &bus.members {
             let place = DevicePlace { line: configs.len() as u32, device: draft.devices.len() as u32 };
             draft.add(&raw.devices[*index], &inherited[*index], place, &mut table, context);
@@ -72,7 +73,10 @@ pub(super) fn lines<'t>(
             continue;
         }
         match bus.driver.line(&spec) {
-            Ok(line) => planned.push(Some(line)),
+            Ok(line) => {
+                expect::check(line.as_ref(), &draft.expected, context);
+                planned.push(Some(line));
+            }
             Err(errors) => {
                 planned.push(None);
                 let addresses_unseen = errors.iter().all(|error| matches!(error.place, Place::Url(_)));
@@ -167,6 +171,7 @@ impl<'t> Table<'_, 't> {
 struct Draft<'t> {
     devices: Vec<DeviceSpec>,
     spans: Vec<DeviceSpans<'t>>,
+    expected: Vec<Expected<'t>>,
 }
 
 /// Where a device and the addresses of its tags stand.
@@ -213,6 +218,12 @@ impl<'t> Draft<'t> {
             let write = tag.settings.write;
             table.writes.extend(write.map(|write| PendingWrite { tag: id, scale: rule.scale, write }));
             table.alarm(&tag, id, device.name);
+            self.expected.extend(tag.settings.expect.map(|expect| Expected {
+                device: self.devices.len(),
+                tag: tags.len(),
+                scale: rule.scale,
+                expect: expect.value,
+            }));
             tags.push(TagSpec { id, address: address.value.into(), group });
             addresses.push(address);
         }

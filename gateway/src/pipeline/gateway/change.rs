@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::error;
 
-use super::{Gateway, North, RunningLine, RunningSpec, RunningUplink, StartError, health_of, site, with_lane};
+use super::{Gateway, North, RunningLine, RunningSpec, RunningUplink, StartError, health_of, site, tapped, with_lane};
 use crate::config::UplinkConfig;
 use crate::pipeline::acquire;
 use crate::pipeline::command::desk::Plant;
@@ -165,7 +165,7 @@ impl Gateway {
                     if let Some(before) = before.filter(|before| before.names.devices.iter().eq(names())) {
                         setup.health = before.health.clone();
                     }
-                    let (line, started) = with_lane(*setup);
+                    let (line, started) = with_lane(tapped(*setup, self.vitals.get().recorders.as_deref()));
                     running.push(line);
                     begin.push(started);
                 }
@@ -251,6 +251,7 @@ impl Gateway {
             desk: self.desk.clone(),
             clock: self.clock.clone(),
             reload: self.reload.clone(),
+            recorders: self.vitals.get().recorders.clone(),
         });
     }
 }
