@@ -174,7 +174,19 @@ pub struct Status {
 impl Gateway {
     /// Opens the log, begins to poll and to forward.
     pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup { gateway: name, tags, lines, buffer, uplinks, types, writables, derived, commands, reload, recorders } = setup;
+        let Setup {
+            gateway: name,
+            tags,
+            lines,
+            buffer,
+            uplinks,
+            types,
+            writables,
+            derived,
+            commands,
+            reload,
+            recorders,
+        } = setup;
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let (store, reopen) = open_log(&buffer)?;
         let schemas = Schemas::open(&Schemas::folder_in(&buffer.path), tags.schema().clone());
