@@ -11,7 +11,6 @@ use driver_core::Clock;
 use super::command::desk::Desk;
 use super::forward::counters::Counters;
 use super::health::{Health, Stuck};
-use super::health::Health;
 use super::recorder::Recorders;
 use super::redate::Redate;
 use super::store::StoreHandle;
