@@ -1,7 +1,7 @@
 //! The thread that saves recordings and answers requests: the only one here that touches the disk.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
@@ -157,7 +157,7 @@ fn name(line: &str) -> String {
 
 /// Whether a file is there that was saved.
 #[cfg(test)]
-pub(super) fn saved(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn saved(folder: &std::path::Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "pcapng")).collect()
