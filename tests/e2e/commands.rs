@@ -284,7 +284,7 @@ fn demo_prints_readings_that_reached_its_broker_and_ends_on_ctrl_c() {
     wait::for_it("readings of every protocol on the terminal", wait::SOON, || {
         seen.extend(lines.try_iter().filter(|line| line.contains("Z  #")));
         let is_there = |tag: &&str| seen.iter().any(|line| line.contains(*tag));
-        seen.len() > 20 && ["press.current", "filler.level"].iter().all(is_there)
+        seen.len() > 20 && ["press.current", "filler.level", "tank.level"].iter().all(is_there)
     });
     signal(demo.id(), "INT");
     let ended = wait::until("it ends", wait::SOON, || demo.0.try_wait().expect("the process is ours"));

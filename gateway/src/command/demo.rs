@@ -73,9 +73,7 @@ async fn show(args: &Args) -> io::Result<Exit> {
     let plant = config::check(Source::new("the plant", PLANT), Kinds::of_this_build()).map_err(other)?;
     let simulation = Simulation::of(&plant.config).await?;
     let text = simulation.rewritten(PLANT).replace("mqtt://broker", &format!("mqtt://{}", network.address()));
-    say(format_args!(
-        "A plant of three simulated PLCs, two that speak Modbus and one S7, described by this file:\n\n{text}"
-    ));
+    say(format_args!("A plant of simulated PLCs that speak Modbus, S7 and OPC UA, described by this file:\n\n{text}"));
     say(format_args!("Its readings, as they reach the broker at mqtt://{} (Ctrl-C ends it):\n", broker.address()));
 
     let mut arrivals = broker.observe("demo/plant/+/+", WAITING_MAX);
