@@ -12,6 +12,7 @@ pub mod registry;
 pub mod sparkplug;
 pub mod stream;
 pub mod topic;
+pub mod validity;
 
 use std::fmt;
 use std::future::Future;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -20,12 +20,16 @@ use crate::pipeline::assemble;
 use crate::pipeline::gateway::Gateway;
 use crate::reload::{Keeper, Reload, Running};
 use crate::systemd::Notifier;
+use crate::uplink::validity::Watched;
 
 /// How often the gateway looks after itself; more often where the service manager wants to hear of it more often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the line for the service manager is renewed.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// How often the uplinks' certificates are looked at.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(3600);
 
 /// Run the gateway: poll, store, forward, until SIGTERM or SIGINT.
 #[derive(clap::Args)]
@@ -156,6 +160,7 @@ async fn watch(gateway: &mut Gateway, keeper: &mut Keeper, notifier: Option<&Not
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let log = gateway.log().clone();
     let (mut stuck, mut status_at) = (None, Instant::now() + STATUS_EVERY);
+    let (mut certificates, mut certificates_at) = (Watched::default(), Instant::now());
     loop {
         // All arms lose nothing when cancelled.
         tokio::select! {
@@ -186,11 +191,28 @@ async fn watch(gateway: &mut Gateway, keeper: &mut Keeper, notifier: Option<&Not
         if stuck.is_none() {
             tell(notifier, Notifier::alive);
         }
+        if now >= certificates_at {
+            certificates_at = now + CERTIFICATES_EVERY;
+            certificates = look_at(certificates, gateway.certificates()).await;
+        }
         if now >= status_at {
             status_at = now + STATUS_EVERY;
             tell(notifier, |notifier| notifier.status(&status(gateway)));
         }
     }
+}
+
+/// Tells what is to be told of the certificates, once for each change.
+async fn look_at(mut watched: Watched, files: Vec<PathBuf>) -> Watched {
+    let looked = spawn_blocking(move || {
+        let news = watched.look(&files, SystemTime::now().into());
+        (watched, news)
+    });
+    let (watched, news) = looked.await.unwrap_or_default();
+    for (file, says) in news {
+        warn!(file = %file.display(), "a certificate of an uplink {says}; it is read again at each connect, and needs no restart");
+    }
+    watched
 }
 
 /// One line for the service manager.

@@ -293,6 +293,12 @@ impl Gateway {
         })
     }
 
+    /// The certificates that the uplinks show and trust.
+    pub fn certificates(&self) -> Vec<PathBuf> {
+        let files = self.uplinks.iter().map(|uplink| &uplink.config.tls);
+        files.flat_map(|tls| [tls.cert.clone(), tls.ca.clone()]).flatten().collect()
+    }
+
     /// The way to the log, for whoever forwards what is in it.
     pub fn log(&self) -> &StoreHandle {
         &self.log
