@@ -30,8 +30,12 @@ impl<'t> Scalar<'t> for Integer {
     type Value = u16;
 
     fn parse(&self, word: Word<'t>) -> Result<u16, Complaint> {
-        let number = word.number()?.parse().ok().filter(|number| (self.min..=self.max).contains(number));
-        number.ok_or_else(|| {
+        let text = word.number()?;
+        let number = match text.strip_prefix("0x") {
+            Some(digits) => u16::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        };
+        number.filter(|number| (self.min..=self.max).contains(number)).ok_or_else(|| {
             let message = format!("`{}` is no whole number from {} to {}", word.text, self.min, self.max);
             Complaint::new(message, "write one, without a unit")
         })
@@ -140,6 +144,7 @@ mod tests {
         assert!(Number(Allowed::Positive).parse(Word::plain("0")).is_err());
         let integer = Integer { min: 1, max: 247 };
         assert_eq!(integer.parse(Word::plain("247")), Ok(247));
+        assert_eq!(integer.parse(Word::plain("0x48")), Ok(0x48));
         assert!(integer.parse(Word::plain("248")).is_err() && integer.parse(Word::plain("1.5")).is_err());
         assert_eq!(Percent.parse(Word::plain("0.5%")), Ok(0.5));
         for text in ["1", "0%", "101%", "%", "-1%", "nan%"] {
