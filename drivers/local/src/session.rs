@@ -15,8 +15,8 @@ use chips::{I2cBus, SpiBus};
 use gpio::{Kernel, Lines};
 pub(crate) use worker::Worker;
 
-const ADVICE: &str = "see that the bus is switched on (raspi-config, or dtparam in config.txt) and that the user forebay may \
-                      open it: the unit's drop-in serial.conf shows how a device is allowed";
+const ADVICE: &str = "See that the bus is switched on (raspi-config, or dtparam in config.txt) and that this user may open \
+                      it; for the service, link /usr/share/forebay/local-io.conf into its drop-ins";
 
 /// An open bus.
 pub(crate) enum Session {
