@@ -4,6 +4,7 @@
 //! forwards, [`uplink`] carries to the far side; [`http`] tells how they do, [`events`] what they said lately; [`reload`]
 //! changes the configuration meanwhile; [`command`] is what stands behind each word of the command line.
 
+pub mod backoff;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use driver_core::Contact;
 
-use super::link::{Backoff, Jitter};
+use crate::backoff::{Backoff, Jitter};
 
 /// Silent polls in a row after which a device is suspended.
 pub const SILENT_MAX: u8 = 3;

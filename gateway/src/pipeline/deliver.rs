@@ -19,9 +19,9 @@ use super::forward::quarantine::Quarantine;
 use super::forward::replay::Jobs;
 use super::forward::route::Drain;
 use super::forward::{self, RECONNECT};
-use super::link::Jitter;
 use super::panic::caught;
 use super::redate::Redate;
+use crate::backoff::Jitter;
 use crate::uplink::{UplinkError, UplinkSpec, Way};
 
 /// How long uplinks may take to hear what is on its way and to take leave.

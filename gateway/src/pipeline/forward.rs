@@ -50,9 +50,10 @@ use self::route::Drain;
 use self::supply::Supply;
 use self::window::{Returned, Window};
 use super::command::desk::Desk;
-use super::link::{Backoff, Jitter, Link, LinkAction, LinkEvent};
+use super::link::{Link, LinkAction, LinkEvent};
 use super::redate::Redate;
 use super::store::StoreClosed;
+use crate::backoff::{Backoff, Jitter};
 use crate::uplink::{ConnectError, EndedBy, Event, Lane, Loss, Publisher, Refusal, Token, Way};
 
 /// Reconnects of an uplink: at most one a second on average, and soon after the far side is back.

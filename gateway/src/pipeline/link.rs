@@ -9,21 +9,9 @@
 //! No state is terminal. Waits grow exponentially, with full jitter, up to a bound; a connection that held for a while
 //! starts the count anew, one that was lost at once does not. Time and randomness are passed in.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-/// How waits grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    /// No wait is shorter.
-    pub shortest: Duration,
-    /// The upper bound of the first wait; it doubles with each try.
-    pub first: Duration,
-    /// The upper bound of any wait.
-    pub longest: Duration,
-    /// A success that held this long starts the count anew.
-    pub steady: Duration,
-}
+use crate::backoff::{Backoff, Jitter};
 
 /// Reconnects of a line: soon after the first loss, at most half a minute apart.
 pub const RECONNECT: Backoff = Backoff {
@@ -32,14 +20,6 @@ pub const RECONNECT: Backoff = Backoff {
     longest: Duration::from_secs(30),
     steady: Duration::from_secs(10),
 };
-
-impl Backoff {
-    /// The wait before try number `tries`, counted from 0: evenly spread below a bound that doubles (full jitter).
-    pub fn wait(&self, tries: u32, jitter: &mut Jitter) -> Duration {
-        let bound = self.first.saturating_mul(1 << tries.min(20)).min(self.longest);
-        jitter.up_to(bound).max(self.shortest)
-    }
-}
 
 /// Where a line's connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,30 +106,6 @@ impl Link {
     /// Whether there is a connection.
     pub fn is_connected(&self) -> bool {
         matches!(self, Link::Connected { .. })
-    }
-}
-
-/// Randomness for waits: splitmix64, which is enough to keep many gateways from knocking in step.
-#[derive(Debug, Clone)]
-pub struct Jitter(u64);
-
-impl Jitter {
-    /// The same waits for the same seed.
-    pub fn seeded(seed: u64) -> Jitter {
-        Jitter(seed)
-    }
-
-    /// Waits that nobody can foresee.
-    pub fn random() -> Jitter {
-        Jitter(RandomState::new().hash_one(0_u8))
-    }
-
-    /// A duration from nothing up to `bound`.
-    pub fn up_to(&mut self, bound: Duration) -> Duration {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        super::schedule::share(bound, mixed ^ (mixed >> 31))
     }
 }
 

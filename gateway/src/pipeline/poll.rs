@@ -21,10 +21,11 @@ use tracing::{error, warn};
 
 use super::health::{ACT_TIME_MAX, LineHealth};
 use super::learned::LearnedFolder;
-use super::link::{Jitter, RECONNECT};
+use super::link::RECONNECT;
 use super::panic::caught;
 use super::process::Process;
 use super::schedule::Due;
+use crate::backoff::Jitter;
 use turns::{Turn, Turns};
 
 /// How many writes wait for one line; more are refused where they come from.

@@ -14,7 +14,7 @@ use super::route::{Drain, Route};
 use super::stream::Stream;
 use super::supply::{Step, Supply};
 use super::window::Window;
-use crate::pipeline::link::Jitter;
+use crate::backoff::Jitter;
 use crate::pipeline::schema::Schema;
 use crate::pipeline::store::StoreClosed;
 use crate::uplink::{Lane, Message};

@@ -9,9 +9,10 @@ use tracing::{debug, info, warn};
 
 use super::super::breaker::{Breakers, Change};
 use super::super::health::LineHealth;
-use super::super::link::{Jitter, Link, LinkAction, LinkEvent, RECONNECT};
+use super::super::link::{Link, LinkAction, LinkEvent, RECONNECT};
 use super::super::schedule::{Due, Schedule, Slot, phase_key};
 use super::{LineSetup, Shared};
+use crate::backoff::Jitter;
 
 /// The first connect has this long before the turns of a line begin, so that tags are not called bad too early.
 const FIRST_CONNECT_GRACE: Duration = Duration::from_millis(250);

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -21,12 +22,19 @@ use super::wire::{
     DescribeProducers, Fetch, FetchPart, InitProducerId, Isolation, ListOffsets, Malformed, Metadata, OffsetAt,
     Produce, ProducePart, Request, read_answer,
 };
-use crate::pipeline::link::{Jitter, RECONNECT};
+use crate::backoff::{Backoff, Jitter};
 use crate::uplink::stream::Failure;
 use crate::uplink::{
     BoxFuture, CONNECT_WITHIN, ConnectError, Degraded, Delivered, EndedBy, Event, Loss, Message, Publisher, Traffic,
 };
 
+/// How seldom a broker is called that fails again and again.
+const LEADER_BACKOFF: Backoff = Backoff {
+    shortest: Duration::from_millis(100),
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(30),
+    steady: Duration::from_secs(10),
+};
 /// What is read of a partition at once, bytes.
 const READ_BYTES_MAX: i32 = 4 << 20;
 
@@ -311,7 +319,7 @@ impl KafkaPublisher {
     /// A broker that fails again and again is called more and more seldom.
     fn leave_alone(&mut self, node: NodeId) {
         let failures = self.failures.entry(node).or_default();
-        let until = Instant::now() + RECONNECT.wait(*failures, &mut self.jitter);
+        let until = Instant::now() + LEADER_BACKOFF.wait(*failures, &mut self.jitter);
         *failures = failures.saturating_add(1);
         if let Some(life) = &mut self.life {
             life.producer.unreachable(node, until.into_std());
