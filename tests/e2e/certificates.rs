@@ -81,8 +81,8 @@ fn a_certificate_of_its_own_that_is_renewed_is_shown_without_a_restart() {
     let uplink = format!("{}\n    tls: {{ ca: {}, {own} }}", broker.url("mqtts"), keys.file("ca.pem"));
     let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), &uplink));
     let gateway = site.start();
-    // It is made for two days.
-    let told = || gateway.log().contains("expires within two days");
+    // It is made for two days, to the second.
+    let told = || gateway.log().contains("a certificate of an uplink expires");
     wait::for_it("that it is to be renewed is told ahead", wait::SOON, told);
     let until = plc.oracle.last() + 10;
     wait::for_it("it polls", wait::SOON, || plc.oracle.last() >= until);

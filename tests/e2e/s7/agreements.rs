@@ -61,6 +61,6 @@ fn a_plc_with_one_connection_is_read_again_after_a_connection_was_lost() {
             while reader.read().await.is_ok() {}
         }
         reader.read().await.expect("a reading");
+        assert_eq!(server.connections(), 1);
     });
-    assert_eq!(server.connections(), 1);
 }
