@@ -1,14 +1,15 @@
 //! mosquitto in each of its guises: versions, QoS, TLS, certificates on both sides, logins, rules, WebSocket, bridges; and
 //! nats-server, a broker of another make.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use tests::broker::Broker;
 use tests::certificates::Certificates;
+use tests::dissector::{Dissection, Dissector};
 use tests::field::{Field, free_port};
-use tests::gateway::Running;
 use tests::nats::Nats;
 use tests::need;
 use tests::site::Site;
@@ -115,7 +116,7 @@ fn messages_bear_the_properties_of_version_5_and_expire_when_they_are_told_to() 
 /// The kinds of packets on a port and whatever is wrong with them, as tshark's dissector sees them.
 #[test]
 fn every_packet_is_well_formed_to_anothers_dissector() {
-    let (Some(broker), Some(tshark)) = (Broker::start(), need::program("tshark")) else { return };
+    let Some(broker) = Broker::start() else { return };
     let port = broker.address().port();
     let field = Field::new();
     let plc = Counting::tcp(&field);
@@ -131,24 +132,11 @@ fn every_packet_is_well_formed_to_anothers_dissector() {
         "gateway: test/line\nevery: 100ms\ndevices:\n{}uplinks:\n{uplinks}",
         counting_device(PLC, &tcp(plc.address))
     ));
-    let log = site.folder().join("tshark.log");
-    let mut command = Command::new(tshark);
-    command.args(["-i", "lo", "-l", "-f", &format!("tcp port {port}"), "-d", &format!("tcp.port=={port},mqtt")]);
-    command.args(["-Y", "mqtt || _ws.malformed", "-T", "fields", "-e", "mqtt.msgtype", "-e", "_ws.malformed"]);
-    let mut dissector = Running::start(&mut command, &log);
-    let said = || std::fs::read_to_string(&log).unwrap_or_default();
-    let is_on = wait::until("tshark captures", wait::SOON, || {
-        let ended = dissector.0.try_wait().expect("the process is ours").is_some();
-        (ended || said().contains("Capture started")).then_some(!ended)
-    });
-    if !is_on {
-        return need::unable("capture on the loopback", &said());
-    }
+    let what = Dissection { port, first: "mqtt", protocol: "mqtt", columns: &["mqtt.msgtype", "_ws.malformed"] };
+    let Some(dissector) = Dissector::start(what, site.folder()) else { return };
     let gateway = site.start();
-    let kinds = || -> std::collections::BTreeSet<String> {
-        let said = said();
-        let kinds = said.lines().filter_map(|line| line.split('\t').next());
-        kinds.flat_map(|kinds| kinds.split(',')).filter(|kind| kind.parse::<u8>().is_ok()).map(str::to_owned).collect()
+    let kinds = || -> BTreeSet<String> {
+        dissector.packets().iter().flat_map(|packet| packet[0].split(',')).map(str::to_owned).collect()
     };
     // CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ.
     wait::for_it("all kinds of packets", wait::SOON, || {
@@ -159,7 +147,8 @@ fn every_packet_is_well_formed_to_anothers_dissector() {
     assert!(gateway.terminate().success());
     // DISCONNECT.
     wait::for_it("the leave is taken", wait::SOON, || kinds().contains("14"));
-    assert!(!said().contains("Malformed"), "{}", said());
+    let malformed: Vec<_> = dissector.packets().into_iter().filter(|packet| !packet[1].is_empty()).collect();
+    assert!(malformed.is_empty(), "{malformed:?}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! comparison of what was answered with what arrived.
 //!
 //! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
-//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`opcua`], [`broker`], [`nats`], [`kafka`] and [`registry`] the real far
-//! sides, [`subscriber`] what
-//! records at the broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
+//! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`opcua`], [`broker`], [`nats`], [`kafka`] and [`registry`] the
+//! real far sides, [`dissector`] what looks at the wire, [`subscriber`] what records at the broker, [`oracle`] the
+//! comparison, [`wait`] the only place where a test waits.
 
 pub mod need;
 pub mod wait;
@@ -21,6 +21,7 @@ pub mod broker;
 pub mod nats;
 pub mod kafka;
 pub mod registry;
+pub mod dissector;
 pub mod subscriber;
 pub mod oracle;
 pub mod http;
