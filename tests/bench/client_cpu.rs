@@ -8,7 +8,7 @@ use crate::Effort;
 use crate::clients::{BLOCK, BLOCKS};
 use crate::device::Devices;
 use crate::process;
-use crate::report::{Row, median};
+use crate::report::{Row, Table};
 
 const POLLS: usize = 3_000;
 const POLLS_PYTHON: usize = 300;
@@ -63,8 +63,8 @@ fn runners(port: u16) -> Vec<Runner> {
     all
 }
 
-/// Runs all programs in turn, round after round, and prints a row for each. Gates hold for the ratio.
-pub(crate) fn run(effort: Effort) {
+/// Runs all programs in turn, round after round, and adds a row for each. Gates hold for the ratio.
+pub(crate) fn run(table: &mut Table, effort: Effort) {
     let devices = Devices::start(1);
     let mut runners = runners(devices.ports[0]);
     for _ in 0..effort.rounds {
@@ -73,19 +73,15 @@ pub(crate) fn run(effort: Effort) {
     let reference = runners.iter().find(|runner| runner.name == LIBMODBUS).map(|runner| runner.ns.clone());
     for runner in &runners {
         let what = format!("Modbus TCP client, {BLOCK} registers a request: {}", runner.name);
-        let mut row = Row::new("P2", &what).parts("client alone, on a core of its own");
-        let Some(reference) = &reference else {
-            row.measured("ns/register", &runner.ns).print();
-            continue;
-        };
-        // Each against the libmodbus of its own round, so that a slow moment of the machine is in both.
-        let ratios: Vec<f64> = runner.ns.iter().zip(reference).map(|(own, other)| own / other).collect();
-        row = row.measured("× libmodbus", &ratios).beside(format!("{:.1} ns/register", median(&runner.ns)));
-        row = match runner.name {
-            SESSION => row.gate(1.0, 0.75),
-            SESSION_DEEP => row.gate(0.2, 0.11),
+        let mut row =
+            Row::new("P2", &what).parts("client alone, on a core of its own").measured("ns/register", &runner.ns);
+        if let Some(reference) = &reference {
+            row = row.against(LIBMODBUS, reference);
+        }
+        table.add(match runner.name {
+            SESSION => row.gate_of_ratio(1.0, 0.75),
+            SESSION_DEEP => row.gate_of_ratio(0.2, 0.11),
             _ => row,
-        };
-        row.print();
+        });
     }
 }

@@ -4,6 +4,8 @@
 //! sent is counted where it arrived.
 
 mod report;
+mod compare;
+mod plot;
 mod process;
 mod device;
 mod clients;
@@ -18,8 +20,12 @@ mod s7_device;
 mod s7_clients;
 mod s7;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use compare::Results;
+use report::Table;
 
 /// How thorough a run is.
 #[derive(Clone, Copy)]
@@ -30,13 +36,16 @@ struct Effort {
 }
 
 const FULL: Effort = Effort { rounds: 7, rounds_of_pipeline: 3, seconds: 8 };
-const QUICK: Effort = Effort { rounds: 2, rounds_of_pipeline: 1, seconds: 5 };
+const QUICK: Effort = Effort { rounds: 3, rounds_of_pipeline: 2, seconds: 3 };
 
-/// A name, and what measures and prints its rows.
-type Scenario = (&'static str, fn(Effort));
+/// What `--quick` runs when no scenario is named: those whose ratios are steady within a few seconds.
+const IN_QUICK: [&str; 3] = ["p1", "p2", "p14"];
+
+/// A name, and what measures its rows and adds them to the table.
+type Scenario = (&'static str, fn(&mut Table, Effort));
 
 /// In the order in which they run.
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: &[Scenario] = &[
     ("p1", pipeline::cpu_per_value),
     ("p2", client_cpu::run),
     ("p3", lines::run),
@@ -78,12 +87,25 @@ fn scenarios(words: &[&str]) -> ExitCode {
     let effort = if words.contains(&"--quick") { QUICK } else { FULL };
     let named: Vec<&str> = words.iter().copied().filter(|word| *word != "--quick").collect();
     if let Some(unknown) = named.iter().find(|name| !SCENARIOS.iter().any(|(known, _)| known == *name)) {
-        eprintln!("there is no scenario `{unknown}`; there are p1 p2 p3 p5 p6 p7 p8 p14");
+        let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+        eprintln!("there is no scenario `{unknown}`; there are {}", names.join(" "));
         return ExitCode::from(2);
     }
+    let wanted: &[&str] = match (named.as_slice(), words.contains(&"--quick")) {
+        ([], true) => &IN_QUICK,
+        (named, _) => named,
+    };
     report::heading(effort);
-    for (_, run) in SCENARIOS.iter().filter(|(name, _)| named.is_empty() || named.contains(name)) {
-        run(effort);
+    let mut table = Table::default();
+    for (_, run) in SCENARIOS.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(name)) {
+        run(&mut table, effort);
     }
-    ExitCode::SUCCESS
+    let results = Results::committed();
+    results.print(&table.rows);
+    if let Ok(folder) = std::env::var("BENCH_PLOTS") {
+        std::fs::write(Path::new(&folder).join("gates.svg"), plot::svg(&table.rows)).expect("the plot can be written");
+    }
+    let regressions = if words.contains(&"--quick") { results.regressions(&table.rows) } else { Vec::new() };
+    regressions.iter().for_each(|regression| eprintln!("{regression}"));
+    if regressions.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Effort;
 use crate::contender::{Kind, Load, Measured, Stage};
-use crate::report::{Row, median};
+use crate::report::{Row, Table, median};
 
 const SETTLES_WITHIN: Duration = Duration::from_secs(3);
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
@@ -52,89 +52,75 @@ fn proof(ours: &[Measured]) -> String {
     format!("{arrived:.1} % arrived, {bytes:.0} B a value")
 }
 
+const NAIVE: &str = "the naive loop";
+
 /// P1: processor time per value.
-pub(crate) fn cpu_per_value(effort: Effort) {
+pub(crate) fn cpu_per_value(table: &mut Table, effort: Effort) {
     for (connections, in_flight) in [(10, 1), (1, 1), (10, 8)] {
         let load = Load { connections, units: 1, tags: 1_000, every: Duration::from_millis(100), in_flight };
         let Some(Rounds { ours, naive, bare }) = rounds(&ALL, load, effort) else { return };
         let ns: fn(&Measured) -> f64 = |one| one.ns_per_value;
-        let (naive, bare) = (middle(&naive, ns), middle(&bare, ns));
-        let beside = format!(
-            "naive loop {naive:.0} ns: ratio {:.2}; bare loop that only reads {bare:.0} ns: ratio {:.1}; {}",
-            middle(&ours, ns) / naive,
-            middle(&ours, ns) / bare,
-            proof(&ours)
-        );
-        Row::new(
-            "P1",
-            &format!("CPU per value: {connections} × 1000 INT registers at 100 ms, {in_flight} outstanding"),
-        )
-        .measured("ns", &of(&ours, ns))
-        .gate(250.0, 100.0)
-        .beside(beside)
-        .parts(ALL_ON)
-        .print();
+        let what = format!("CPU per value: {connections} × 1000 INT registers at 100 ms, {in_flight} outstanding");
+        let row = Row::new("P1", &what).measured("ns", &of(&ours, ns)).against(NAIVE, &of(&naive, ns));
+        let bare = format!("bare loop that only reads {:.0} ns", middle(&bare, ns));
+        table.add(row.gate(250.0, 100.0).proof(proof(&ours)).beside(bare).parts(ALL_ON));
     }
 }
 
 /// P5: 100 k tags every second, as 100 devices and as 1000.
-pub(crate) fn hundred_thousand_tags(effort: Effort) {
+pub(crate) fn hundred_thousand_tags(table: &mut Table, effort: Effort) {
     let every = Duration::from_secs(1);
     for (connections, units, tags) in [(100, 1, 1_000), (100, 10, 100)] {
         let load = Load { connections, units, tags, every, in_flight: 1 };
         let what = format!("100 k tags at 1 s: {connections} connections × {units} units × {tags} tags");
         let Some(Rounds { ours, naive, bare }) = rounds(&ALL, load, effort) else { return };
         let cpu: fn(&Measured) -> f64 = |one| one.percent_of_core;
-        let beside = format!(
-            "naive loop {:.1} %, bare loop that only reads {:.1} %; {}",
-            middle(&naive, cpu),
-            middle(&bare, cpu),
-            proof(&ours)
-        );
-        let row = Row::new("P5", &what).measured("% of one core", &of(&ours, cpu)).gate(5.0, 2.0);
-        row.beside(beside).parts(ALL_ON).print();
-        resident("P5", &what, &ours, &naive, (60.0, 30.0));
+        let row = Row::new("P5", &what).measured("% of one core", &of(&ours, cpu)).against(NAIVE, &of(&naive, cpu));
+        let bare = format!("bare loop that only reads {:.1} %", middle(&bare, cpu));
+        table.add(row.gate(5.0, 2.0).proof(proof(&ours)).beside(bare).parts(ALL_ON));
+        table.add(resident("P5", &what, &ours, &naive).gate(60.0, 30.0));
     }
 }
 
-fn resident(number: &'static str, what: &str, ours: &[Measured], naive: &[Measured], bounds: (f64, f64)) {
-    let beside = format!(
-        "most ever {:.1} MB; naive loop {:.1} MB",
-        middle(ours, |one| one.resident_most_mb),
-        middle(naive, |one| one.resident_mb)
-    );
-    let row = Row::new(number, &format!("{what}: resident")).measured("MB", &of(ours, |one| one.resident_mb));
-    row.gate(bounds.0, bounds.1).beside(beside).parts(ALL_ON).print();
+fn resident(number: &'static str, what: &str, ours: &[Measured], naive: &[Measured]) -> Row {
+    let resident: fn(&Measured) -> f64 = |one| one.resident_mb;
+    let row = Row::new(number, &format!("{what}: resident")).measured("MB", &of(ours, resident));
+    let most = format!("most ever {:.1} MB", middle(ours, |one| one.resident_most_mb));
+    row.against(NAIVE, &of(naive, resident)).beside(most).parts(ALL_ON)
 }
 
 /// P6: 10 k tags every second, and one tag every second.
-pub(crate) fn memory(effort: Effort) {
+pub(crate) fn memory(table: &mut Table, effort: Effort) {
     let every = Duration::from_secs(1);
-    for (connections, tags, what, bounds) in
+    for (connections, tags, what, (gate, target)) in
         [(10, 1_000, "10 k tags at 1 s: 10 × 1000", (25.0, 15.0)), (1, 1, "idle: 1 tag at 1 s", (12.0, 8.0))]
     {
         let load = Load { connections, units: 1, tags, every, in_flight: 1 };
         let Some(Rounds { ours, naive, .. }) = rounds(&WITHOUT_BARE, load, effort) else { return };
-        resident("P6", what, &ours, &naive, bounds);
+        table.add(resident("P6", what, &ours, &naive).gate(gate, target));
     }
 }
 
 /// P7: from the start of the process to the first good value at the broker.
-pub(crate) fn first_value(effort: Effort) {
+pub(crate) fn first_value(table: &mut Table, effort: Effort) {
     let every = Duration::from_secs(1);
     let cases = [(1, 1, 1, "1 tag", (100.0, 20.0)), (100, 1, 1_000, "100 k tags on 100 devices", (1_000.0, 300.0))];
-    for (connections, units, tags, what, bounds) in cases {
+    for (connections, units, tags, what, (gate, target)) in cases {
         let load = Load { connections, units, tags, every, in_flight: 1 };
         let Some(stage) = Stage::new(load) else { return };
-        let started = |kind, rounds| {
-            let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
-            let one = |_| stage.start(kind).first_values(STARTS_WITHIN);
-            (0..rounds).map(one).map(|(first, all)| (ms(first), ms(all))).unzip::<f64, f64, Vec<f64>, Vec<f64>>()
+        let start = |kind| {
+            let (first, all) = stage.start(kind).first_values(STARTS_WITHIN);
+            (first.as_secs_f64() * 1_000.0, all.as_secs_f64() * 1_000.0)
         };
-        let (first, all) = started(Kind::Gateway, effort.rounds);
-        let (reference, _) = started(Kind::Loop, effort.rounds_of_pipeline);
-        let beside = format!("naive loop {:.0} ms; each tag once: {:.0} ms", median(&reference), median(&all));
-        let row = Row::new("P7", &format!("start to first value at the broker: {what} at 1 s")).measured("ms", &first);
-        row.gate(bounds.0, bounds.1).beside(beside).parts(ALL_ON).print();
+        let (mut ours, mut all, mut naive) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..effort.rounds {
+            let (first, each) = start(Kind::Gateway);
+            ours.push(first);
+            all.push(each);
+            naive.push(start(Kind::Loop).0);
+        }
+        let row = Row::new("P7", &format!("start to first value at the broker: {what} at 1 s")).measured("ms", &ours);
+        let each = format!("each tag once: {:.0} ms", median(&all));
+        table.add(row.against(NAIVE, &naive).gate(gate, target).proof(each).parts(ALL_ON));
     }
 }

@@ -7,7 +7,7 @@ use tests::need;
 
 use crate::Effort;
 use crate::process;
-use crate::report::{Row, median};
+use crate::report::{Row, Table, median};
 use crate::s7_clients::Lie;
 use crate::s7_device::S7Device;
 
@@ -68,43 +68,38 @@ fn scattered_max(pdu: u16) -> usize {
     ((pdu - 12) / 12).min((pdu - 14) / 8).min(20)
 }
 
-/// Prints all rows.
-pub(crate) fn run(effort: Effort) {
+/// All rows.
+pub(crate) fn run(table: &mut Table, effort: Effort) {
     for pdu in PDUS {
-        processor_time_of_a_pdu(effort, pdu);
-        values_in_a_pdu(pdu);
+        processor_time_of_a_pdu(table, effort, pdu);
+        values_in_a_pdu(table, pdu);
     }
     for lie in [Lie::Scattered(1_000), Lie::Neighbours(10_000)] {
-        polls_of_all(effort, lie);
+        polls_of_all(table, effort, lie);
     }
 }
 
-fn processor_time_of_a_pdu(effort: Effort, pdu: u16) {
+fn processor_time_of_a_pdu(table: &mut Table, effort: Effort, pdu: u16) {
     let mut device = S7Device::start(pdu);
     let lie = Lie::Neighbours(neighbours_max(pdu) * PDUS_A_POLL);
     let (mut loops, mut ours, mut deep) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.rounds {
-        let of = |took: Took| took.processor_ns / took.requests;
+        let of = |took: Took| took.processor_ns / took.requests / 1e3;
         loops.push(of(bare(&mut device, pdu, POLLS * PDUS_A_POLL)));
         ours.push(of(driver(&mut device, 1, lie, POLLS)));
         deep.push(of(driver(&mut device, 8, lie, POLLS)));
     }
-    let ratios: Vec<f64> = ours.iter().zip(&loops).map(|(own, other)| own / other).collect();
     let deep: Vec<f64> = deep.iter().zip(&loops).map(|(own, other)| own / other).collect();
     let each = neighbours_max(pdu);
     let what = format!("CPU per PDU of {pdu} bytes, {each} REAL tags in it, one job outstanding: the whole driver");
-    let beside = format!(
-        "bare loop {:.1} µs a PDU, ours {:.1} µs: {:.0} ns a value; eight jobs: ratio {:.2}",
-        median(&loops) / 1e3,
-        median(&ours) / 1e3,
-        median(&ours) / each as f64,
-        median(&deep)
-    );
-    Row::new("P14", &what).measured("× the bare loop", &ratios).gate(2.0, 1.3).beside(beside).parts(PARTS).print();
+    let value = format!("{:.0} ns a value", median(&ours) * 1e3 / each as f64);
+    let deep = format!("eight jobs: ratio {:.2}", median(&deep));
+    let row = Row::new("P14", &what).measured("µs", &ours).against("a bare loop", &loops).gate_of_ratio(2.0, 1.3);
+    table.add(row.proof(value).beside(deep).parts(PARTS));
 }
 
 /// How many values a PDU carries, as the PLC has counted them; this does not vary from round to round.
-fn values_in_a_pdu(pdu: u16) {
+fn values_in_a_pdu(table: &mut Table, pdu: u16) {
     const POLLS: usize = 20;
     let mut device = S7Device::start(pdu);
     let (merged_max, scattered_max) = (neighbours_max(pdu), scattered_max(pdu));
@@ -114,11 +109,12 @@ fn values_in_a_pdu(pdu: u16) {
     };
     let merged = carried(Lie::Neighbours(merged_max * 40));
     let scattered = carried(Lie::Scattered(scattered_max * 50));
-    let row = |what: &str, carried: f64, max: usize| {
+    let mut row = |what: &str, carried: f64, max: usize| {
         let what = format!("{what} REALs in a PDU of {pdu} bytes, of the most that fit");
         let beside = format!("{carried:.1} of {max}");
         let share = [carried / max as f64];
-        Row::new("P14", &what).measured("of them", &share).gate_at_least(0.95, 1.0).beside(beside).parts(PARTS).print();
+        let row = Row::new("P14", &what).measured("of them", &share).gate_at_least(0.95, 1.0);
+        table.add(row.proof(beside).parts(PARTS));
     };
     row("neighbouring", merged, merged_max);
     row("scattered", scattered, scattered_max);
@@ -127,7 +123,8 @@ fn values_in_a_pdu(pdu: u16) {
     let beside = format!("{merged_max} whole REALs against {scattered_max}: {best:.2}");
     let ratio = [merged / scattered];
     let (gate, target) = (round(0.95 * best), round(best - 0.005));
-    Row::new("P14", &what).measured("×", &ratio).gate_at_least(gate, target).beside(beside).parts(PARTS).print();
+    let row = Row::new("P14", &what).measured("×", &ratio).gate_at_least(gate, target);
+    table.add(row.beside(beside).parts(PARTS));
 }
 
 fn round(number: f64) -> f64 {
@@ -142,7 +139,7 @@ struct Contender {
     took: Vec<Took>,
 }
 
-fn polls_of_all(effort: Effort, lie: Lie) {
+fn polls_of_all(table: &mut Table, effort: Effort, lie: Lie) {
     let mut device = S7Device::start(PDU_OF_ALL);
     let contender = |name, python, polls| Contender { name, python, polls, took: Vec::new() };
     let mut all = vec![contender("ours, the whole driver", None, 100)];
@@ -162,16 +159,17 @@ fn polls_of_all(effort: Effort, lie: Lie) {
             contender.took.push(took);
         }
     }
+    let per_poll = |contender: &Contender, of: fn(&Took) -> f64| -> Vec<f64> {
+        contender.took.iter().map(|took| of(took) / contender.polls as f64).collect()
+    };
+    let ours = per_poll(&all[0], |took| took.processor_ns / 1e3);
     for contender in &all {
-        let per_poll = |of: fn(&Took) -> f64| -> Vec<f64> {
-            contender.took.iter().map(|took| of(took) / contender.polls as f64).collect()
-        };
-        let requests = median(&per_poll(|took| took.requests));
-        let wall_ms = median(&per_poll(|took| took.wall_ns)) / 1e6;
+        let requests = median(&per_poll(contender, |took| took.requests));
+        let wall_ms = median(&per_poll(contender, |took| took.wall_ns / 1e6));
         let lying = if matches!(lie, Lie::Neighbours(_)) { "neighbouring" } else { "scattered" };
         let what = format!("one poll of {} {lying} REALs: {}", lie.values(), contender.name);
-        let processor: Vec<f64> = per_poll(|took| took.processor_ns).iter().map(|ns| ns / 1e3).collect();
-        let beside = format!("{requests:.0} requests, {wall_ms:.2} ms");
-        Row::new("P14", &what).measured("µs of CPU", &processor).beside(beside).parts(PARTS).print();
+        let processor = per_poll(contender, |took| took.processor_ns / 1e3);
+        let row = Row::new("P14", &what).measured("µs of CPU", &processor).against("ours", &ours);
+        table.add(row.proof(format!("{requests:.0} requests, {wall_ms:.2} ms")).parts(PARTS));
     }
 }

@@ -15,7 +15,7 @@ use tests::wait;
 use crate::Effort;
 use crate::device::Devices;
 use crate::process;
-use crate::report::{Row, median};
+use crate::report::{Row, Table};
 
 const DEVICES: usize = 100;
 const TAGS: usize = 1_000;
@@ -23,18 +23,17 @@ const WRITES: usize = 100;
 const TOKEN: &str = "the-benchmark's-token";
 const UP_WITHIN: Duration = Duration::from_secs(60);
 
-/// Prints the rows: the mean and the longest of each round.
-pub(crate) fn run(effort: Effort) {
+/// The mean and the longest of each round.
+pub(crate) fn run(table: &mut Table, effort: Effort) {
     let devices = Devices::start(DEVICES);
     let rounds: Vec<(f64, f64)> = (0..effort.rounds_of_pipeline).map(|_| round(&devices)).collect();
     let (means, longest): (Vec<f64>, Vec<f64>) = rounds.into_iter().unzip();
     let what =
         format!("{WRITES} commands, one after the other, while 100 k tags are polled at 1 s on {DEVICES} connections");
     let parts = "HTTP, guard, audit trail with fsync, write, read back, answer; log on, no uplink";
-    let beside = format!("median of the means {:.1} ms, of the longest {:.1} ms", median(&means), median(&longest));
-    Row::new("P8", &format!("{what}: mean")).measured("ms", &means).gate(5.0, 2.0).beside(beside).parts(parts).print();
-    let row = Row::new("P8", &format!("{what}: longest")).measured("ms", &longest).gate(50.0, 10.0);
-    row.beside(String::new()).parts(parts).print();
+    let row = |which: &str, ms: &[f64]| Row::new("P8", &format!("{what}: {which}")).measured("ms", ms).parts(parts);
+    table.add(row("mean", &means).gate(5.0, 2.0));
+    table.add(row("longest", &longest).gate(50.0, 10.0));
 }
 
 fn round(devices: &Devices) -> (f64, f64) {
