@@ -16,6 +16,9 @@ mod counter;
 mod contender;
 mod pipeline;
 mod writes;
+mod plans;
+mod scenarios;
+mod scale;
 mod s7_device;
 mod s7_clients;
 mod s7;
@@ -49,11 +52,14 @@ const SCENARIOS: &[Scenario] = &[
     ("p1", pipeline::cpu_per_value),
     ("p2", client_cpu::run),
     ("p3", lines::run),
+    ("p4", plans::run),
     ("p5", pipeline::hundred_thousand_tags),
     ("p6", pipeline::memory),
     ("p7", pipeline::first_value),
     ("p8", writes::run),
     ("p14", s7::run),
+    ("scenarios", scenarios::run),
+    ("scale", scale::run),
 ];
 
 fn main() -> ExitCode {

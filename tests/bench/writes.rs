@@ -21,6 +21,14 @@ const DEVICES: usize = 100;
 const TAGS: usize = 1_000;
 const WRITES: usize = 100;
 const TOKEN: &str = "the-benchmark's-token";
+
+/// Who may write, as it stands in `http` of the gateway's file.
+pub(crate) const TOKENS: &str = "tokens: { bench: { secret: { literal: \"the-benchmark's-token\" } } }";
+
+/// The tag that is written, in a device of the gateway's file. The simulated PLC keeps nothing: that it took the value is
+/// all that can be asked of it.
+pub(crate) const SET: &str = "      set: { address: \"hr:5000:UINT\", write: { verify: false, rate: 1000/s } }\n";
+
 const UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// The mean and the longest of each round.
@@ -47,14 +55,13 @@ fn round(devices: &Devices) -> (f64, f64) {
     wait::for_it("all devices are polled", UP_WITHIN, || {
         get(http, "/api/v1/status").is_ok_and(|(_, body)| !body.contains("\"polls\":0"))
     });
-    let took: Vec<f64> = (0..WRITES).map(|number| one(http, number)).collect();
+    // Each device in turn, at any moment of its cycle.
+    let took: Vec<f64> = (0..WRITES).map(|number| one(http, &format!("d{}", number * 37 % DEVICES), number)).collect();
     (took.iter().sum::<f64>() / took.len() as f64, took.iter().copied().fold(0.0, f64::max))
 }
 
 /// Milliseconds from the first byte of the request to the last of the answer.
-fn one(http: SocketAddr, number: usize) -> f64 {
-    // Each device in turn, at any moment of its cycle.
-    let device = format!("d{}", number * 37 % DEVICES);
+pub(crate) fn one(http: SocketAddr, device: &str, number: usize) -> f64 {
     let command = json!({ "device": device, "tag": "set", "value": number }).to_string();
     let begun = Instant::now();
     let (status, body) = post(http, "/api/v1/commands", TOKEN, &command).expect("an answer");
@@ -63,13 +70,10 @@ fn one(http: SocketAddr, number: usize) -> f64 {
 }
 
 fn file(devices: &Devices, http: SocketAddr) -> String {
-    let mut text = format!(
-        "gateway: bench\nevery: 1s\nhttp: {{ listen: {http}, tokens: {{ bench: {{ secret: {{ literal: \"{TOKEN}\" }} }} }} }}\ndevices:\n"
-    );
+    let mut text = format!("gateway: bench\nevery: 1s\nhttp: {{ listen: {http}, {TOKENS} }}\ndevices:\n");
     for (index, port) in devices.ports.iter().enumerate() {
         text.push_str(&format!("  d{index}:\n    url: modbus-tcp://127.0.0.1:{port}?unit=1\n    tags:\n"));
-        // The simulated PLC keeps nothing: that it took the value is all that can be asked of it.
-        text.push_str("      set: { address: \"hr:5000:UINT\", write: { verify: false, rate: 1000/s } }\n");
+        text.push_str(SET);
         (0..TAGS - 1).for_each(|tag| text.push_str(&format!("      t{tag}: \"hr:{tag}:INT\"\n")));
     }
     text
