@@ -23,7 +23,7 @@ mod varint;
 use buffer::Block;
 use driver_core::{Quality, Reading, TagId, Timestamp, Value};
 
-use self::column::{Column, ColumnCode};
+use self::column::{Column, ColumnCode, write_one};
 use self::exceptions::{Exception, Exceptions};
 use self::groups::Groups;
 pub use self::thinned::PLACES_MAX;
@@ -128,7 +128,8 @@ impl Encoder {
         self.times.collect(readings);
         self.order.clear();
         self.order.extend(readings.iter().zip(0..).map(|(reading, index)| (reading.tag, index)));
-        self.order.sort_unstable();
+        // Stable, because that merges: polls are sorted by tag as they come.
+        self.order.sort();
         self.groups.collect(&self.order, &self.times);
         self.write_columns(readings);
 
@@ -145,15 +146,18 @@ impl Encoder {
         self.exceptions.clear();
         self.codes.clear();
         self.columns.clear();
-        for run in self.order.chunk_by(|left, right| left.0 == right.0) {
-            self.column.clear();
-            for (_, index) in run {
-                let reading = &readings[*index as usize];
-                self.exceptions.note(reading);
-                self.column.push(&reading.value);
-            }
-            let code = self.column.write(&mut self.columns);
-            self.codes.push(code.0);
+        let Encoder { order, exceptions, codes, columns, column, .. } = self;
+        for run in order.chunk_by(|left, right| left.0 == right.0) {
+            let of_run = || run.iter().map(|(_, index)| &readings[*index as usize]);
+            of_run().for_each(|reading| exceptions.note(reading));
+            // One value a tag is what the blocks of slow polls hold: nothing is gathered for it.
+            let one = if let [(_, index)] = run { write_one(&readings[*index as usize].value, columns) } else { None };
+            let code = one.unwrap_or_else(|| {
+                column.clear();
+                of_run().for_each(|reading| column.push(&reading.value));
+                column.write(columns)
+            });
+            codes.push(code.0);
         }
     }
 }
@@ -244,6 +248,15 @@ fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<
     readings.resize(start + groups.readings(), blank());
     let out = &mut readings[start..];
     for group in groups.placed() {
+        if let Some((base, time)) = group.only_place() {
+            let (timestamp, clock) = times.get(time);
+            for (tag, slot) in group.tags().zip(&mut out[base..]) {
+                let (code, Exception { quality, status, has_value }) = (ColumnCode(codes.byte()?), exceptions.next());
+                let value = if has_value { code.only_value(&mut input)? } else { code.no_value(&mut input)? };
+                *slot = Reading { tag, value, quality, status, timestamp, clock };
+            }
+            continue;
+        }
         for (column, tag) in group.tags().enumerate() {
             let code = ColumnCode(codes.byte()?);
             let mut values = code.values(&mut input)?;

@@ -53,6 +53,34 @@ pub(super) struct Column {
     candidate: Vec<u8>,
 }
 
+/// A column of one value that has bits, as [`Column::write`] would write it; `None` for one that has none.
+pub(super) fn write_one(value: &Value, out: &mut Vec<u8>) -> Option<ColumnCode> {
+    let (kind, bits) = (kind_of(value), bits_of(value)?);
+    let method = match kind {
+        REAL => write_one_float::<4>(kind, bits, out),
+        LREAL => write_one_float::<8>(kind, bits, out),
+        _ => {
+            put_i64(out, bits as i64);
+            CONSTANT
+        }
+    };
+    Some(ColumnCode(kind << 4 | method))
+}
+
+fn write_one_float<const WIDTH: usize>(kind: u8, bits: u64, out: &mut Vec<u8>) -> u8 {
+    let decimal = (0..=DECIMAL_EXPONENT_MAX).find_map(|exponent| Some((exponent, mantissa(kind, bits, exponent)?)));
+    let start = out.len();
+    if let Some((exponent, mantissa)) = decimal {
+        put_i64(out, mantissa);
+        if out.len() - start <= WIDTH {
+            return DECIMAL + exponent;
+        }
+        out.truncate(start);
+    }
+    out.extend_from_slice(&bits.to_le_bytes()[..WIDTH]);
+    CONSTANT
+}
+
 impl Column {
     pub(super) fn clear(&mut self) {
         self.kind = EMPTY;
@@ -245,6 +273,22 @@ pub(super) struct Values {
 }
 
 impl ColumnCode {
+    /// The value of a column that has only one.
+    #[inline]
+    pub(super) fn only_value(self, input: &mut Input<'_>) -> Result<Value, Undecodable> {
+        match (self.0 >> 4, self.0 & 0xf) {
+            (kind @ (BOOL | INT | UINT | DURATION | DATE_TIME | TIME_OF_DAY), CONSTANT) => {
+                value_of(kind, input.i64()? as u64)
+            }
+            _ => self.values(input)?.next(input),
+        }
+    }
+
+    /// The value of a column whose only reading has none.
+    pub(super) fn no_value(self, input: &mut Input<'_>) -> Result<Value, Undecodable> {
+        self.values(input).map(|_| Value::None)
+    }
+
     pub(super) fn values(self, input: &mut Input<'_>) -> Result<Values, Undecodable> {
         let (kind, method) = (self.0 >> 4, self.0 & 0xf);
         match (kind, method) {

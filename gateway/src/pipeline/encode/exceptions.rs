@@ -35,7 +35,7 @@ impl Exceptions {
     }
 
     pub(super) fn note(&mut self, reading: &Reading) {
-        let has_value = reading.value != Value::None;
+        let has_value = !matches!(reading.value, Value::None);
         let exception = Exception { quality: reading.quality, status: reading.status, has_value };
         match self.runs.last_mut() {
             Some((last, count)) if *last == exception => *count += 1,

@@ -151,6 +151,14 @@ impl PlacedGroup<'_> {
         self.runs.iter().flat_map(|run| (run.first..run.first + run.count).map(TagId))
     }
 
+    /// The place of the first tag's reading and the time's index, where there is only one time.
+    pub(super) fn only_place(&self) -> Option<(usize, usize)> {
+        match (self.bases, self.times) {
+            ([base], [time]) => Some((*base, *time as usize)),
+            _ => None,
+        }
+    }
+
     /// For each time the place of the first tag's reading, and the time's index.
     pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> {
         self.bases.iter().zip(self.times).map(|(base, time)| (*base, *time as usize))

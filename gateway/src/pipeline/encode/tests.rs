@@ -157,6 +157,18 @@ proptest! {
     }
 
     #[test]
+    fn a_value_by_itself_is_written_as_a_column_of_one(value in any_value()) {
+        let (mut column, mut whole, mut alone) = (Column::default(), Vec::new(), Vec::new());
+        column.push(&value);
+        let code = column.write(&mut whole);
+        if let Some(code_alone) = write_one(&value, &mut alone) {
+            prop_assert_eq!((code_alone, alone), (code, whole));
+        } else {
+            prop_assert!(matches!(value, Value::None | Value::Text(_) | Value::Array(_)));
+        }
+    }
+
+    #[test]
     fn garbage_never_panics(codec in 0..5_u8, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut readings = Vec::new();
         let result = Decoder::new().expect("zstd's memory").decode(codec, &bytes, &mut readings);

@@ -38,6 +38,7 @@ impl<'a> Input<'a> {
         self.bytes.is_empty()
     }
 
+    #[inline]
     pub(super) fn byte(&mut self) -> Result<u8, Undecodable> {
         let (first, rest) = self.bytes.split_first().ok_or(Undecodable("it ends early"))?;
         self.bytes = rest;
@@ -50,7 +51,23 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
+    /// Most are short.
+    #[inline]
     pub(super) fn u64(&mut self) -> Result<u64, Undecodable> {
+        match *self.bytes {
+            [low @ ..0x80, ref rest @ ..] => {
+                self.bytes = rest;
+                Ok(u64::from(low))
+            }
+            [low, high @ ..0x80, ref rest @ ..] => {
+                self.bytes = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_u64(),
+        }
+    }
+
+    fn long_u64(&mut self) -> Result<u64, Undecodable> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -62,6 +79,7 @@ impl<'a> Input<'a> {
         Err(Undecodable("an integer is too long"))
     }
 
+    #[inline]
     pub(super) fn i64(&mut self) -> Result<i64, Undecodable> {
         self.u64().map(unzigzag)
     }

@@ -6,6 +6,7 @@
 //! topic with neither          the same, or one message a block where the format tells devices apart
 //! ```
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use buffer::{Seq, SeqRange};
@@ -78,16 +79,34 @@ pub struct Batches<R> {
 /// The block whose messages are being made.
 struct Block {
     records: Records,
-    /// The readings' devices and places in the block: by device, and for each in the order of the block.
-    order: Vec<(u32, u32)>,
-    /// How far `order` has gone into messages.
-    done: usize,
+    /// What has not gone into messages yet begins with the run at `at`: by device, and for each in the order of the block.
+    runs: Vec<Run>,
+    at: usize,
     parts: u32,
     /// The topic of the device of the last batch.
     device_topic: Option<(u32, Arc<str>)>,
 }
 
+/// Readings of one device that stand one after the other in the block.
+struct Run {
+    device: u32,
+    places: Range<u32>,
+}
+
 impl Block {
+    /// The device and the place of the next reading.
+    fn next(&self) -> Option<(u32, usize)> {
+        self.runs.get(self.at).map(|run| (run.device, run.places.start as usize))
+    }
+
+    /// The next reading has gone into a message.
+    fn advance(&mut self) {
+        if let Some(run) = self.runs.get_mut(self.at) {
+            run.places.start += 1;
+            self.at += usize::from(run.places.is_empty());
+        }
+    }
+
     fn token(&mut self) -> Token {
         let token = Token { lane: self.records.lane, seq: self.records.first, part: self.parts };
         self.parts += 1;
@@ -102,48 +121,51 @@ impl<R: Rows> Batches<R> {
     }
 
     fn single(&mut self, block: &mut Block) -> Option<Message> {
-        let (_, index) = *block.order.get(block.done)?;
-        let reading = block.records.readings.get(index as usize)?;
-        let seq = block.records.seq(index as usize);
+        let (_, place) = block.next()?;
+        let reading = block.records.readings.get(place)?;
+        let seq = block.records.seq(place);
         let (topic, time) = (topic_of(&self.topic, &block.records, reading.tag), Some(reading.timestamp));
         self.out.clear();
         self.rows.single(reading, &block.records, seq, &mut self.out);
-        block.done += 1;
+        block.advance();
         Some(self.message(block, topic, SeqRange { first: seq, last: seq }, time))
     }
 
     fn batch(&mut self, block: &mut Block) -> Option<Message> {
-        let (start, mut time) = (block.done, None);
-        let (device, index) = *block.order.get(start)?;
-        let first = block.records.readings.get(index as usize)?;
+        let (device, place) = block.next()?;
+        let first = block.records.readings.get(place)?;
         let topic = match &block.device_topic {
             Some((known, topic)) if *known == device => topic.clone(),
             _ => topic_of(&self.topic, &block.records, first.tag),
         };
-        let mut seqs = SeqRange { first: block.records.seq(index as usize), last: block.records.seq(index as usize) };
+        let mut seqs = SeqRange { first: block.records.seq(place), last: block.records.seq(place) };
+        let (mut count, mut time) = (0, None);
         self.out.clear();
         self.rows.open(first, &block.records, seqs.first, &mut self.out);
-        while let Some((_, index)) = block.order.get(block.done).filter(|(of, _)| *of == device) {
-            if block.done > start && self.out.len() >= BATCH_BYTES_MAX {
+        while let Some((_, place)) = block.next().filter(|(of, _)| *of == device) {
+            if count > 0 && self.out.len() >= BATCH_BYTES_MAX {
                 break;
             }
-            let Some(reading) = block.records.readings.get(*index as usize) else { break };
-            seqs.last = block.records.seq(*index as usize);
-            self.rows.add(block.done - start, reading, &block.records, seqs.last, &mut self.out);
+            let Some(reading) = block.records.readings.get(place) else { break };
+            seqs.last = block.records.seq(place);
+            self.rows.add(count, reading, &block.records, seqs.last, &mut self.out);
             time = time.max(Some(reading.timestamp));
-            block.done += 1;
+            count += 1;
+            block.advance();
         }
         self.rows.close(&mut self.out);
         block.device_topic = Some((device, topic.clone()));
         Some(self.message(block, topic, seqs, time))
     }
 
-    fn message(&self, block: &mut Block, topic: Arc<str>, seqs: SeqRange, time: Option<Timestamp>) -> Message {
+    /// The message takes the bytes as they are; the next one probably has about as many.
+    fn message(&mut self, block: &mut Block, topic: Arc<str>, seqs: SeqRange, time: Option<Timestamp>) -> Message {
+        let next = Vec::with_capacity(self.out.len() + self.out.len() / 8);
         Message {
             token: block.token(),
             topic,
             key: None,
-            payload: Bytes::copy_from_slice(&self.out),
+            payload: std::mem::replace(&mut self.out, next).into(),
             time,
             content_type: R::CONTENT_TYPE,
             epoch: block.records.epoch,
@@ -156,8 +178,8 @@ impl<R: Rows + 'static> Format for Batches<R> {
     fn begin(&mut self, records: Records) {
         self.rows.begin(&records);
         let mixed = R::SPAN == Span::Block && !self.topic.has_device();
-        let order = if mixed || self.topic.has_tag() { as_they_stand(&records) } else { by_device(&records) };
-        self.block = Some(Block { records, order, done: 0, parts: 0, device_topic: None });
+        let runs = if mixed || self.topic.has_tag() { as_they_stand(&records) } else { by_device(&records) };
+        self.block = Some(Block { records, runs, at: 0, parts: 0, device_topic: None });
     }
 
     fn next(&mut self) -> Option<Message> {
@@ -200,17 +222,23 @@ fn topic_of(topic: &Template, records: &Records, tag: TagId) -> Arc<str> {
     }
 }
 
-fn as_they_stand(records: &Records) -> Vec<(u32, u32)> {
-    (0..records.readings.len() as u32).map(|place| (0, place)).collect()
+fn as_they_stand(records: &Records) -> Vec<Run> {
+    let all = Run { device: 0, places: 0..records.readings.len() as u32 };
+    if all.places.is_empty() { Vec::new() } else { vec![all] }
 }
 
-/// The readings' devices and places, sorted by device; within a device they keep their order.
-fn by_device(records: &Records) -> Vec<(u32, u32)> {
+/// Sorted by device; within a device they keep their order. Polls are of one device, so there are few runs.
+fn by_device(records: &Records) -> Vec<Run> {
     let schema = records.schema.as_deref();
     let device = |reading: &Reading| schema.and_then(|schema| schema.device_of(reading.tag)).unwrap_or(u32::MAX);
-    let mut order: Vec<(u32, u32)> = records.readings.iter().map(device).zip(0..).collect();
-    if !order.is_sorted() {
-        order.sort_unstable();
+    let mut runs: Vec<Run> = Vec::new();
+    for (reading, place) in records.readings.iter().zip(0_u32..) {
+        let device = device(reading);
+        match runs.last_mut() {
+            Some(run) if run.device == device => run.places.end += 1,
+            _ => runs.push(Run { device, places: place..place + 1 }),
+        }
     }
-    order
+    runs.sort_by_key(|run| run.device);
+    runs
 }
