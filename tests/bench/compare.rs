@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::PathBuf;
 
 use tests::need;
 
@@ -21,16 +22,25 @@ struct Then {
 pub(crate) struct Results(HashMap<(String, String), Then>);
 
 impl Results {
-    /// All Markdown files of the folder of results, in the order of their names, which begin with their dates.
+    /// All of the folder of results, in the order of their names, which begin with their dates.
     pub(crate) fn committed() -> Results {
-        let folder = need::root().join("tests/bench/results");
-        let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect();
-        files.sort();
+        let files = fs::read_dir(folder()).into_iter().flatten().flatten();
+        let mut names: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name.ends_with(".md") && name.starts_with(|first: char| first.is_ascii_digit()));
+        names.sort();
+        Results::of_files(names.iter().map(String::as_str))
+    }
+
+    /// What quick runs are held to, which is of the same profile and as short.
+    pub(crate) fn of_quick_runs() -> Results {
+        Results::of_files(["quick.md"].into_iter())
+    }
+
+    fn of_files<'a>(names: impl Iterator<Item = &'a str>) -> Results {
         let mut rows = HashMap::new();
-        for path in files {
-            let text = fs::read_to_string(&path).expect("a result can be read");
-            read(&text, &path.file_name().unwrap_or_default().to_string_lossy(), &mut rows);
+        for name in names {
+            let text = fs::read_to_string(folder().join(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"));
+            read(&text, name, &mut rows);
         }
         Results(rows)
     }
@@ -58,11 +68,11 @@ impl Results {
         }
     }
 
-    /// The rows whose ratio is 1.5 times worse in every round than the committed one.
+    /// The rows with a gate whose ratio is 1.5 times worse in every round than the committed one.
     pub(crate) fn regressions(&self, rows: &[Row]) -> Vec<String> {
         let regression = |row: &Row| {
             let then = self.of(row)?.ratio?;
-            let better = row.bound.map_or(Better::Less, |bound| bound.better);
+            let better = row.bound?.better;
             let worse = |now: f64| if better == Better::Less { now / then } else { then / now };
             let best = row.ratios().into_iter().map(worse).min_by(f64::total_cmp)?;
             let (number, what) = (row.number, &row.what);
@@ -70,6 +80,10 @@ impl Results {
         };
         rows.iter().filter_map(regression).collect()
     }
+}
+
+fn folder() -> PathBuf {
+    need::root().join("tests/bench/results")
 }
 
 /// Takes the rows of each table that has our columns.

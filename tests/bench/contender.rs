@@ -152,6 +152,8 @@ pub(crate) struct Measured {
     pub(crate) bytes_per_value: f64,
     pub(crate) resident_mb: f64,
     pub(crate) resident_most_mb: f64,
+    /// Times that a thread was woken, for each device that was polled once.
+    pub(crate) wake_ups_per_poll: f64,
 }
 
 impl Contender {
@@ -171,15 +173,18 @@ impl Contender {
         std::thread::sleep(settling);
         let id = self.child.id();
         let look = || (self.counter.found(), self.counter.bytes(), process::processor_time(id), Instant::now());
+        let waits = process::waits(id);
         let (found, bytes, cpu, start) = look();
         std::thread::sleep(length);
         let (found_after, bytes_after, cpu_after, end) = look();
+        let waits = process::waits(id) - waits;
         let (seconds, cpu) = ((end - start).as_secs_f64(), cpu_after - cpu);
         let values = match self.kind {
             // It says nothing; it fails when an answer is missing, and keeps the pace or does less than is assumed here.
             Kind::Bare => self.load.values_s() * seconds,
             kind => (found_after - found) as f64 * kind.values(&self.load),
         };
+        let polls = (self.load.connections * self.load.units) as f64 * seconds / self.load.every.as_secs_f64();
         let (resident_mb, resident_most_mb) = process::memory_mb(id);
         Measured {
             ns_per_value: cpu.as_nanos() as f64 / values,
@@ -188,6 +193,7 @@ impl Contender {
             bytes_per_value: (bytes_after - bytes) as f64 / values,
             resident_mb,
             resident_most_mb,
+            wake_ups_per_poll: waits as f64 / polls,
         }
     }
 }

@@ -23,6 +23,15 @@ fn of_living_threads(id: u32) -> Duration {
     threads.flatten().filter_map(|thread| on_processor(&thread.path().join("schedstat"))).sum()
 }
 
+/// How often threads of a process that live have waited for something so far.
+pub(crate) fn waits(id: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("the process lives");
+    let waits = |status: String| -> Option<u64> {
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+    };
+    threads.flatten().filter_map(|thread| waits(fs::read_to_string(thread.path().join("status")).ok()?)).sum()
+}
+
 /// Processor time of this process, which has one thread.
 pub(crate) fn own_processor_time() -> Duration {
     on_processor(Path::new("/proc/self/schedstat")).expect("a Linux kernel with schedstat")

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use tests::need;
 
-use crate::Effort;
 use crate::process;
 use crate::report::{Row, Table, median};
 use crate::s7_clients::Lie;
 use crate::s7_device::S7Device;
+use crate::{Breadth, Effort};
 
 /// What PLCs agree to.
 const PDUS: [u16; 3] = [240, 480, 960];
@@ -70,7 +70,7 @@ fn scattered_max(pdu: u16) -> usize {
 
 /// All rows.
 pub(crate) fn run(table: &mut Table, effort: Effort) {
-    for pdu in PDUS {
+    for &pdu in if effort.breadth == Breadth::All { &PDUS[..] } else { &PDUS[..1] } {
         processor_time_of_a_pdu(table, effort, pdu);
         values_in_a_pdu(table, pdu);
     }

@@ -26,8 +26,9 @@ use crate::writes;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 
-/// Stretches of one run that are measured one after the other.
+/// Stretches of one run that are measured one after the other, and the length of one.
 const STRETCHES: usize = 2;
+const STRETCH: Duration = Duration::from_secs(2);
 
 const WRITES: usize = 100;
 const TOPIC: &str = "bench";
@@ -101,18 +102,18 @@ struct Took {
 }
 
 /// Adds a row for each scenario and stage.
-pub(crate) fn run(table: &mut Table, effort: Effort) {
+pub(crate) fn run(table: &mut Table, _: Effort) {
     let Some(far) = Far::start() else { return };
-    LOADS.into_iter().for_each(|load| scenario(table, effort, &far, load));
+    LOADS.into_iter().for_each(|load| scenario(table, &far, load));
 }
 
-fn scenario(table: &mut Table, effort: Effort, far: &Far, load: Load) {
+fn scenario(table: &mut Table, far: &Far, load: Load) {
     let mut devices = Devices::start(load.connections);
     let mut southbound = Vec::new();
     let mut written = Vec::new();
     for stage in Stage::ALL {
         let mut work = Work::start(stage, load, far, &mut devices);
-        let took: Vec<Took> = (0..STRETCHES).map(|_| work.measure(&mut devices, effort)).collect();
+        let took: Vec<Took> = (0..STRETCHES).map(|_| work.measure(&mut devices)).collect();
         if load.is_written_to() {
             written.push((stage, (0..WRITES).map(|number| writes::one(work.http, "d0", number)).collect()));
         }
@@ -213,11 +214,11 @@ impl Work {
         Work { load, gateway, _site: site, http, arrivals }
     }
 
-    fn measure(&mut self, devices: &mut Devices, effort: Effort) -> Took {
+    fn measure(&mut self, devices: &mut Devices) -> Took {
         let id = self.gateway.id();
         let mut look = || (Instant::now(), process::processor_time(id), self.arrivals.count(devices));
         let (start, cpu, arrived) = look();
-        std::thread::sleep(Duration::from_secs(effort.seconds));
+        std::thread::sleep(STRETCH);
         let (end, cpu_after, arrived_after) = look();
         let (seconds, cpu) = ((end - start).as_secs_f64(), cpu_after - cpu);
         let arrived = (arrived_after - arrived) as f64;
