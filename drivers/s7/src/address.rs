@@ -52,6 +52,9 @@ impl Address {
         if let Some(address) = foreign::proxy(text) {
             return address.and_then(|address| address.checked(text));
         }
+        if let Some(error) = foreign::pointer(text) {
+            return Err(error);
+        }
         let (body, at_the_end) = split_peripheral(text);
         let parts = AddressParts::parse_with(body, Some(STRING_DEFAULT))?;
         let (location, before_the_type) = split_peripheral(parts.location);

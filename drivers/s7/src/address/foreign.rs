@@ -72,6 +72,31 @@ pub(super) fn telegraf(text: &str, from: usize) -> Option<Result<Place, AddressE
     is_theirs.then(|| behind_block(text, dot + 1, *area))
 }
 
+/// STEP 7's pointers, `P#DB1.DBX10.0` and `P#M 10.0 BYTE 4`: an address says what lies there, so that they are told what to
+/// write instead; `None` where it is none.
+pub(super) fn pointer(text: &str) -> Option<AddressError> {
+    let (mark, target) = text.split_at_checked(2).filter(|(mark, _)| mark.eq_ignore_ascii_case("P#"))?;
+    let words: Vec<&str> = target.split_whitespace().collect();
+    let (place, typed) = match words.as_slice() {
+        [place @ .., name, count] if count.parse::<u16>().is_ok() && !place.is_empty() => {
+            (place.concat(), Some((*name, *count)))
+        }
+        place => (place.concat(), None),
+    };
+    let is_bits = typed.is_some_and(|(name, _)| name.eq_ignore_ascii_case("BOOL"));
+    let byte = place.strip_suffix(".0").filter(|_| !is_bits).unwrap_or(&place);
+    let reads = |text: String| Address::parse(&text).ok().map(|address| address.to_string());
+    let instead = match typed {
+        Some((name, "1")) => reads(format!("%{byte}:{name}")),
+        Some((name, count)) => reads(format!("%{byte}:{name}[{count}]")),
+        None => reads(place.clone()),
+    };
+    let instead = instead.unwrap_or_else(|| "what it points to, such as DB1.DBD10:REAL or DB1.DBB10:BYTE[4]".into());
+    let kind =
+        if typed.is_none() { ", or with the width and type of what begins there, such as DB1.DBD10:REAL" } else { "" };
+    Some(AddressError::new(0..mark.len(), format!("`P#` is a pointer of STEP 7, and no value: write {instead}{kind}")))
+}
+
 /// Type, byte and what follows, behind `DB1.` or `DB1,`.
 pub(super) fn behind_block(text: &str, at: usize, area: Area) -> Result<Place, AddressError> {
     let letters = at..at + text[at..].bytes().take_while(u8::is_ascii_alphabetic).count();

@@ -161,6 +161,12 @@ fn what_is_wrong_is_told_with_its_place_and_what_to_write() {
         ("DB1,X3", 5..6, "the bit is missing"),
         ("DB1,S3", 5..6, "the length of the string is missing"),
         ("DB1,REAL4:INT", 10..13, "given twice"),
+        ("P#DB1.DBX10.0", 0..2, "write DB1.DBX10.0, or with the width"),
+        ("P#DB1.DBX10.0 BYTE 4", 0..2, "write DB1.DBB10:BYTE[4]"),
+        ("p#DB1.DBX8.0 REAL 1", 0..2, "write DB1.DBD8:REAL"),
+        ("P#M 10.0 BOOL 1", 0..2, "write M10.0"),
+        ("P#nowhere", 0..2, "such as DB1.DBD10:REAL"),
+        ("P#", 0..2, "such as DB1.DBD10:REAL"),
         ("10-77-00-01-00-01-84-00-00-20", 3..5, "names no type"),
         ("10-02-00-01-00-01-85-00-00-20", 18..20, "names no area"),
     ] {
