@@ -12,6 +12,9 @@ use crate::config::{self, Config};
 
 /// Serve every device of a configuration as a simulator, and print the configuration that leads to them.
 #[derive(clap::Args)]
+#[command(after_help = "\
+What only this board has (gpio, i2c, spi, w1) is not simulated: it keeps its URL, and is named.
+Exit codes: 0 ended; 1 the configuration is wrong; 2 the command line is wrong; 3 nothing could be simulated.")]
 pub(super) struct Args {
     /// The gateway's file
     #[arg(default_value = "gateway.yaml")]
@@ -43,7 +46,15 @@ async fn serve(args: &Args, config: &Config) -> std::io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let simulation = Simulation::of(config).await?;
     let text = simulation.rewritten(&std::fs::read_to_string(&args.file)?);
+    if simulation.places().next().is_none() {
+        return Err(std::io::Error::other(
+            "no device of this file can be simulated: all of them are on the board itself",
+        ));
+    }
     simulation.places().for_each(|place| eprintln!("{place}"));
+    for url in simulation.left_out() {
+        eprintln!("{url} is left out: there is no simulator for it, and the new configuration leads to the real one");
+    }
     let run_with = match &args.output {
         Some(path) => {
             std::fs::write(path, text)?;

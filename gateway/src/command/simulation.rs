@@ -2,7 +2,7 @@
 //!
 //! Every address that a tag names shows a signal. S7, Modbus TCP and RTU over TCP are served as they are, serial lines as
 //! RTU on pseudo-terminals; the simulator knows neither TLS nor ASCII, so that such devices are served as TCP or RTU. OPC UA
-//! is served without security and without users.
+//! is served without security and without users. What only the board itself has (GPIO, I2C, SPI, 1-wire) is left out.
 
 mod signals;
 mod modbus;
@@ -45,6 +45,8 @@ const BAUD: u32 = 115_200;
 pub(super) struct Simulation {
     /// The URL as written, and the simulator's.
     replaced: Vec<(String, String)>,
+    /// The URLs that no simulator serves.
+    left_out: Vec<String>,
     modbus: Vec<ModbusServer>,
     s7: Vec<S7Server>,
     opcua: Vec<OpcUaServer>,
@@ -67,11 +69,13 @@ enum Transport {
 }
 
 impl Simulation {
-    /// Starts a simulator for each line. A URL that stands at several lines is one simulator.
+    /// Starts a simulator for each line. A URL that stands at several lines is one simulator; one that none serves is left
+    /// out.
     pub(super) async fn of(config: &Config) -> io::Result<Simulation> {
         let folder = Folder::make("sim")?;
         let (modbus, s7, opcua) = (Vec::new(), Vec::new(), Vec::new());
-        let mut simulation = Simulation { replaced: Vec::new(), modbus, s7, opcua, joints: Vec::new(), folder };
+        let (replaced, left_out, joints) = (Vec::new(), Vec::new(), Vec::new());
+        let mut simulation = Simulation { replaced, left_out, modbus, s7, opcua, joints, folder };
         let mut done: Vec<&str> = Vec::new();
         for line in &config.lines {
             let url = line.spec.url.as_str();
@@ -80,10 +84,14 @@ impl Simulation {
             }
             done.push(url);
             let lines = config.lines.iter().map(|line| &line.spec).filter(|other| other.url.as_str() == url);
-            let place = match way(&line.spec.url)? {
-                Way::S7 => simulation.serve_s7(&line.spec, lines).await?,
-                Way::OpcUa => simulation.serve_opcua(lines).await?,
-                Way::Modbus(transport) => simulation.serve_modbus(transport, lines).await?,
+            let place = match way(&line.spec.url) {
+                None => {
+                    simulation.left_out.push(url.to_owned());
+                    continue;
+                }
+                Some(Way::S7) => simulation.serve_s7(&line.spec, lines).await?,
+                Some(Way::OpcUa) => simulation.serve_opcua(lines).await?,
+                Some(Way::Modbus(transport)) => simulation.serve_modbus(transport, lines).await?,
             };
             simulation.replaced.push((url.to_owned(), with_query(&place, &line.spec.url)));
         }
@@ -169,16 +177,21 @@ impl Simulation {
     pub(super) fn places(&self) -> impl Iterator<Item = String> {
         self.replaced.iter().map(|(written, place)| format!("{written} is simulated at {place}"))
     }
+
+    /// The URLs that no simulator serves; the new configuration leads where they led.
+    pub(super) fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
 }
 
-fn way(url: &EndpointUrl) -> io::Result<Way> {
+fn way(url: &EndpointUrl) -> Option<Way> {
     match (url.scheme(), url.host().is_empty()) {
-        ("modbus-tcp" | "modbus-tls", _) | ("modbus-ascii", false) => Ok(Way::Modbus(Transport::Tcp)),
-        ("s7", _) => Ok(Way::S7),
-        ("opc.tcp", _) => Ok(Way::OpcUa),
-        ("modbus-rtu-over-tcp", _) => Ok(Way::Modbus(Transport::RtuOverTcp)),
-        ("modbus-rtu" | "modbus-ascii", true) => Ok(Way::Modbus(Transport::Serial)),
-        (scheme, _) => Err(io::Error::other(format!("there is no simulator for `{scheme}` in this build"))),
+        ("modbus-tcp" | "modbus-tls", _) | ("modbus-ascii", false) => Some(Way::Modbus(Transport::Tcp)),
+        ("s7", _) => Some(Way::S7),
+        ("opc.tcp", _) => Some(Way::OpcUa),
+        ("modbus-rtu-over-tcp", _) => Some(Way::Modbus(Transport::RtuOverTcp)),
+        ("modbus-rtu" | "modbus-ascii", true) => Some(Way::Modbus(Transport::Serial)),
+        _ => None,
     }
 }
 
@@ -220,6 +233,7 @@ mod tests {
                 ("modbus-tcp://h".into(), "modbus-tcp://127.0.0.1:1".into()),
                 ("modbus-tcp://h:5020?unit=2".into(), "modbus-tcp://127.0.0.1:2?unit=2".into()),
             ],
+            left_out: Vec::new(),
             modbus: Vec::new(),
             s7: Vec::new(),
             opcua: Vec::new(),
@@ -235,9 +249,9 @@ mod tests {
     fn what_concerns_security_is_left_out() {
         let url: EndpointUrl = "modbus-tls://h?ca=/x.pem&unit=3&key=/k".parse().expect("a URL");
         assert_eq!(with_query("modbus-tcp://127.0.0.1:1", &url), "modbus-tcp://127.0.0.1:1?unit=3");
-        assert!(matches!(way(&url), Ok(Way::Modbus(Transport::Tcp))));
+        assert!(matches!(way(&url), Some(Way::Modbus(Transport::Tcp))));
         let url: EndpointUrl = "opc.tcp://h:4840/ua?policy=aes256&user=a&queue=10&read=poll".parse().expect("a URL");
         assert_eq!(with_query("opc.tcp://x?policy=none", &url), "opc.tcp://x?policy=none&queue=10&read=poll");
-        assert!(matches!(way(&url), Ok(Way::OpcUa)));
+        assert!(matches!(way(&url), Some(Way::OpcUa)));
     }
 }
