@@ -12,6 +12,10 @@
 //!
 //! A change of the configuration while the gateway runs adds names behind those that are there and takes none away, so that
 //! what was polled before it and is stored after it bears its own name. A device that gets tags later stands there twice.
+//!
+//! A schema that no block of the log bears any more is removed, see [`uses`].
+
+mod uses;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -21,13 +25,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driver_core::TagId;
-use tracing::{error, info};
+use tracing::{error, info, warn};
+
+use uses::Uses;
 
 const HEAD: &str = "forebay-schema 1\n";
 const DEVICE: char = '\t';
 
 /// Largest schema file that is read, bytes: a million tags with long names.
 const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// Which blocks bear which schema, beside the schemas.
+const USES: &str = "uses";
 
 /// How many numbers are tried until one is free, should two configurations have the same checksum.
 const ID_TRIES_MAX: u32 = 16;
@@ -236,6 +245,38 @@ impl Schemas {
         Ok(())
     }
 
+    /// Removes the schemas that no block bears any more, of a log that begins with `first_seq` and goes on with `next_seq`.
+    /// To be called before the first block bears the current one. What cannot be removed stays, and is told.
+    pub fn sweep(&self, first_seq: u64, next_seq: u64) {
+        // The number of the current one is not sure before its file is written; the next sweep finds that.
+        if self.is_unwritten {
+            return;
+        }
+        if let Err(cause) = self.swept(first_seq, next_seq) {
+            warn!("names of tags that are needed no more stay in {}: {cause}", self.folder.display());
+        }
+    }
+
+    fn swept(&self, first_seq: u64, next_seq: u64) -> io::Result<()> {
+        let path = self.folder.join(USES);
+        let before = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => String::new(),
+            Err(error) => return Err(error),
+        };
+        let paths = fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        let found: Vec<u32> = paths.iter().filter_map(|path| id_of(path)).collect();
+        let mut uses = Uses::parse(&before);
+        uses.begin(self.current, next_seq, &found);
+        uses.forget(first_seq);
+        let text = uses.text();
+        if text != before {
+            write_durably(&self.folder, &path, &text)?;
+        }
+        let over = found.into_iter().filter(|schema| !uses.bears(*schema));
+        over.map(|schema| path_of(&self.folder, schema)).try_for_each(fs::remove_file)
+    }
+
     /// The number that new blocks bear.
     pub fn current(&self) -> u32 {
         self.current
@@ -260,6 +301,12 @@ fn is_of(id: u32, text: &[u8]) -> bool {
 /// The file of a schema.
 pub fn path_of(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id:08x}.schema"))
+}
+
+/// The number of a schema's file; `None` for other files.
+fn id_of(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".schema")?;
+    u32::from_str_radix(name, 16).ok()
 }
 
 /// The whole file or none of it, whatever happens meanwhile.
@@ -320,6 +367,30 @@ mod tests {
         assert_ne!(schemas.current(), old);
         assert_eq!(schemas.get(old), Some(schema("°C")));
         assert_eq!(schemas.get(schemas.current()), Some(schema("K")));
+    }
+
+    #[test]
+    fn schemas_go_with_the_last_block_that_bears_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = || {
+            fs::read_dir(folder.path())
+                .expect("a folder")
+                .filter(|entry| entry.as_ref().is_ok_and(|entry| id_of(&entry.path()).is_some()))
+        };
+        let begun = |unit: &str, first_seq, next_seq| {
+            let schemas = Schemas::open(folder.path(), schema(unit));
+            schemas.sweep(first_seq, next_seq);
+            schemas.current()
+        };
+        let [kelvin, celsius] = [begun("K", 0, 0), begun("°C", 0, 500)];
+        begun("°C", 499, 900);
+        assert_eq!(files().count(), 2);
+        begun("°C", 500, 900);
+        assert_eq!(files().count(), 1);
+        assert!(Schema::load(folder.path(), kelvin).is_none() && Schema::load(folder.path(), celsius).is_some());
+        // An empty log: whatever was there before is over.
+        begun("m", 1000, 1000);
+        assert_eq!((files().count(), Schema::load(folder.path(), celsius)), (1, None));
     }
 
     #[test]

@@ -261,7 +261,9 @@ proptest! {
     ) {
         let folder = filled();
         let files = files(folder.path());
-        let files: Vec<_> = files.into_iter().filter(|(_, bytes)| !bytes.is_empty()).collect();
+        // The list of uses is no part of the readings: damaged, it keeps names longer, and is made anew at the next start.
+        let counts = |(path, bytes): &(PathBuf, Vec<u8>)| !bytes.is_empty() && !path.ends_with("schemas/uses");
+        let files: Vec<_> = files.into_iter().filter(counts).collect();
         let (path, whole) = &files[which.index(files.len())];
         let mut bytes = whole.clone();
         let start = at.index(bytes.len());

@@ -119,6 +119,8 @@ impl Worker {
         setup: StoreSetup,
     ) -> io::Result<Worker> {
         let StoreSetup { store, reopen, schemas, tags, policy, clock } = setup;
+        let stats = store.stats();
+        schemas.sweep(stats.first_seq, stats.next_seq);
         Ok(Worker {
             syncer: Syncer::start(inbox.clone())?,
             repacker: Repacker::start(inbox.clone())?,
@@ -263,6 +265,9 @@ impl Worker {
     /// What is pending keeps its names: the new ones stand behind those that it has.
     fn name(&mut self, tags: Arc<Tags>) -> io::Result<()> {
         self.schemas.change(tags.schema().clone())?;
+        if let Some(stats) = self.store.as_ref().map(|store| store.stats()) {
+            self.schemas.sweep(stats.first_seq, stats.next_seq);
+        }
         self.one_class = tags.all_normal() && self.pending.is_empty();
         self.tags = tags;
         Ok(())
