@@ -95,6 +95,33 @@ fn a_device_that_is_killed_turns_red_within_its_interval_and_says_why() {
 }
 
 #[test]
+fn what_waits_for_a_broker_that_never_came_is_counted() {
+    let field = Field::new();
+    let alive = Counting::tcp(&field);
+    let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let site = Site::new(&format!(
+        "gateway: g\nevery: 100ms\nhttp: {{ listen: {http} }}\nuplinks: {{ cloud: {{ url: \"mqtt://127.0.0.1:{}\" }} }}\n\
+         devices:\n{}",
+        free_port(),
+        counting_device("press", &tcp(alive.address))
+    ));
+    let mut gateway = site.start();
+    let waiting = || {
+        let (_, body) = get(http, "/api/v1/status").ok()?;
+        serde_json::from_str::<Value>(&body).ok()?["uplinks"][0]["lag_readings"].as_u64()
+    };
+    wait::for_it("what waits is counted", wait::SOON, || waiting().is_some_and(|waiting| waiting > 20));
+    let metrics = get(http, "/metrics").expect("an answer").1;
+    let lag = metrics.lines().find_map(|line| line.strip_prefix("forebay_uplink_lag_readings{uplink=\"cloud\"} "));
+    assert!(lag.and_then(|lag| lag.parse::<u64>().ok()).is_some_and(|lag| lag > 20), "{lag:?}");
+    gateway.signal("TERM");
+    wait::for_it("it ends", wait::SOON, || gateway.ended().is_some());
+    let log = gateway.log();
+    let told = log.lines().find(|line| line.contains("stopped uplink=")).unwrap_or_default().to_owned();
+    assert!(!told.is_empty() && !told.contains("waiting=0"), "the leave tells it too: {told}");
+}
+
+#[test]
 fn values_move_and_the_log_has_their_history() {
     let plant = Plant::start();
     let value = || {

@@ -96,7 +96,7 @@ fn under_load_only_what_changed_begins_anew() {
     for index in 3..MANY - 1 {
         let late = lateness(&many.oracles[index], from, EVERY);
         assert!(late.last().is_some_and(|late| *late < EVERY * 2), "d{index} missed polls: {late:?}");
-        let missed = metric(door, &format!("forebay_device_missed_cycles_total{{device=\"d{index}\"}}"));
+        let missed = metric(door, &format!("forebay_device_missed_cycles_total{{device=\"d{index}\""));
         let connects = metric(door, &format!("forebay_line_connects_total{{line=\"d{index}\"}}"));
         assert_eq!((missed, connects), (0.0, 1.0), "d{index}");
     }

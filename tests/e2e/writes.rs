@@ -381,6 +381,7 @@ fn readiness_says_why_not_and_metrics_are_what_prometheus_reads() {
     assert_eq!(status, 200);
     for line in [
         "forebay_device_up{device=\"press\"} 1",
+        "forebay_uplink_replay_left_readings{uplink=\"cloud\"} 0",
         "forebay_uplink_connected{uplink=\"cloud\"} 0",
         "forebay_commands_total{result=\"done\"} 1",
         "forebay_buffer_lost_readings_total{reason=\"not-stored\"} 0",
@@ -388,10 +389,14 @@ fn readiness_says_why_not_and_metrics_are_what_prometheus_reads() {
     ] {
         assert!(text.lines().any(|known| known == line), "{line} is missing in\n{text}");
     }
+    let polls = text.lines().find(|line| line.starts_with("forebay_device_polls_total{device=\"press\",group=\""));
+    assert!(polls.is_some_and(|polls| !polls.ends_with(" 0")), "polls are counted by group: {polls:?}");
     let Some(promtool) = need::promtool() else { return };
-    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/prometheus/forebay.rules.yaml");
-    let checked = Command::new(&promtool).args(["check", "rules", rules]).output().expect("promtool");
-    assert!(checked.status.success(), "{}", both(&checked));
+    let folder = need::root().join("systemd/prometheus");
+    for arguments in [["check", "rules", "forebay.rules.yaml"], ["test", "rules", "forebay.rules.test.yaml"]] {
+        let checked = Command::new(&promtool).args(arguments).current_dir(&folder).output().expect("promtool");
+        assert!(checked.status.success(), "{}", both(&checked));
+    }
     every_metric_is_there(&text);
     let file = rig.site.folder().join("metrics.txt");
     std::fs::write(&file, text).expect("writes");

@@ -1,14 +1,16 @@
 //! The figures in Prometheus' text format, version 0.0.4. No I/O.
 //!
-//! Names are `forebay_<part>_<what>_<unit>[_total]`, labels `device`, `line`, `uplink`, `class`, `reason`, `result`.
+//! Names are `forebay_<part>_<what>_<unit>[_total]`, labels `device`, `group`, `line`, `uplink`, `class`, `reason`,
+//! `result`.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use buffer::{Class, GapReason, Stats};
 
 use crate::pipeline::command::Outcome;
 use crate::pipeline::forward::counters::Counters;
+use crate::pipeline::health::GroupHealth;
 use crate::pipeline::vitals::{LogState, UplinkVitals, Vitals, count, is};
 use crate::reload::Reload;
 
@@ -50,35 +52,64 @@ fn devices(vitals: &Vitals, page: &mut Page) {
     devices().for_each(|(name, line, device)| {
         page.sample(&[("device", name)], is(&line.connected) && !is(&device.suspended));
     });
-    page.counter("forebay_device_polls_total", "Polls of the device's groups.");
-    devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.polls)));
     page.counter("forebay_device_silent_polls_total", "Polls that the device did not answer.");
     devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.silent)));
-    page.counter("forebay_device_missed_cycles_total", "Cycles that passed because an earlier poll took too long.");
-    devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.missed)));
-    page.counter("forebay_device_late_seconds_total", "How late polls began, added up.");
-    devices().for_each(|(name, _, device)| {
-        page.sample(&[("device", name)], count(&device.late_us) as f64 / 1e6);
-    });
-    page.counter("forebay_device_poll_seconds_total", "How long polls took, added up.");
-    devices().for_each(|(name, _, device)| {
-        page.sample(&[("device", name)], count(&device.poll_us) as f64 / 1e6);
-    });
-    page.gauge("forebay_device_interval_seconds", "How often the device is polled at most.");
-    let intervals = vitals.lines.iter().flat_map(|names| names.devices.iter().zip(&names.every));
-    intervals.for_each(|(name, every)| page.sample(&[("device", name)], every.as_secs_f64()));
     page.gauge("forebay_device_answered_age_seconds", "How long ago the device answered last.");
     devices().for_each(|(name, line, device)| {
         if let Some(age) = line.since_answer(device, Instant::now()) {
             page.sample(&[("device", name)], age.as_secs_f64());
         }
     });
+    groups(vitals, page);
     page.gauge("forebay_line_connected", "Whether the line has a connection.");
     lines().for_each(|(names, line)| page.sample(&[("line", &names.name)], is(&line.connected)));
     page.counter("forebay_line_connects_total", "Connections that were made.");
     lines().for_each(|(names, line)| page.sample(&[("line", &names.name)], count(&line.connects)));
     page.counter("forebay_line_panics_total", "Times that the line's driver failed and was made anew.");
     lines().for_each(|(names, line)| page.sample(&[("line", &names.name)], count(&line.panics)));
+}
+
+/// A group is the tags of a device that are polled at one interval; its name is that interval.
+fn groups(vitals: &Vitals, page: &mut Page) {
+    type Family = (&'static str, &'static str, fn(&GroupHealth) -> f64);
+    const COUNTERS: [Family; 4] = [
+        ("forebay_device_polls_total", "Polls of the device, by the interval of the group.", |group| {
+            count(&group.polls) as f64
+        }),
+        ("forebay_device_missed_cycles_total", "Cycles that passed because an earlier poll took too long.", |group| {
+            count(&group.missed) as f64
+        }),
+        ("forebay_device_late_seconds_total", "How late polls began, added up.", |group| {
+            count(&group.late_us) as f64 / 1e6
+        }),
+        ("forebay_device_poll_seconds_total", "How long polls took, added up.", |group| {
+            count(&group.poll_us) as f64 / 1e6
+        }),
+    ];
+    let devices = vitals.lines.iter().zip(&vitals.health.lines).flat_map(|(names, line)| {
+        names
+            .devices
+            .iter()
+            .zip(&names.groups)
+            .zip(&line.devices)
+            .map(|((name, groups), device)| (name, groups, device))
+    });
+    let groups: Vec<(&str, String, Duration, &GroupHealth)> = devices
+        .flat_map(|(name, groups, device)| {
+            let health = groups.iter().zip(&device.groups);
+            health.map(move |(every, group)| (&**name, format!("{every:?}"), *every, group))
+        })
+        .collect();
+    for (name, help, read) in COUNTERS {
+        page.counter(name, help);
+        groups.iter().for_each(|(device, label, _, group)| {
+            page.sample(&[("device", device), ("group", label)], read(group));
+        });
+    }
+    page.gauge("forebay_device_interval_seconds", "How often the group is polled.");
+    groups.iter().for_each(|(device, label, every, _)| {
+        page.sample(&[("device", device), ("group", label)], every.as_secs_f64());
+    });
 }
 
 fn buffer(vitals: &Vitals, log: &LogState, page: &mut Page) {
@@ -133,7 +164,10 @@ fn disk(stats: &Stats, page: &mut Page) {
 /// Name, help, what is read.
 type Family = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const UPLINK_COUNTERS: [Family; 13] = [
+const UPLINK_COUNTERS: [Family; 14] = [
+    ("forebay_uplink_replayed_readings_total", "Readings that were sent once more by `forebay buffer replay`.", |c| {
+        count(&c.replayed_records)
+    }),
     ("forebay_uplink_sent_messages_total", "Messages that were sent, repeats included.", |c| count(&c.sent)),
     ("forebay_uplink_acknowledged_messages_total", "Messages that the far side acknowledged.", |c| {
         count(&c.acknowledged)
@@ -159,7 +193,7 @@ const UPLINK_COUNTERS: [Family; 13] = [
     }),
 ];
 
-const UPLINK_GAUGES: [Family; 5] = [
+const UPLINK_GAUGES: [Family; 6] = [
     ("forebay_uplink_connected", "Whether there is a connection.", |c| is(&c.connected).into()),
     ("forebay_uplink_lag_readings", "Readings that the far side does not have yet.", |c| count(&c.lag_records)),
     ("forebay_uplink_history_share_percent", "The share of the time that a backlog takes behind what is live.", |c| {
@@ -167,6 +201,9 @@ const UPLINK_GAUGES: [Family; 5] = [
     }),
     ("forebay_uplink_history_bytes_per_second", "What the far side took of a backlog when last measured.", |c| {
         count(&c.history_throughput)
+    }),
+    ("forebay_uplink_replay_left_readings", "Readings of the log that the replay that runs has before it.", |c| {
+        count(&c.replay_left)
     }),
     ("forebay_uplink_in_flight_messages", "Messages that wait for their acknowledgement.", |c| count(&c.in_flight)),
 ];

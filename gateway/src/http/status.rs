@@ -34,8 +34,8 @@ fn lines(vitals: &Vitals) -> Value {
     let bad = bad_tags(vitals);
     let lines = vitals.lines.iter().zip(&vitals.health.lines).enumerate().map(|(line_index, (names, line))| {
         let connected = is(&line.connected);
-        let devices = names.devices.iter().zip(&names.every).zip(&line.devices).enumerate();
-        let devices = devices.map(|(index, ((name, every), device))| {
+        let devices = names.devices.iter().zip(&line.devices).enumerate();
+        let devices = devices.map(|(index, (name, device))| {
             let (state, reason) = state(line, device);
             let place = DevicePlace { line: line_index as u32, device: index as u32 };
             json!({
@@ -43,13 +43,13 @@ fn lines(vitals: &Vitals) -> Value {
                 "up": connected && !is(&device.suspended),
                 "state": state,
                 "reason": reason,
-                "every_ms": millis(*every),
+                "every_ms": millis(names.every(index)),
                 "last_poll_ms": count(&device.last_poll_us) as f64 / 1000.0,
                 "answered_ago_ms": line.since_answer(device, Instant::now()).map(millis),
-                "polls": count(&device.polls),
-                "poll_ms_total": count(&device.poll_us) / 1000,
+                "polls": device.sum(|group| &group.polls),
+                "poll_ms_total": device.sum(|group| &group.poll_us) / 1000,
                 "silent_polls": count(&device.silent),
-                "missed_cycles": count(&device.missed),
+                "missed_cycles": device.sum(|group| &group.missed),
                 "bad_tags": bad.as_ref().map(|bad| bad.get(&place).copied().unwrap_or(0)),
             })
         });

@@ -133,7 +133,7 @@ fn line_setup(
     }
     // A plan that was made without what is known by now is made again.
     let planned = planned.filter(|_| Arc::ptr_eq(&spec, &known));
-    let health = Arc::new(LineHealth::new(devices.len(), Instant::now()));
+    let health = Arc::new(LineHealth::new(devices.iter().map(|device| device.groups.len()), Instant::now()));
     LineSetup { health, stagger: share(spread, phase_key(&name)), devices, make: maker(known, planned), name, spec }
 }
 

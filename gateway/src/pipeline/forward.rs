@@ -64,6 +64,9 @@ pub const RECONNECT: Backoff = Backoff {
     steady: Duration::from_secs(10),
 };
 
+/// How often what waits is counted while there is no connection.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
 /// What was acknowledged is told to the log at most this often; so much is sent twice after a kill.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 
@@ -197,9 +200,13 @@ impl<B: Backlog> Forward<B> {
                     _ = &mut *stop => return Ended::Stopped,
                     outcome = self.publisher.connect() => self.note_connect(outcome),
                 },
+                // What waits is told meanwhile, also of a far side that was never there; a tick before its time does nothing.
                 (LinkAction::Stay, Some(until)) => tokio::select! {
                     _ = &mut *stop => return Ended::Stopped,
-                    () = sleep_until(Instant::from_std(until)) => LinkEvent::Tick,
+                    () = sleep_until(Instant::from_std(until).min(Instant::now() + COUNT_EVERY)) => {
+                        self.count_waiting();
+                        LinkEvent::Tick
+                    }
                 },
                 (LinkAction::Stay, None) => match self.serve(stop).await {
                     Over::Lost(loss) => self.note_loss(&loss).await,
@@ -394,10 +401,12 @@ impl<B: Backlog> Forward<B> {
             count(&self.counters.delivered_records, pending.saturating_sub(self.delivered.pending(end)));
             self.log.acknowledge(done);
         }
-        state(&self.counters.lag_records, self.delivered.pending(end));
+        self.count_waiting();
         let share = if self.lanes.is_draining() { self.lanes.pace().share_percent() } else { 0 };
         state(&self.counters.history_share_percent, share);
         state(&self.counters.history_throughput, self.lanes.pace().throughput());
+        state(&self.counters.replayed_records, self.lanes.replayed());
+        state(&self.counters.replay_left, self.lanes.replay_left());
         let traffic = self.publisher.traffic();
         state(&self.counters.sent_bytes, traffic.sent_bytes);
         state(&self.counters.received_bytes, traffic.received_bytes);
@@ -405,6 +414,10 @@ impl<B: Backlog> Forward<B> {
         state(&self.counters.perhaps_doubled, degraded.perhaps_doubled);
         state(&self.counters.tails_read, degraded.tails_read);
         state(&self.counters.made_anew, degraded.made_anew);
+    }
+
+    fn count_waiting(&self) {
+        state(&self.counters.lag_records, self.delivered.pending(*self.end.borrow()));
     }
 
     /// Waits a little for what is on its way, and takes leave.
@@ -421,8 +434,9 @@ impl<B: Backlog> Forward<B> {
         self.commit();
         self.publisher.close().await;
         self.counters.connected.store(false, Ordering::Relaxed);
+        let waiting = self.delivered.pending(*self.end.borrow());
         match ended {
-            Ended::Stopped => info!(uplink = &*self.name, waiting = self.window.len(), "stopped"),
+            Ended::Stopped => info!(uplink = &*self.name, waiting, "stopped"),
             Ended::StoreClosed => info!(uplink = &*self.name, "stopped, because the log is closed"),
         }
     }

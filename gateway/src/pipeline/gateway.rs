@@ -225,7 +225,7 @@ impl Gateway {
                 Acquisition::start(lines, shared, keep::file_in(&buffer.path)).map_err(StartError::Thread)?;
             let plant = Plant {
                 tags: tags.clone(),
-                writables,
+                writables: writables.clone(),
                 watched,
                 derived: acquisition.derived_lane().clone(),
                 lanes: running.iter().map(|line| line.lane.clone()).collect(),
@@ -264,6 +264,7 @@ impl Gateway {
             buffer_bytes_max,
             redate: redate.clone(),
             uplinks: uplinks.iter().map(RunningUplink::vitals).collect(),
+            writables,
             desk: desk.clone(),
             clock: clock.clone(),
             reload: reload.clone(),
@@ -490,11 +491,11 @@ fn site(tags: &Tags, types: Arc<[TagType]>, buffer: &Path, clock: &Arc<WallClock
 }
 
 fn names_of(line: &LineSetup) -> LineNames {
-    let every = |device: &DeviceSetup| device.groups.iter().map(|(every, _)| *every).min().unwrap_or_default();
+    let groups = |device: &DeviceSetup| device.groups.iter().map(|(every, _)| *every).collect();
     LineNames {
         name: line.name.clone(),
         devices: line.devices.iter().map(|device| device.name.clone()).collect(),
-        every: line.devices.iter().map(every).collect(),
+        groups: line.devices.iter().map(groups).collect(),
     }
 }
 
@@ -566,7 +567,7 @@ mod tests {
             groups: vec![(10 * MS, [tag_of(device)].into())],
         };
         let line = LineSetup {
-            health: Arc::new(LineHealth::new(acts.len(), Instant::now())),
+            health: Arc::new(LineHealth::new(acts.iter().map(|_| 1), Instant::now())),
             name: "line".into(),
             spec: no_spec(),
             devices: (0..acts.len()).map(device).collect(),

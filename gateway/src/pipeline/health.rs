@@ -56,16 +56,10 @@ pub struct LineHealth {
 pub struct DeviceHealth {
     /// Whether it is left alone because it does not answer.
     pub suspended: AtomicBool,
-    /// Groups that were polled.
-    pub polls: AtomicU64,
     /// Polls that it did not answer.
     pub silent: AtomicU64,
-    /// Cycles that passed because an earlier one took too long, or the gateway stood still.
-    pub missed: AtomicU64,
-    /// How late its polls began, microseconds, added up.
-    pub late_us: AtomicU64,
-    /// How long its polls took, microseconds, added up.
-    pub poll_us: AtomicU64,
+    /// Its poll groups, in their order.
+    pub groups: Box<[GroupHealth]>,
     /// How long the last poll took, microseconds.
     pub last_poll_us: AtomicU64,
     /// Whether the last poll had no answer.
@@ -74,9 +68,33 @@ pub struct DeviceHealth {
     answered_ms: AtomicU64,
 }
 
+/// The figures of the tags of one device that are polled at one interval.
+#[derive(Debug, Default)]
+pub struct GroupHealth {
+    /// Polls.
+    pub polls: AtomicU64,
+    /// Cycles that passed because an earlier one took too long, or the gateway stood still.
+    pub missed: AtomicU64,
+    /// How late its polls began, microseconds, added up.
+    pub late_us: AtomicU64,
+    /// How long its polls took, microseconds, added up.
+    pub poll_us: AtomicU64,
+}
+
+impl DeviceHealth {
+    /// One of the figures, of all groups together.
+    pub fn sum(&self, figure: impl Fn(&GroupHealth) -> &AtomicU64) -> u64 {
+        self.groups.iter().map(|group| figure(group).load(Ordering::Relaxed)).sum()
+    }
+}
+
 impl LineHealth {
-    /// The health of a line with so many devices.
-    pub fn new(devices: usize, start: Instant) -> LineHealth {
+    /// The health of a line whose devices have so many groups each.
+    pub fn new(groups: impl IntoIterator<Item = usize>, start: Instant) -> LineHealth {
+        let device = |groups| DeviceHealth {
+            groups: (0..groups).map(|_| GroupHealth::default()).collect(),
+            ..DeviceHealth::default()
+        };
         LineHealth {
             start,
             back_by_ms: AtomicU64::new(0),
@@ -88,7 +106,7 @@ impl LineHealth {
             missed: AtomicU64::new(0),
             connects: AtomicU64::new(0),
             panics: AtomicU64::new(0),
-            devices: (0..devices).map(|_| DeviceHealth::default()).collect(),
+            devices: groups.into_iter().map(device).collect(),
         }
     }
 
@@ -165,9 +183,9 @@ impl fmt::Display for Stuck {
 }
 
 impl Health {
-    /// The health of lines with so many devices each.
-    pub fn new(devices: impl IntoIterator<Item = usize>, start: Instant) -> Health {
-        Health { lines: devices.into_iter().map(|devices| Arc::new(LineHealth::new(devices, start))).collect() }
+    /// The health of lines whose devices have so many groups each.
+    pub fn new<G: IntoIterator<Item = usize>>(lines: impl IntoIterator<Item = G>, start: Instant) -> Health {
+        Health { lines: lines.into_iter().map(|groups| Arc::new(LineHealth::new(groups, start))).collect() }
     }
 
     /// How many lines have a connection.
@@ -213,7 +231,7 @@ mod tests {
     #[test]
     fn a_line_is_stuck_when_it_breaks_its_promise_and_not_before() {
         let start = Instant::now();
-        let health = Health::new([1, 1], start);
+        let health = Health::new([[1], [1]], start);
         let stuck = |at: Duration| health.stuck(start + at);
         assert_eq!(stuck(1000 * SECOND), None);
         health.lines[1].back_by(start + 3600 * SECOND);

@@ -9,6 +9,7 @@ use buffer::{Item, Stats};
 use driver_core::Clock;
 
 use super::command::desk::Desk;
+use super::command::rule::Writables;
 use super::forward::counters::Counters;
 use super::health::{Health, Stuck};
 use super::recorder::Recorders;
@@ -42,6 +43,8 @@ pub struct Vitals {
     pub redate: Arc<Redate>,
     /// Its uplinks.
     pub uplinks: Box<[UplinkVitals]>,
+    /// What commands may write.
+    pub writables: Arc<Writables>,
     /// Where commands are handed over.
     pub desk: Desk,
     /// The time.
@@ -74,13 +77,22 @@ impl Present {
 }
 
 /// The names of a line and its devices.
+#[derive(Debug, PartialEq, Eq)]
 pub struct LineNames {
     /// The line's.
     pub name: Box<str>,
     /// Its devices', in the order of the line.
     pub devices: Box<[Box<str>]>,
-    /// How often each of its devices is polled at most; zero for one that is not.
-    pub every: Box<[Duration]>,
+    /// The intervals of each device's poll groups, in the order of its health.
+    pub groups: Box<[Box<[Duration]>]>,
+}
+
+impl LineNames {
+    /// How often a device is polled at most; zero for one that is not.
+    pub fn every(&self, device: usize) -> Duration {
+        let groups = self.groups.get(device).map(|groups| groups.iter().min().copied());
+        groups.flatten().unwrap_or_default()
+    }
 }
 
 /// One uplink.

@@ -33,6 +33,10 @@ pub struct Counters {
     pub history_share_percent: AtomicU64,
     /// What the far side took of a backlog when that was last measured, bytes a second.
     pub history_throughput: AtomicU64,
+    /// Readings that were sent once more because somebody asked for it.
+    pub replayed_records: AtomicU64,
+    /// Records of the log that the replay that runs has not looked at yet; 0 while none runs.
+    pub replay_left: AtomicU64,
     /// Messages that may stand at the far side twice, though each was promised to stand there once.
     pub perhaps_doubled: AtomicU64,
     /// How often it had to be read at the far side what has arrived.

@@ -49,6 +49,8 @@ pub(super) struct Lanes {
     live: Stream,
     history: Stream,
     replay: Option<Replay>,
+    /// Readings that replays sent since the start.
+    replayed: u64,
     /// Since when there is no connection; `None` before the first.
     lost_at: Option<Instant>,
     /// Whether history flows, or has yet to begin.
@@ -66,6 +68,7 @@ impl Lanes {
             history: Stream::new(supply.another(Lane::History)?),
             live: Stream::new(supply),
             replay: None,
+            replayed: 0,
             lost_at: None,
             draining: false,
         })
@@ -126,13 +129,25 @@ impl Lanes {
         self.replay.is_some()
     }
 
+    /// Readings that replays sent since the start.
+    pub(super) fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
+    /// How much of the log the replay still has before it, readings; 0 while there is none.
+    pub(super) fn replay_left(&self) -> u64 {
+        self.replay.as_ref().map_or(0, |replay| replay.end.saturating_sub(replay.job.next.unwrap_or(replay.at)))
+    }
+
     /// How far the replay is, when that is to be kept: now and then, and at its end.
     pub(super) fn replay_news(&mut self, window: &mut Window, now: Instant) -> Option<Job> {
         let replay = self.replay.as_mut()?;
         let lane = Lane::Replay(replay.job.number);
         // Its acknowledgements move no cursor.
         drop(window.take_done(lane));
-        replay.job.readings += replay.stream.supply.take_made();
+        let made = replay.stream.supply.take_made();
+        self.replayed += made;
+        replay.job.readings += made;
         replay.job.next = window.first(lane).or(replay.stream.supply.first_seq()).or(Some(replay.at));
         if replay.at >= replay.end && replay.stream.wants_more() && window.is_idle(lane) {
             let job = Job { state: JobState::Done, ..replay.job.clone() };

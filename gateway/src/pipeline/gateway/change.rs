@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::error;
 
-use super::{Gateway, North, RunningLine, RunningSpec, RunningUplink, StartError, health_of, site, tapped, with_lane};
+use super::{
+    Gateway, North, RunningLine, RunningSpec, RunningUplink, StartError, health_of, names_of, site, tapped, with_lane,
+};
 use crate::config::UplinkConfig;
 use crate::pipeline::acquire;
 use crate::pipeline::command::desk::Plant;
@@ -115,7 +117,7 @@ impl Gateway {
         self.change_lines(lines, (&tags, derived), &watched).await?;
         self.desk_thread.change(Plant {
             tags: tags.clone(),
-            writables,
+            writables: writables.clone(),
             watched: watched.clone(),
             derived: self.acquisition.derived_lane().clone(),
             lanes: self.lines.iter().map(|line| line.lane.clone()).collect(),
@@ -123,7 +125,7 @@ impl Gateway {
         });
         self.change_uplinks(next_uplinks, beginning, uplink_options, keep).await?;
         (self.tags, self.types) = (tags, types);
-        self.show(watched);
+        self.show(watched, writables);
         Ok(())
     }
 
@@ -159,10 +161,9 @@ impl Gateway {
             match line {
                 NextLine::Same(at) => running.extend(ending.get_mut(at).and_then(Option::take)),
                 NextLine::New(mut setup) => {
-                    // Its figures count on where it has the same devices.
-                    let names = || setup.devices.iter().map(|device| &device.name);
-                    let before = self.lines.iter().find(|line| line.names.name == setup.name);
-                    if let Some(before) = before.filter(|before| before.names.devices.iter().eq(names())) {
+                    // Its figures count on where it has the same devices and intervals.
+                    let names = names_of(&setup);
+                    if let Some(before) = self.lines.iter().find(|line| *line.names == names) {
                         setup.health = before.health.clone();
                     }
                     let (line, started) = with_lane(tapped(*setup, self.vitals.get().recorders.as_deref()));
@@ -234,7 +235,7 @@ impl Gateway {
         }
     }
 
-    fn show(&mut self, watched: Arc<Watched>) {
+    fn show(&mut self, watched: Arc<Watched>, writables: Arc<Writables>) {
         self.health = health_of(&self.lines);
         self.vitals.replace(Vitals {
             gateway: self.name.clone(),
@@ -248,6 +249,7 @@ impl Gateway {
             buffer_bytes_max: self.buffer_bytes_max,
             redate: self.redate.clone(),
             uplinks: self.uplinks.iter().map(RunningUplink::vitals).collect(),
+            writables,
             desk: self.desk.clone(),
             clock: self.clock.clone(),
             reload: self.reload.clone(),

@@ -49,7 +49,7 @@ impl Bench {
         let begun = Instant::now();
         let world = World::new(connect, devices);
         let kept = Arc::new(Kept::default());
-        let health = Arc::new(Health::new([devices.len()], begun.into_std()));
+        let health = Arc::new(Health::new([devices.iter().map(|_| 1)], begun.into_std()));
         let folder = tempfile::tempdir().expect("a folder");
         let tags = Arc::new(Tags::of_rules(&vec![Rule::PLAIN; devices.len()]));
         let shared = Shared {

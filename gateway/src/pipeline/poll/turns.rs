@@ -219,13 +219,13 @@ impl<'a> Turns<'a> {
         self.count(|health| {
             LineHealth::count(&health.polls, 1);
             LineHealth::count(&health.missed, due.missed.into());
-            if let Some(device) = health.devices.get(device) {
-                LineHealth::count(&device.polls, 1);
-                LineHealth::count(&device.missed, due.missed.into());
-                LineHealth::count(&device.late_us, micros(due.late));
-                LineHealth::count(&device.poll_us, micros(took));
-                device.last_poll_us.store(micros(took), Ordering::Relaxed);
-            }
+            let Some(device) = health.devices.get(device) else { return };
+            device.last_poll_us.store(micros(took), Ordering::Relaxed);
+            let Some(group) = device.groups.get(usize::from(due.slot.group.0)) else { return };
+            LineHealth::count(&group.polls, 1);
+            LineHealth::count(&group.missed, due.missed.into());
+            LineHealth::count(&group.late_us, micros(due.late));
+            LineHealth::count(&group.poll_us, micros(took));
         });
         match result {
             Ok(contact) => {
