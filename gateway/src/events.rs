@@ -11,6 +11,8 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use crate::pipeline::recorder;
+
 /// How many messages are kept.
 pub const EVENTS_MAX: usize = 256;
 
@@ -65,6 +67,10 @@ pub struct Listener(pub Arc<Events>);
 
 impl<S: Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        // Frames in words would push out all else.
+        if event.metadata().target() == recorder::WIRE {
+            return;
+        }
         let mut said = Said::default();
         event.record(&mut said);
         let mut text = said.message;
@@ -108,6 +114,7 @@ mod tests {
         let events = Arc::new(Events::default());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(Listener(events.clone())), || {
             tracing::warn!(device = "press", tries = 3, "does not answer: {}", "why");
+            tracing::info!(target: recorder::WIRE, "-> 00 01");
             tracing::info!("{}", "ö".repeat(2 * TEXT_CHARS_MAX));
         });
         let all = events.after(0);

@@ -12,6 +12,9 @@
 //! | `GET /api/v1/events` | what the gateway said lately |
 //! | `GET /api/v1/live` | status, values and events as they change: server-sent events |
 //! | `POST /api/v1/commands` | one command as JSON |
+//! | `/api/v1/quarantine/…` | the messages that a far side refused for good |
+//! | `/api/v1/recordings/…` | the flight recorder |
+//! | `/api/v1/config/…` | the configuration: shown, checked, applied, confirmed, taken back |
 //! | `GET /api/v1/openapi.json` | all of it as an OpenAPI 3.1 document |
 //!
 //! With nothing one may look, where it listens on the loopback; all else needs a token or a login, see [`access`].
@@ -45,6 +48,7 @@ mod tls;
 mod command;
 mod devices;
 mod quarantine;
+mod recordings;
 mod config;
 mod openapi;
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tests::field::{Field, free_port};
 use tests::gateway::{Gateway, binary};
-use tests::http::{answer, ask, get, post};
+use tests::http::{answer, ask, bytes, get, post};
 use tests::site::Site;
 use tests::{need, wait};
 
 use crate::rig::{Counting, counting_device, tcp};
 
-const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 const TOKEN: &str = "the-engineers-token";
 
 struct Door {
@@ -70,7 +70,7 @@ impl Door {
     }
 }
 
-fn hash(password: &str) -> String {
+pub(crate) fn hash(password: &str) -> String {
     let output = forebay_password(password);
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
@@ -196,6 +196,100 @@ fn beyond_the_loopback_there_is_tls_and_a_login_or_nothing() {
     assert!(login.starts_with("HTTP/1.1 200") && login.contains("; Secure"), "{login}");
     let plain = ask(address, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(plain.is_err(), "nothing is said without TLS: {plain:?}");
+}
+
+#[test]
+fn recordings_are_listed_saved_and_fetched_and_frames_told_in_the_log() {
+    let Some(tshark) = need::program("tshark") else { return };
+    let door = Door::start();
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    let ask = |method: &str, path: &str, body: &Value| {
+        let (status, _, body) = door.send(method, path, &bearer, body);
+        (status, serde_json::from_str::<Value>(&body).unwrap_or_default())
+    };
+    let post = |path: &str, body: &Value| ask("POST", &format!("/api/v1/recordings/{path}"), body);
+    let list = || ask("GET", "/api/v1/recordings", &Value::Null).1;
+    wait::for_it("frames pass", wait::SOON, || list()["lines"][0]["recorded_bytes"].as_u64().is_some_and(|n| n > 0));
+    assert_eq!(list()["lines"][0]["devices"], json!(["press"]));
+
+    let (status, saved) = post("save", &json!({ "device": "press" }));
+    let name = saved["name"].as_str().expect("a name").to_owned();
+    assert!(status == 200 && list()["saved"][0]["name"] == *name, "{saved}");
+    for path in [format!("file?name={name}"), "now?device=press".into()] {
+        let request = format!(
+            "GET /api/v1/recordings/{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{bearer}\r\n",
+            door.http
+        );
+        let file = bytes(door.http, request.as_bytes()).expect("a file");
+        let place = door.site.folder().join("recording.pcapng");
+        std::fs::write(&place, file).expect("written");
+        let output = Command::new(&tshark).arg("-r").arg(&place).args(["-Y", "modbus"]).output().expect("tshark");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && told.contains("Query") && told.contains("Response"), "{path}: {told}");
+    }
+    for (path, status) in
+        [("file?name=..%2Fuses", 404), ("file?name=", 404), ("file", 400), ("now?device=oven", 404), ("now?x=1", 400)]
+    {
+        assert_eq!(ask("GET", &format!("/api/v1/recordings/{path}"), &Value::Null).0, status, "{path}");
+    }
+    assert_eq!(post("save", &json!({ "device": "oven" })).0, 404);
+    assert_eq!(door.send("POST", "/api/v1/recordings/save", "", &json!({ "device": "press" })).0, 401);
+
+    let frames = || door.gateway.log().matches("unit 1").count();
+    assert_eq!((post("decoding", &json!({ "device": "press", "decoding": true })).0, frames()), (200, 0));
+    wait::for_it("each frame is told", wait::SOON, || frames() >= 4);
+    assert_eq!(list()["lines"][0]["decoding"], true);
+    let events = get(door.http, "/api/v1/events").expect("an answer").1;
+    assert!(!events.contains("-> "), "frames push no message out: {events}");
+    assert_eq!(post("decoding", &json!({ "device": "press", "decoding": false })).0, 200);
+    // One may be under way.
+    wait::for_it("silence", wait::SOON, || {
+        let told = frames();
+        wait::pass(Duration::from_millis(2500));
+        frames() == told
+    });
+    assert_eq!(post("decoding", &json!({ "device": "press", "decoding": "yes" })).0, 400);
+}
+
+#[test]
+fn a_configuration_is_applied_confirmed_and_taken_back_over_http() {
+    let door = Door::start();
+    let file = || std::fs::read_to_string(door.site.file()).expect("the file");
+    let before = file();
+    let send = |path: &str, text: &str| {
+        let (status, body) = post(door.http, &format!("/api/v1/config/{path}"), TOKEN, text).expect("an answer");
+        (status, serde_json::from_str::<Value>(&body).expect("JSON"))
+    };
+    let tags = || {
+        let (_, body) = get(door.http, "/api/v1/tags").expect("an answer");
+        serde_json::from_str::<Value>(&body).expect("JSON")["tags"].clone()
+    };
+    let more = before.replace("hr:0:UDINT\"\n", "hr:0:UDINT\"\n      more: \"hr:0:UDINT\"\n");
+
+    // Nobody confirms: it undoes itself, and was never in the file.
+    let (status, applied) = send("apply?confirm_within=2", &more);
+    assert!(status == 200 && applied["state"]["confirm_until"].is_string(), "{applied}");
+    assert_eq!((tags(), file() == before), (json!(2), true));
+    wait::for_it("it is taken back", wait::SOON, || tags() == json!(1));
+    assert_eq!(send("confirm", "").0, 409, "there is nothing to confirm any more");
+
+    // Confirmed: it stays and stands in the file.
+    assert_eq!(send("apply?confirm_within=60", &more).0, 200);
+    let (status, confirmed) = send("confirm", "");
+    assert!(status == 200 && confirmed["state"]["in_file"] == true, "{confirmed}");
+    assert_eq!((tags(), file() == more), (json!(2), true));
+
+    // Taken back by hand, once.
+    assert_eq!(send("roll-back", "").0, 200);
+    assert_eq!((tags(), file() == before), (json!(1), true));
+    assert_eq!(send("roll-back", "").0, 409);
+
+    // What is wrong changes nothing, and what needs a restart says so.
+    let (status, refused) = send("apply", &more.replace("hr:0", "hx:0"));
+    assert!(status == 422 && refused["error"].to_string().contains("hx:0"), "{refused}");
+    let (status, refused) = send("apply", &before.replace("gateway: g", "gateway: other"));
+    assert!(status == 409 && refused["error"].to_string().contains("gateway"), "{refused}");
+    assert_eq!((tags(), file() == before), (json!(1), true));
 }
 
 /// schemathesis makes requests out of the OpenAPI document, good ones and bad ones, and holds the answers against it.

@@ -24,6 +24,18 @@ pub fn answer(address: SocketAddr, request: &[u8]) -> std::io::Result<(u16, Stri
     Ok((status, head.to_owned(), body.to_owned()))
 }
 
+/// The body of a 200, whatever bytes it has; an error for any other answer.
+pub fn bytes(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n").filter(|_| answer.starts_with(b"HTTP/1.1 200 "));
+    let head = head.ok_or_else(|| std::io::Error::other(String::from_utf8_lossy(&answer).into_owned()))?;
+    Ok(answer.split_off(head + 4))
+}
+
 /// GET.
 pub fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
     ask(address, format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())

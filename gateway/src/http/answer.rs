@@ -14,7 +14,9 @@ use super::config::Change;
 use super::query::Query;
 use super::reply::{Answer, json_answer, told, whole};
 use super::routes::{Needs, ROUTES, Route, methods};
-use super::{body, command, config, devices, history, live, metrics, openapi, page, quarantine, status, values};
+use super::{
+    body, command, config, devices, history, live, metrics, openapi, page, quarantine, recordings, status, values,
+};
 use crate::events::Events;
 use crate::pipeline::command::Role;
 use crate::pipeline::vitals::{Present, Vitals};
@@ -144,6 +146,21 @@ async fn perform(
         }
         "/api/v1/quarantine/drop" => {
             Ok(quarantine::drop_some(vitals, &body::object(request, BODY_BYTES_MAX).await?, &who.name).await)
+        }
+        "/api/v1/recordings" => Ok(recordings::list(vitals).await),
+        "/api/v1/recordings/now" => {
+            let query = query(&["device"]).map_err(wrong)?;
+            Ok(recordings::now(vitals, query.get("device").ok_or_else(|| wrong("write ?device=NAME".into()))?))
+        }
+        "/api/v1/recordings/file" => {
+            let query = query(&["name"]).map_err(wrong)?;
+            Ok(recordings::file(vitals, query.get("name").ok_or_else(|| wrong("write ?name=FILE".into()))?).await)
+        }
+        "/api/v1/recordings/save" => {
+            Ok(recordings::save(vitals, &body::object(request, BODY_BYTES_MAX).await?, &who.name).await)
+        }
+        "/api/v1/recordings/decoding" => {
+            Ok(recordings::decoding(vitals, &body::object(request, BODY_BYTES_MAX).await?, &who.name))
         }
         "/api/v1/read" => {
             Ok(devices::read(&body::object(request, BODY_BYTES_MAX).await?, &who.name, &site.askers).await)

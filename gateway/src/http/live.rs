@@ -1,7 +1,7 @@
 //! What changes, as it changes: server-sent events for the status page.
 //!
 //! ```text
-//! event: tags      {"tags":7,"shown":[{"device":…,"tag":…,"unit":…},…]}          once
+//! event: tags      {"tags":7,"shown":[{"device":…,"tag":…,"unit":…,"write":…},…]}   once
 //! event: status    the same as /api/v1/status                                     each second
 //! event: values    [[place in shown, value, quality, reason, time, last good value, its time],…]   those that changed
 //! event: events    [{"number":…,"time":…,"level":…,"text":…},…]                   those that are new
@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until};
 use super::answer::busy;
 use super::query::Query;
 use super::reply::{Answer, Content, of};
-use super::tags::{Patterns, limit};
+use super::tags::{Patterns, limit, named};
 use super::{past, status};
 use crate::events::{Event, Events};
 use crate::pipeline::latest::Last;
@@ -76,8 +76,7 @@ pub(super) async fn answer(
 }
 
 fn first(vitals: &Vitals, tags: &[TagId], meant: usize) -> Value {
-    let shown = tags.iter().filter_map(|tag| vitals.tags.schema().tag(*tag));
-    let shown = shown.map(|names| json!({ "device": names.device, "tag": names.tag, "unit": names.unit }));
+    let shown = tags.iter().filter_map(|tag| named(vitals, *tag));
     json!({ "tags": meant, "shown": shown.collect::<Value>() })
 }
 

@@ -8,10 +8,13 @@ use hyper::header::{
 use super::reply::{Answer, whole};
 
 /// Path, kind, content.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
+    ("/dom.js", "text/javascript; charset=utf-8", include_str!("page/dom.js")),
+    ("/session.js", "text/javascript; charset=utf-8", include_str!("page/session.js")),
+    ("/tools.js", "text/javascript; charset=utf-8", include_str!("page/tools.js")),
     ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
 ];
 

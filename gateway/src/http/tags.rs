@@ -1,11 +1,14 @@
 //! Which tags a request means.
 
 use driver_core::TagId;
+use serde_json::{Value, json};
 
 use super::query::Query;
 use crate::glob;
+use crate::pipeline::command::Target;
 use crate::pipeline::schema::TagNames;
-use crate::pipeline::tags::Tags;
+use crate::pipeline::tags::{DevicePlace, Tags};
+use crate::pipeline::vitals::Vitals;
 
 /// Tags of one request, at most.
 pub(super) const TAGS_MAX: usize = 1000;
@@ -18,6 +21,24 @@ const PATTERN_BYTES_MAX: usize = 200;
 
 /// The most patterns.
 const PATTERNS_MAX: usize = 16;
+
+/// A tag's names, and what a command may write to it.
+pub(super) fn named(vitals: &Vitals, tag: TagId) -> Option<Value> {
+    let names = vitals.tags.schema().tag(tag)?;
+    let target = Target { device: names.device.into(), tag: names.tag.into() };
+    let writable = vitals.writables.find(&target).and_then(|number| vitals.writables.list().get(number));
+    let write = writable.map(|writable| {
+        json!({
+            "role": writable.rule.role.name(),
+            "kind": if writable.place.line == DevicePlace::DERIVED { "alarm" } else { "value" },
+            "type": writable.form.data_type.to_string(),
+            "min": writable.rule.min,
+            "max": writable.rule.max,
+            "step": writable.rule.step,
+        })
+    });
+    Some(json!({ "device": names.device, "tag": names.tag, "unit": names.unit, "write": write }))
+}
 
 /// Patterns for the names of tags, such as `press.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]

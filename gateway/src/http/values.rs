@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::past;
 use super::query::Query;
-use super::tags::{Patterns, limit};
+use super::tags::{Patterns, limit, named};
 use crate::pipeline::command::json::json_value;
 use crate::pipeline::latest::Last;
 use crate::pipeline::schema::TagNames;
@@ -27,11 +27,10 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
     Ok(json!({ "time": vitals.clock.now().0.to_string(), "tags": chosen.meant, "values": values }))
 }
 
-/// The names of the tags that are meant.
+/// The names of the tags that are meant, and what may be written to them.
 pub(super) fn names(vitals: &Vitals, query: &Query) -> Result<Value, String> {
     let chosen = Patterns::of(query)?.choose(&vitals.tags, limit(query)?);
-    let names = chosen.tags.iter().filter_map(|tag| vitals.tags.schema().tag(*tag));
-    let names = names.map(|names| json!({ "device": names.device, "tag": names.tag, "unit": names.unit }));
+    let names = chosen.tags.iter().filter_map(|tag| named(vitals, *tag));
     Ok(json!({ "tags": chosen.meant, "names": names.collect::<Value>() }))
 }
 

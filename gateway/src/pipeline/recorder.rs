@@ -7,14 +7,17 @@
 //!                      log                                   `forebay record`, HTTP
 //! ```
 //!
-//! A ring takes what it holds and no more, a line waits for nothing, and only the saver's thread touches the disk. What is
+//! A ring takes what it holds and no more, and a line waits for nothing: the disk is touched by the saver's thread and by
+//! who asks over HTTP. What is
 //! recorded is what the session sees: of a line with TLS the bytes without it.
 
-mod pcapng;
-mod request;
 mod ring;
+mod pcapng;
+mod folder;
 mod saver;
+mod request;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::net::Ipv4Addr;
@@ -26,11 +29,16 @@ use std::time::{Duration, Instant, SystemTime};
 use driver_core::{AnyDriver, LineSpec, LinkError, Tap, Watch, Way};
 use tracing::{info, warn};
 
+use folder::Folder;
 use pcapng::Ends;
 use ring::Ring;
 use saver::Saver;
 
+pub use folder::Saved;
 pub use request::{Answer, Request, Wanted};
+
+/// Under what the log has frames in words.
+pub const WIRE: &str = "wire";
 
 /// Between two recordings of one line that were saved because its connection was lost.
 const SAVE_PAUSE: Duration = Duration::from_secs(60);
@@ -50,7 +58,7 @@ pub struct RecorderConfig {
 /// The recorders of all lines.
 pub struct Recorders {
     config: RecorderConfig,
-    folder: PathBuf,
+    folder: Arc<Folder>,
     /// By the line's name; a line that is gone takes its recorder along.
     lines: Arc<Mutex<Vec<Weak<Recorder>>>>,
     saver: Saver,
@@ -72,6 +80,19 @@ struct State {
     ring: Ring,
     /// When a lost connection was last saved.
     saved_at: Option<Instant>,
+}
+
+/// What is recorded of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The line's name.
+    pub line: Box<str>,
+    /// Its devices.
+    pub devices: Box<[Box<str>]>,
+    /// What its ring holds, bytes.
+    pub bytes: usize,
+    /// Whether the log tells its frames.
+    pub is_decoding: bool,
 }
 
 /// Why there is no recording.
@@ -99,9 +120,9 @@ impl Recorders {
     /// # Errors
     /// The system gives no thread.
     pub fn within(buffer: &Path, config: RecorderConfig) -> io::Result<Recorders> {
-        let folder = folder_in(buffer);
+        let folder = Arc::new(Folder::new(folder_in(buffer), config.files_max));
         let lines: Arc<Mutex<Vec<Weak<Recorder>>>> = Arc::default();
-        let saver = Saver::start(folder.clone(), config.files_max, lines.clone())?;
+        let saver = Saver::start(folder.clone(), lines.clone())?;
         Ok(Recorders { config, folder, lines, saver })
     }
 
@@ -129,7 +150,41 @@ impl Recorders {
 
     /// Where recordings are saved.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
+    }
+
+    /// What is recorded at the moment, line by line, in the order of their names.
+    pub fn lines(&self) -> Vec<Recorded> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        // The newest of a name is the one that counts, see `find`.
+        let known: BTreeMap<Box<str>, Arc<Recorder>> =
+            lines.iter().filter_map(Weak::upgrade).map(|recorder| (recorder.line.clone(), recorder)).collect();
+        drop(lines);
+        known.values().map(|recorder| recorder.recorded()).collect()
+    }
+
+    /// Saves what is recorded of a device's line now. Waits for the disk.
+    ///
+    /// # Errors
+    /// There is nothing to save, or the disk refuses.
+    pub fn save(&self, device: &str) -> Result<PathBuf, RecordError> {
+        find(&self.lines, device)?.save(device, &self.folder)
+    }
+
+    /// The recordings that were saved, the newest first. Waits for the disk.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn saved(&self) -> io::Result<Vec<Saved>> {
+        self.folder.saved()
+    }
+
+    /// One of them, pcapng; `None` where none bears this name. Waits for the disk.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.folder.read(name)
     }
 
     /// What is recorded of a device's line now, as pcapng.
@@ -165,6 +220,17 @@ fn find(lines: &Mutex<Vec<Weak<Recorder>>>, device: &str) -> Result<Arc<Recorder
 }
 
 impl Recorder {
+    fn recorded(&self) -> Recorded {
+        let bytes = self.state.lock().unwrap_or_else(PoisonError::into_inner).ring.held();
+        let is_decoding = self.is_decoding.load(Ordering::Relaxed);
+        Recorded { line: self.line.clone(), devices: self.devices.clone(), bytes, is_decoding }
+    }
+
+    fn save(&self, device: &str, folder: &Folder) -> Result<PathBuf, RecordError> {
+        let file = self.pcapng().ok_or_else(|| RecordError::Empty(device.to_owned()))?;
+        folder.save(&self.line, &file)
+    }
+
     fn pcapng(&self) -> Option<Vec<u8>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         (!state.ring.is_empty()).then(|| pcapng::file(&self.line, self.ends, state.ring.frames()))
@@ -184,7 +250,7 @@ impl Watch for Recorder {
         if self.is_decoding.load(Ordering::Relaxed) {
             let text = self.driver.frame_text(&self.scheme, way, bytes).unwrap_or_else(|| plain(way, bytes));
             for frame in text.lines() {
-                info!(target: "wire", line = &*self.line, "{frame}");
+                info!(target: WIRE, line = &*self.line, "{frame}");
             }
         }
     }

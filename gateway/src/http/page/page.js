@@ -1,97 +1,19 @@
-"use strict";
-// The status page: listens to /api/v1/live and shows what comes. Text is only ever put in as text, never as HTML.
+// The status page: listens to /api/v1/live and shows what comes.
+
+import { by, bytes, duration, make, number, pill, rows, say, share, stateInto } from "/dom.js";
+import { may, onKnown, who } from "/session.js";
+import { hear, writeButton } from "/tools.js";
 
 const TREND_POINTS_MAX = 120;
 const EVENTS_MAX = 200;
 const SILENT_MS_MAX = 5000;
 const TREND_BACK_S = 120;
 
-const by = (id) => document.getElementById(id);
 let source = null;
 let heardAt = Date.now();
 let clockAheadMs = 0;
 let tags = [];
 let before = null;
-
-function make(name, className, text) {
-  const element = document.createElement(name);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
-function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function pill(element, kind, text) {
-  const className = "pill " + kind;
-  if (element.className !== className) element.className = className;
-  say(element, text);
-}
-
-// -- numbers for people
-
-function duration(ms) {
-  if (ms === null || ms === undefined) return "never";
-  if (ms < 950) return Math.round(ms) + " ms";
-  const s = ms / 1000;
-  if (s < 10) return s.toFixed(1) + " s";
-  if (s < 120) return Math.round(s) + " s";
-  if (s < 7200) return Math.floor(s / 60) + " min";
-  if (s < 172800) return Math.floor(s / 3600) + " h";
-  return Math.floor(s / 86400) + " d";
-}
-
-function bytes(count) {
-  if (count === null || count === undefined) return "unknown";
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let place = 0;
-  while (count >= 1024 && place < units.length - 1) { count /= 1024; place += 1; }
-  return (place === 0 || count >= 100 ? Math.round(count) : count.toFixed(1)) + " " + units[place];
-}
-
-function number(count) {
-  return count === null || count === undefined ? "unknown" : count.toLocaleString("en-GB");
-}
-
-function share(percent) {
-  if (percent >= 10) return Math.round(percent) + " %";
-  return percent < 0.1 ? "< 0.1 %" : percent.toFixed(1) + " %";
-}
-
-// -- rows that are kept from one second to the next
-
-function rows(body, wanted, name, cells) {
-  const kept = new Map();
-  for (const row of body.children) kept.set(row.dataset.name, row);
-  wanted.forEach((item, place) => {
-    let row = kept.get(name(item));
-    kept.delete(name(item));
-    if (!row) {
-      row = make("tr");
-      row.dataset.name = name(item);
-      const head = make("th", "", name(item));
-      head.scope = "row";
-      row.append(head);
-      for (const label of cells) {
-        const cell = make("td");
-        if (label) cell.dataset.label = label; else cell.className = "state";
-        row.append(cell);
-      }
-    }
-    if (body.children[place] !== row) body.insertBefore(row, body.children[place] || null);
-  });
-  for (const row of kept.values()) row.remove();
-  return body.children;
-}
-
-function stateInto(cell, kind, text, why) {
-  if (!cell.firstChild) cell.append(make("span", "pill"), make("span", "why"));
-  pill(cell.children[0], kind, text);
-  say(cell.children[1], why || "");
-  cell.children[1].hidden = !why;
-}
 
 // -- what comes
 
@@ -126,7 +48,8 @@ function showDevices(status) {
 
 function showUplinks(status, seconds) {
   by("uplinks-none").hidden = status.uplinks.length > 0;
-  const cells = ["", "Waiting", "Rate", "Delivered", "Refused", "In quarantine"];
+  by("uplink-table").hidden = status.uplinks.length === 0;
+  const cells = ["", "Waiting", "Rate", "Delivered", "Refused", "Set aside"];
   const made = rows(by("uplink-rows"), status.uplinks, (uplink) => uplink.name, cells);
   status.uplinks.forEach((uplink, place) => {
     const [, state, lag, rate, delivered, refused, quarantine] = made[place].children;
@@ -198,6 +121,7 @@ function showStatus(status) {
   showDevices(status);
   showUplinks(status, seconds);
   showBuffer(status);
+  hear(status);
   before = Object.assign(status, { at: now });
 }
 
@@ -211,6 +135,7 @@ function showTags(given) {
     if (!value.firstChild) {
       value.append(make("span", "value", "–"), " ", make("span", "unit", tag.unit), make("span", "was"));
       value.children[2].hidden = true;
+      if (tag.write) value.append(writeButton(tag, () => value.children[0].textContent));
       quality.append(make("span", "pill", "unknown"), make("span", "why"));
       const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
       svg.setAttribute("class", "trend");
@@ -339,88 +264,6 @@ by("filter").addEventListener("submit", (event) => {
   listen();
 });
 
-// -- who looks, and what they may
-
-async function ask(path, body) {
-  const headers = { "X-Forebay": "page", "Content-Type": "application/json" };
-  const answer = await fetch("/api/v1/" + path, { method: "POST", headers, body: JSON.stringify(body) });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error || answer.statusText);
-  return told;
-}
-
-async function who() {
-  const session = await (await fetch("/api/v1/session")).json();
-  say(by("who"), session.user ? session.user + ", " + session.role : "");
-  by("open-login").hidden = Boolean(session.user) || !session.login;
-  by("logout").hidden = !session.user;
-  by("tools").hidden = session.role !== "engineer" && session.role !== "admin";
-  if (!session.role) by("login").showModal();
-  return Boolean(session.role);
-}
-
-by("open-login").addEventListener("click", () => by("login").showModal());
-by("close-login").addEventListener("click", () => by("login").close());
-by("logout").addEventListener("click", async () => {
-  await ask("logout", {});
-  location.reload();
-});
-by("login-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  try {
-    await ask("login", { user: by("user").value, password: by("password").value });
-    say(by("login-wrong"), "");
-    by("login").close();
-    await who();
-    listen();
-  } catch (cause) {
-    say(by("login-wrong"), cause.message);
-  }
-  by("password").value = "";
-});
-
-// As a shell wants it.
-function quoted(text) {
-  return /^[\w:.,;=\/@-]+$/.test(text) ? text : "'" + text.replaceAll("'", "'\\''") + "'";
-}
-
-function showTried(heads, lines) {
-  const table = by("try-table");
-  table.tHead.rows[0].replaceChildren(...heads.map((head) => make("th", "", head)));
-  table.tBodies[0].replaceChildren(...lines.map((line) => {
-    const row = make("tr");
-    row.append(...line.map((text, place) => {
-      const cell = make(place === 0 ? "th" : "td", "", text);
-      if (place > 0) cell.dataset.label = heads[place];
-      return cell;
-    }));
-    return row;
-  }));
-  table.hidden = false;
-}
-
-by("try-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const url = by("url").value.trim();
-  const lines = by("addresses").value.split("\n").map((line) => line.trim()).filter((line) => line);
-  const browses = event.submitter && event.submitter.name === "browse";
-  const words = browses ? ["browse", url, ...lines.slice(0, 1)] : ["read", url, ...lines];
-  say(by("try-command"), "forebay " + words.map(quoted).join(" "));
-  by("try-command").hidden = false;
-  say(by("try-wrong"), "");
-  by("try-table").hidden = true;
-  try {
-    if (browses) {
-      const found = await ask("browse", { url, place: lines[0] || "" });
-      showTried(["Name", "Address", "Kind", "Type"], found.entries.map((one) => [one.name, one.address, one.kind, one.type]));
-    } else {
-      const found = await ask("read", { url, addresses: lines });
-      showTried(["Address", "Value", "Quality"],
-        found.readings.map((one) => [one.address, one.text, one.quality + (one.reason ? ": " + one.reason : "")]));
-    }
-  } catch (cause) {
-    say(by("try-wrong"), cause.message);
-  }
-});
-
-who().then((may) => { if (may) listen(); }, listen);
+// What is shown is for who looks.
+onKnown(() => { if (may("viewer")) listen(); });
+who().catch(listen);

@@ -42,6 +42,11 @@ impl Ring {
         self.frames.push_back(Frame { at, way, bytes: kept.into() });
     }
 
+    /// What it holds, with what each frame costs.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }

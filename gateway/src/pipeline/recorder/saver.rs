@@ -1,17 +1,16 @@
 //! The thread that saves recordings and answers requests: the only one here that touches the disk.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use driver_core::Timestamp;
 use tracing::{info, warn};
 
+use super::folder::Folder;
 use super::request::{Answer, Request, Wanted, answer, waiting};
-use super::{RecordError, Recorder, find};
+use super::{Recorder, find};
 
 /// How often requests are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -43,11 +42,11 @@ impl Jobs {
 }
 
 impl Saver {
-    pub(super) fn start(folder: PathBuf, files_max: u16, lines: Arc<Mutex<Vec<Weak<Recorder>>>>) -> io::Result<Saver> {
+    pub(super) fn start(folder: Arc<Folder>, lines: Arc<Mutex<Vec<Weak<Recorder>>>>) -> io::Result<Saver> {
         let (jobs, receiver) = sync_channel(WAITING_MAX);
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let is_over = stop.clone();
-        let work = Work { folder, files_max: usize::from(files_max.max(1)), lines };
+        let work = Work { folder, lines };
         let thread =
             std::thread::Builder::new().name("recorder".into()).spawn(move || work.run(&receiver, &is_over))?;
         Ok(Saver { jobs: Some(Jobs(jobs)), stop, thread: Some(thread) })
@@ -72,8 +71,7 @@ impl Drop for Saver {
 }
 
 struct Work {
-    folder: PathBuf,
-    files_max: usize,
+    folder: Arc<Folder>,
     lines: Arc<Mutex<Vec<Weak<Recorder>>>>,
 }
 
@@ -89,7 +87,7 @@ impl Work {
                 jobs.try_iter().for_each(|job| self.work(&job));
                 return;
             }
-            for (path, request) in waiting(&self.folder) {
+            for (path, request) in waiting(self.folder.path()) {
                 let said = self.answered(&request);
                 if let Err(cause) = answer(&path, &said) {
                     warn!("a request for a recording cannot be answered: {cause}");
@@ -102,7 +100,7 @@ impl Work {
         if file.is_empty() {
             return;
         }
-        match self.save(line, file) {
+        match self.folder.save(line, file) {
             Ok(path) => info!(line = &**line, file = %path.display(), "the last frames before the loss are saved"),
             Err(error) => warn!(line = &**line, "{error}"),
         }
@@ -111,54 +109,11 @@ impl Work {
     fn answered(&self, request: &Request) -> Answer {
         let recorder = find(&self.lines, &request.device).map_err(|error| error.to_string())?;
         match request.wanted {
-            Wanted::Save => {
-                let empty = || RecordError::Empty(request.device.clone()).to_string();
-                let file = recorder.pcapng().ok_or_else(empty)?;
-                self.save(&recorder.line, &file).map(Some).map_err(|error| error.to_string())
-            }
+            Wanted::Save => recorder.save(&request.device, &self.folder).map(Some).map_err(|error| error.to_string()),
             Wanted::Decode | Wanted::Quiet => {
                 recorder.set_decoding(request.wanted == Wanted::Decode);
                 Ok(None)
             }
         }
     }
-
-    fn save(&self, line: &str, file: &[u8]) -> Result<PathBuf, RecordError> {
-        let path = self.folder.join(name(line));
-        let disk = |cause| RecordError::Disk { path: path.clone(), cause };
-        std::fs::create_dir_all(&self.folder).map_err(disk)?;
-        self.make_room().map_err(disk)?;
-        std::fs::write(&path, file).map_err(disk)?;
-        Ok(path)
-    }
-
-    /// Removes the oldest recordings, so that there is room for one.
-    fn make_room(&self) -> io::Result<()> {
-        let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            if entry.path().extension().is_some_and(|extension| extension == "pcapng") {
-                files.push((entry.metadata()?.modified()?, entry.path()));
-            }
-        }
-        files.sort();
-        let surplus = (files.len() + 1).saturating_sub(self.files_max);
-        files.iter().take(surplus).try_for_each(|(_, path)| std::fs::remove_file(path))
-    }
-}
-
-/// The line's name as a part of a file's, and the time.
-fn name(line: &str) -> String {
-    let plain: String = line.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).take(60).collect();
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let now = Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)).to_string();
-    format!("{plain}-{}.pcapng", now.replace(':', ""))
-}
-
-/// Whether a file is there that was saved.
-#[cfg(test)]
-pub(super) fn saved(folder: &std::path::Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "pcapng")).collect()
 }

@@ -106,14 +106,14 @@ async fn a_lost_connection_is_saved_once_and_old_files_go() {
     for _ in 0..3 {
         assert!(poll(line.as_mut()).await.is_err());
     }
-    let is_saved =
-        || saver::saved(recorders.folder()).iter().any(|path| path.to_string_lossy().contains("line_7_press"));
+    let saved = || recorders.saved().expect("a list");
+    let is_saved = || saved().iter().any(|saved| saved.name.contains("line_7_press"));
     let until = Instant::now() + Duration::from_secs(10);
     while !is_saved() && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(is_saved());
-    assert_eq!(saver::saved(recorders.folder()).len(), 2, "files_max holds");
+    assert_eq!(saved().len(), 2, "files_max holds");
     far.abort();
 }
 
@@ -130,8 +130,9 @@ fn a_request_beside_the_log_is_answered() {
     tap.sent(&[0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1]);
     let file = ask("press", Wanted::Save).expect("saved").expect("a file");
     assert!(std::fs::metadata(file).expect("is there").len() > 100);
-    assert_eq!(ask("bus", Wanted::Decode), Ok(None));
-    assert_eq!(ask("press", Wanted::Quiet), Ok(None));
+    let is_decoding = || recorders.lines().iter().map(|recorded| recorded.is_decoding).collect::<Vec<_>>();
+    assert_eq!((ask("bus", Wanted::Decode), is_decoding()), (Ok(None), vec![true]));
+    assert_eq!((ask("press", Wanted::Quiet), is_decoding()), (Ok(None), vec![false]));
 }
 
 #[test]
