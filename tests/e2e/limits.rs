@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hardware_sim::faults::{Framing, Link};
 use tests::field::{Field, free_port};
@@ -11,7 +11,7 @@ use tests::need;
 use tests::site::Site;
 use tests::wait;
 
-use crate::rig::{COUNTER, Counting, PLC, counting_device, embedded, file, nothing_is_missing, running, tcp};
+use crate::rig::{COUNTER, Counting, PLC, counting_device, embedded, file, lateness, nothing_is_missing, running, tcp};
 
 /// Sets how many descriptors a process may have from here on.
 fn descriptors_max(id: u32, count: u32) {
@@ -73,18 +73,31 @@ fn said(log: &str, what: &str) -> Vec<Duration> {
 #[test]
 fn very_many_devices_connect_one_after_another_and_a_change_of_one_stops_no_other() {
     const TAGS: usize = 100;
+    const CHANGED: usize = 7;
+    const SAME: usize = 8;
+    const SECOND: Duration = Duration::from_secs(1);
     let devices_count: usize = if need::long() { 1_000 } else { 200 };
     let field = Field::new();
     let plc = Counting::tcp(&field);
     let (_broker, url, recorder) = embedded(&field);
     let door = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    // One that changes and one that does not have PLCs of their own, which know when they were asked.
+    let (changed, same) = (Counting::tcp(&field), Counting::tcp(&field));
+    let address = |index: usize| match index {
+        CHANGED => changed.address,
+        SAME => same.address,
+        _ => plc.address,
+    };
     let device = |index: usize, more: &str| {
-        let tags: String = (0..TAGS).map(|tag| format!("      t{tag}: \"hr:{}\"\n", tag + 10)).collect();
-        format!("  d{index}:\n    url: {}\n    every: 1s\n    timeout: 5s\n    tags:\n{tags}{more}", tcp(plc.address))
+        let tags: String = (1..TAGS).map(|tag| format!("      t{tag}: \"hr:{}\"\n", tag + 10)).collect();
+        let url = tcp(address(index));
+        format!(
+            "  d{index}:\n    url: {url}\n    every: 1s\n    timeout: 5s\n    tags:\n      n: \"hr:0:UDINT\"\n{tags}{more}"
+        )
     };
     let text = |more: &str| {
         let devices: String =
-            (0..devices_count).map(|index| device(index, if index == 7 { more } else { "" })).collect();
+            (0..devices_count).map(|index| device(index, if index == CHANGED { more } else { "" })).collect();
         format!("{}http: {{ listen: {door} }}\n", file(&devices, &url))
     };
     let site = Site::new(&text(""));
@@ -118,12 +131,20 @@ fn very_many_devices_connect_one_after_another_and_a_change_of_one_stops_no_othe
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
     };
     let (missed_before, connected_before) = (missed(), connected());
+    let from = SystemTime::now();
     site.write(&text("      more: \"hr:7\"\n"));
     gateway.signal("HUP");
     recorder.next_good_within("d7", "more", Duration::from_secs(60));
     let told = gateway.log();
     let told = told.lines().rfind(|line| line.contains("the configuration was changed")).unwrap_or_default();
     eprintln!("{}: {told}", devices_count * TAGS);
+    wait::pass(3 * SECOND);
+    let late = |plc: &Counting| lateness(&plc.oracle, from, SECOND).last().copied().unwrap_or_default();
+    let pause = late(&changed);
+    eprintln!("longest pause beyond the interval: {pause:?} of what changed, {:?} of what did not", late(&same));
+    // Of a build for work on the gateway, which is many times slower, only the order is asked.
+    let bound = if need::long() { Duration::from_millis(100) } else { SECOND };
+    assert!(pause <= bound, "the changed device was not polled for {pause:?} beyond its interval");
     assert_eq!(connected() - connected_before, 1.0, "one line begins anew");
     let more = missed() - missed_before;
     eprintln!("cycles missed meanwhile: {more}");

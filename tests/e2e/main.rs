@@ -32,4 +32,6 @@ mod derived;
 mod service;
 mod packages;
 mod page;
+mod browser;
+mod commissioning;
 mod access;

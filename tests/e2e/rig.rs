@@ -88,6 +88,10 @@ pub(crate) fn verdicts(oracle: &Oracle, other: &Oracle, received: &[Received]) -
     [compare(&oracle.answered(), received, PLC, COUNTER), compare(&other, received, PLC, "other")]
 }
 
+/// The longest that the gateway leaves a line alone between two tries to connect: when the last fault ended a connection, it
+/// may have just begun.
+const RECONNECT_MAX: Duration = Duration::from_secs(30);
+
 /// Polls through the faults that `arrange` makes, and on until good readings come again; gives all that arrived. `file`
 /// makes the gateway's file for an uplink.
 pub(crate) fn through_faults(
@@ -105,7 +109,7 @@ pub(crate) fn through_faults(
     wait::pass(if need::long() { length * 10 } else { length });
     proxy.set(Fault::Pass);
     assert!(gateway.ended().is_none(), "the gateway lives");
-    running(&recorder);
+    recorder.next_good_within(PLC, COUNTER, RECONNECT_MAX + wait::SOON);
     drop(gateway);
     eprintln!("{:?}", proxy.replies().counts().injected);
     recorder.readings()

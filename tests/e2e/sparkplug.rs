@@ -123,6 +123,47 @@ fn every_assertion_of_the_specification_has_a_test_or_a_reason() {
     assert_eq!(ids.len(), 299, "the specification has so many");
 }
 
+#[test]
+fn a_changed_configuration_is_born_with_what_it_has_now() {
+    let Some(broker) = Broker::start() else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(broker.address());
+    let before = file(&plc, &broker.url("mqtt"), "");
+    let site = Site::new(&before);
+    let gateway = site.start();
+    wait::for_it("data arrive", wait::SOON, || messages(&recorder, "DDATA") > 5);
+    let more = "hr:0:UDINT\"\n      second: { address: \"hr:0:UDINT\", unit: m }\n";
+    site.write(&before.replace("hr:0:UDINT\"\n", more));
+    gateway.signal("HUP");
+    wait::for_it("the node is born again", wait::SOON, || messages(&recorder, "DBIRTH") == 2);
+    let data = messages(&recorder, "DDATA");
+    wait::for_it("data arrive", wait::SOON, || messages(&recorder, "DDATA") > data + 5);
+    // The device goes, and another comes.
+    site.write(&before.replace(&format!("  {PLC}:"), "  other:"));
+    gateway.signal("HUP");
+    wait::for_it("the node is born once more", wait::SOON, || messages(&recorder, "DBIRTH") >= 3);
+    let data = messages(&recorder, "DDATA");
+    wait::for_it("data arrive", wait::SOON, || messages(&recorder, "DDATA") > data + 5);
+    drop(gateway);
+
+    let Some(seen) = seen(&recorder) else { return };
+    let births: Vec<&Seen> = seen.iter().filter(|message| message.kind == "DBIRTH").collect();
+    let has = |birth: &Seen, name: &str| !birth.metric(name).is_null();
+    assert_eq!([has(births[0], COUNTER), has(births[0], "second")], [true, false]);
+    assert_eq!([has(births[1], COUNTER), has(births[1], "second")], [true, true]);
+    assert_eq!([has(births[2], COUNTER), has(births[2], "second")], [true, false]);
+    let devices = recorder.with(|recorded| {
+        let topics = recorded.others.iter().filter(|(topic, _)| topic.contains("/DBIRTH/"));
+        topics.map(|(topic, _)| topic.rsplit('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    });
+    assert_eq!(devices, [PLC, PLC, "other"]);
+    // Each list of metrics is a session of its own, that begins where the one before has died.
+    let lives: Vec<&str> = seen.iter().map(|message| &*message.kind).filter(|kind| kind.starts_with('N')).collect();
+    assert_eq!(lives[..5], ["NBIRTH", "NDEATH", "NBIRTH", "NDEATH", "NBIRTH"]);
+    has_no_hole(&plc, &seen);
+}
+
 /// `Node Control/Rebirth` = true, as Eclipse Tahu writes it.
 const REBIRTH: &[u8] = b"\x12\x1a\x0a\x14Node Control/Rebirth\x20\x0b\x70\x01";
 

@@ -49,6 +49,15 @@ pub fn node_opcua() -> Option<PathBuf> {
     found.map(|folder| folder.join("node_modules"))
 }
 
+/// The folder of the modules that drive a browser, and the browser.
+pub fn browser() -> Option<(PathBuf, PathBuf)> {
+    let folder = cache().map(|cache| cache.join("forebay/page")).filter(|folder| folder.join("complete").is_file());
+    if folder.is_none() {
+        missing("puppeteer-core");
+    }
+    Some((folder?.join("node_modules"), program("chromium")?))
+}
+
 /// The version of node-opcua that `tests/far/install` installs.
 fn installed_version() -> String {
     let script = std::fs::read_to_string(root().join("tests/far/install")).expect("the script is part of the checkout");

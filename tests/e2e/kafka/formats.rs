@@ -12,7 +12,7 @@ use tests::registry::{self, Registry};
 use tests::site::Site;
 use tests::{need, wait};
 
-use crate::rig::{counter, tcp};
+use crate::rig::{Counting, counter, counting_device, tcp};
 
 /// More records than come before all tags have been good once.
 const RECORDS_MAX: usize = 100_000;
@@ -176,6 +176,31 @@ fn births_and_deaths(kafka: &Kafka) {
     let [time, expires] = ["time", "expires"].map(|name| gateway[name].as_str().unwrap_or_default().to_owned());
     assert!(!time.is_empty() && expires > time, "{gateway}");
     assert_eq!(of("test/line/gone").expect("a death")["state"], "offline");
+}
+
+#[test]
+fn a_device_that_comes_with_a_changed_file_is_told_of_and_its_readings_stand_there() {
+    let Some(kafka) = Kafka::start() else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let file = |devices: &str| {
+        format!(
+            "gateway: test/line\nevery: 100ms\ndevices:\n{devices}uplinks:\n  lake:\n    url: kafka://{}\n    topic: flat\n    \
+             status: who\n    heartbeat: 1s\n    drain: oldest-first\n    create_topics: {{ partitions: 1 }}\n",
+            kafka.bootstrap()
+        )
+    };
+    let device = |name: &str| counting_device(name, &tcp(plc.address));
+    let site = Site::new(&file(&device("first")));
+    let gateway = site.start();
+    let Some(_) = records(&kafka, "who", RECORDS_MAX, &["json", "--until", "test/line/first"]) else { return };
+    site.write(&file(&(device("first") + &device("second"))));
+    gateway.signal("HUP");
+    let Some(states) = records(&kafka, "who", RECORDS_MAX, &["json", "--until", "test/line/second"]) else { return };
+    let birth = states.last().expect("a birth");
+    assert_eq!((&birth["value"]["device"], &birth["value"]["state"]), (&json!("second"), &json!("online")));
+    let Some(readings) = records(&kafka, "flat", RECORDS_MAX, &["json", "--until", "\"second\""]) else { return };
+    no_reading_is_missing(&readings);
 }
 
 #[test]
