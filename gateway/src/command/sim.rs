@@ -62,7 +62,7 @@ async fn serve(args: &Args, config: &Config) -> std::io::Result<()> {
         }
         None => {
             print(&text);
-            Path::new("THE FILE ABOVE")
+            Path::new("FILE, which holds the text above (-o FILE writes it)")
         }
     };
     eprintln!("simulating until Ctrl-C; in another terminal: forebay run -c {}", run_with.display());
