@@ -85,10 +85,19 @@ impl Stage {
 
     fn name(self) -> &'static str {
         match self {
-            Stage::Southbound => "southbound only: poll, decode, change filter",
-            Stage::Log => "+ log",
-            Stage::Mqtt => "+ log + JSON batches, MQTT QoS 1",
-            Stage::Kafka => "+ log + JSON records, Kafka acks=all",
+            Stage::Southbound => "reading alone",
+            Stage::Log => "with the log",
+            Stage::Mqtt => "with MQTT",
+            Stage::Kafka => "with Kafka",
+        }
+    }
+
+    fn parts(self) -> &'static str {
+        match self {
+            Stage::Southbound => "Modbus TCP, decoding, change filter",
+            Stage::Log => "Modbus TCP, log",
+            Stage::Mqtt => "Modbus TCP, log, JSON batches, MQTT QoS 1",
+            Stage::Kafka => "Modbus TCP, log, JSON records, Kafka acks=all",
         }
     }
 }
@@ -125,8 +134,8 @@ fn scenario(table: &mut Table, far: &Far, load: Load) {
         let arrived = format!("{:.1} % arrived", middle(|took| took.arrived_percent));
         let cost = format!("{:.2} % of one core", middle(|took| took.percent_of_core));
         let memory = format!("{:.1} MB", middle(|took| took.resident_mb));
-        let row = Row::new("7", &format!("CPU per value: {}: {}", load.name(), stage.name())).measured("ns", &ns);
-        let row = row.against("southbound only", &southbound).parts(stage.name());
+        let row = Row::new("rivals", &format!("CPU per value: {}: {}", load.name(), stage.name())).measured("ns", &ns);
+        let row = row.against("reading alone", &southbound).parts(stage.parts());
         table.add(row.proof(arrived).beside(cost).beside(memory));
     }
     written.into_iter().for_each(|(stage, ms)| commands(table, load, stage, ms));
@@ -136,8 +145,9 @@ fn commands(table: &mut Table, load: Load, stage: Stage, ms: Vec<f64>) {
     let what = format!("{WRITES} writes while {} are polled: {}", load.name(), stage.name());
     let mean = ms.iter().sum::<f64>() / ms.len() as f64;
     let longest = ms.iter().copied().fold(0.0, f64::max);
-    let row =
-        |which: &str, ms: f64| Row::new("7", &format!("{what}: {which}")).measured("ms", &[ms]).parts(stage.name());
+    let row = |which: &str, ms: f64| {
+        Row::new("rivals", &format!("{what}: {which}")).measured("ms", &[ms]).parts(stage.parts())
+    };
     table.add(row("mean", mean).gate(5.0, 2.0));
     table.add(row("longest", longest).gate(50.0, 10.0));
 }
