@@ -151,6 +151,7 @@ pub(crate) struct Measured {
     pub(crate) arrived_percent: f64,
     pub(crate) bytes_per_value: f64,
     pub(crate) resident_mb: f64,
+    pub(crate) resident_own_mb: f64,
     pub(crate) resident_most_mb: f64,
     /// Times that a thread was woken, for each device that was polled once.
     pub(crate) wake_ups_per_poll: f64,
@@ -185,14 +186,15 @@ impl Contender {
             kind => (found_after - found) as f64 * kind.values(&self.load),
         };
         let polls = (self.load.connections * self.load.units) as f64 * seconds / self.load.every.as_secs_f64();
-        let (resident_mb, resident_most_mb) = process::memory_mb(id);
+        let resident = process::resident(id);
         Measured {
             ns_per_value: cpu.as_nanos() as f64 / values,
             percent_of_core: 100.0 * cpu.as_secs_f64() / seconds,
             arrived_percent: 100.0 * values / seconds / self.load.values_s(),
             bytes_per_value: (bytes_after - bytes) as f64 / values,
-            resident_mb,
-            resident_most_mb,
+            resident_mb: resident.all_mb,
+            resident_own_mb: resident.own_mb,
+            resident_most_mb: resident.most_mb,
             wake_ups_per_poll: waits as f64 / polls,
         }
     }

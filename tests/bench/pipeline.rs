@@ -90,7 +90,8 @@ pub(crate) fn hundred_thousand_tags(table: &mut Table, effort: Effort) {
 fn resident(number: &'static str, what: &str, ours: &[Measured], naive: &[Measured]) -> Row {
     let resident: fn(&Measured) -> f64 = |one| one.resident_mb;
     let row = Row::new(number, &format!("{what}: resident")).measured("MB", &of(ours, resident));
-    let most = format!("most ever {:.1} MB", middle(ours, |one| one.resident_most_mb));
+    let (own, most) = (middle(ours, |one| one.resident_own_mb), middle(ours, |one| one.resident_most_mb));
+    let most = format!("{own:.1} MB of it are no pages of files; most ever {most:.1} MB");
     row.against(NAIVE, &of(naive, resident)).beside(most).parts(ALL_ON)
 }
 

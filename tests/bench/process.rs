@@ -42,10 +42,20 @@ fn on_processor(schedstat: &Path) -> Option<Duration> {
     Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
 }
 
-/// Resident memory now, and the most that it ever was, MB (2^20 bytes).
-pub(crate) fn memory_mb(id: u32) -> (f64, f64) {
+/// Resident memory, MB (2^20 bytes).
+pub(crate) struct Resident {
+    /// Now.
+    pub(crate) all_mb: f64,
+    /// What of it is no page of a file: the program's own pages are given back when memory is short.
+    pub(crate) own_mb: f64,
+    /// The most that there ever was.
+    pub(crate) most_mb: f64,
+}
+
+/// Resident memory of a process.
+pub(crate) fn resident(id: u32) -> Resident {
     let mb = |name| gateway::status_kib(id, name) as f64 / 1024.0;
-    (mb("VmRSS:"), mb("VmHWM:"))
+    Resident { all_mb: mb("VmRSS:"), own_mb: mb("RssAnon:"), most_mb: mb("VmHWM:") }
 }
 
 /// A command that runs on one core.

@@ -236,7 +236,7 @@ impl Work {
             ns_per_value: cpu.as_nanos() as f64 / arrived,
             percent_of_core: 100.0 * cpu.as_secs_f64() / seconds,
             arrived_percent: 100.0 * arrived / seconds / self.load.values_s(),
-            resident_mb: process::memory_mb(id).0,
+            resident_mb: process::resident(id).all_mb,
         }
     }
 }
