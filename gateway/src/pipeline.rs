@@ -10,9 +10,11 @@ pub mod tags;
 pub mod types;
 
 pub mod acquire;
+pub mod scheduling;
 pub(crate) mod crew;
 pub mod health;
 pub mod vitals;
+pub mod lateness;
 mod panic;
 
 pub mod schedule;
@@ -22,6 +24,7 @@ pub mod link;
 
 pub mod learned;
 pub mod recorder;
+mod alarm;
 pub mod poll;
 
 pub mod expression;

@@ -19,6 +19,7 @@ mod writes;
 mod plans;
 mod scenarios;
 mod scale;
+mod realtime;
 mod s7_device;
 mod s7_clients;
 mod s7;
@@ -65,6 +66,7 @@ const SCENARIOS: &[Scenario] = &[
     ("p6", pipeline::memory),
     ("p7", pipeline::first_value),
     ("p8", writes::run),
+    ("p9", realtime::run),
     ("p14", s7::run),
     ("scenarios", scenarios::run),
     ("scale", scale::run),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["device", count] => device::serve(number(count)),
+        ["spin"] => realtime::spin(),
         ["session", port, in_flight, polls] => clients::session(number(port), number(in_flight), number(polls)),
         ["driver", port, in_flight, polls] => clients::driver(number(port), number(in_flight), number(polls)),
         ["bare", port, in_flight, polls] => bare::fast(number(port), number(in_flight), number(polls)),

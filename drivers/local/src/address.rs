@@ -1,7 +1,7 @@
 //! Addresses of local inputs and outputs.
 //!
 //! ```text
-//! gpio   in:17   in:17?pull=up&active=low   in:GPIO17   out:27   count:22?debounce=5ms
+//! gpio   in:17   in:17?pull=up&active=low   in:GPIO17   out:27   count:22?debounce=5ms   edge:5
 //! i2c    ads1115.0   ads1115.0-1?range=2.048   ina219.current?shunt=0.1   bme280.humidity   pcf8574.in.3   mcp23017.out.a5
 //! spi    mcp3008.0   mcp3008.0-1   max31865.temperature?wires=3
 //! w1     28-0316a2798aff
@@ -64,6 +64,8 @@ pub enum Use {
     Output,
     /// How often it rose since the gateway has watched it; the kernel counts, so that none is missed between two polls.
     Count,
+    /// Each change of its level, as an input, when the kernel saw it.
+    Edge,
 }
 
 impl Address {
@@ -85,7 +87,7 @@ impl Address {
         let allowed = match &place {
             Place::Line(_, Use::Input) => &["pull", "active"][..],
             Place::Line(_, Use::Output) => &["active"],
-            Place::Line(_, Use::Count) => &["pull", "active", "debounce"],
+            Place::Line(_, Use::Count | Use::Edge) => &["pull", "active", "debounce"],
             Place::Chip(chip, channel) => chip.settings(*channel),
             Place::Thermometer(_) => &[],
         };
@@ -120,6 +122,7 @@ impl Address {
             Place::Line(_, Use::Input) => "level of an input".into(),
             Place::Line(_, Use::Output) => "level of an output".into(),
             Place::Line(_, Use::Count) => "rising edges".into(),
+            Place::Line(_, Use::Edge) => "each change of an input, with the kernel's time".into(),
             Place::Chip(chip, channel) => format!("{} {}", chip.title(), channel.meaning()),
             Place::Thermometer(_) => "°C".into(),
         }
@@ -143,17 +146,18 @@ impl fmt::Display for LineName {
 
 fn line(location: &str) -> Result<Place, AddressError> {
     let Some((use_of, name)) = location.split_once(':') else {
-        return Err(AddressError::new(0..location.len(), "a line is in:17, out:27 or count:22"));
+        return Err(AddressError::new(0..location.len(), "a line is in:17, out:27, count:22 or edge:5"));
     };
     let use_of = match use_of {
         "in" => Use::Input,
         "out" => Use::Output,
         "count" => Use::Count,
+        "edge" => Use::Edge,
         other => {
-            let near = nearest(other, ["in", "out", "count"]).unwrap_or("in");
+            let near = nearest(other, ["in", "out", "count", "edge"]).unwrap_or("in");
             return Err(AddressError::new(
                 0..other.len(),
-                format!("a line is in:, out: or count:; did you mean {near}:?"),
+                format!("a line is in:, out:, count: or edge:; did you mean {near}:?"),
             ));
         }
     };

@@ -1,13 +1,15 @@
 //! An open bus: polls, writes, and what its silence means.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use driver_core::{
-    Connection, Contact, Fact, GroupId, LinkError, Readings, Reason, TagId, Value, WriteError, WriteOutcome,
+    Connection, Contact, Fact, GroupId, LinkError, Quality, Readings, Reason, TagId, Timestamp, Value, WriteError,
+    WriteOutcome,
 };
 use linux_embedded_hal::Delay;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::address::{Address, Channel, Place, Use};
 use crate::device::LocalDevice;
@@ -22,11 +24,13 @@ pub struct LocalConnection {
     session: Session,
     /// Lines that could not be opened, so that each is said once.
     refused: Vec<String>,
+    /// Tags that tell their edges and have shown the level that these begin from.
+    shown: BTreeSet<TagId>,
 }
 
 impl LocalConnection {
     pub(crate) fn new(session: Session) -> LocalConnection {
-        LocalConnection { session, refused: Vec::new() }
+        LocalConnection { session, refused: Vec::new(), shown: BTreeSet::new() }
     }
 }
 
@@ -43,6 +47,15 @@ impl Connection for LocalConnection {
         if let Session::Gpio(lines) = &mut self.session {
             for index in &plan.lines {
                 let tag = &device.tags[*index];
+                if device.is_heard && tells(tag) {
+                    if self.shown.contains(&tag.id) {
+                        tell(lines, tag, readings).or_else(|trouble| {
+                            refused_or_lost(trouble, &mut self.refused).map(|sample| push(readings, tag.id, sample))
+                        })?;
+                        continue;
+                    }
+                    self.shown.insert(tag.id);
+                }
                 let sample = line(lines, &device.lines, &mut device.edges, tag)
                     .or_else(|trouble| refused_or_lost(trouble, &mut self.refused))?;
                 readings.answered();
@@ -117,7 +130,42 @@ impl Connection for LocalConnection {
         Ok(info.map(|(label, count)| vec![fact("chip", label), fact("lines", count.to_string())]).unwrap_or_default())
     }
 
+    async fn news(&mut self) {
+        match &mut self.session {
+            Session::Gpio(lines) => lines.news().await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// A line that fails here fails at its next poll too, which says so.
+    fn take_news(&mut self, device: &mut LocalDevice, readings: &mut Readings<'_>) {
+        let Session::Gpio(lines) = &mut self.session else { return };
+        for tag in device.tags.iter().filter(|tag| tells(tag) && self.shown.contains(&tag.id)) {
+            if let Err(trouble) = tell(lines, tag, readings) {
+                debug!("the edges of {} cannot be had: {trouble:?}", tag.address);
+            }
+        }
+    }
+
     async fn close(self) {}
+}
+
+fn tells(tag: &Tag) -> bool {
+    matches!(tag.address.place, Place::Line(_, Use::Edge))
+}
+
+/// The edges of a line since it was asked last, each as a reading with the time at which the kernel saw it. One after edges
+/// that the kernel had no room for is uncertain, and says how many.
+fn tell(lines: &mut Lines<Kernel>, tag: &Tag, readings: &mut Readings<'_>) -> Result<(), gpio::Trouble> {
+    let Place::Line(name, _) = &tag.address.place else { return Ok(()) };
+    for edge in lines.told(name)? {
+        let (quality, missed) = match edge.missed {
+            0 => (Quality::Good, 0),
+            missed => (Quality::Uncertain(Reason::DeviceFailure), missed),
+        };
+        readings.push_at(tag.id, Value::Bool(edge.level), quality, missed, Some(Timestamp(edge.at_ns)));
+    }
+    Ok(())
 }
 
 /// Reads a chip on I2C or SPI.
@@ -183,7 +231,7 @@ fn line(lines: &mut Lines<Kernel>, setups: &Setups, edges: &mut Edges, tag: &Tag
             lines.count(name, setup, total)?;
             Ok(Ok(Value::UInt(*total)))
         }
-        Use::Input | Use::Output => Ok(Ok(Value::Bool(lines.level(name, setup)?))),
+        Use::Input | Use::Output | Use::Edge => Ok(Ok(Value::Bool(lines.level(name, setup)?))),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use driver_core::{Device, DeviceSpec, GroupId, Place as SpecPlace, Plan, SpecError, TagId, TagText};
+use driver_core::{Device, DeviceSpec, GroupId, Place as SpecPlace, Plan, Reports, SpecError, TagId, TagText};
 
 use crate::address::{Address, Channel, Chip, LineName, Place, Pull, Use};
 use crate::config::{Bus, LocalEndpoint, unit};
@@ -21,13 +21,18 @@ pub struct LocalDevice {
     pub(crate) lines: BTreeMap<LineName, LineSetup>,
     /// Rising edges of each line since the gateway started, over all connections.
     pub(crate) edges: BTreeMap<LineName, u64>,
+    /// Whether somebody waits for what the lines tell by themselves.
+    pub(crate) is_heard: bool,
 }
 
 /// How a GPIO line is opened: what all its tags ask for together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LineSetup {
     pub(crate) is_output: bool,
+    /// Rising edges are counted.
     pub(crate) counts: bool,
+    /// Each edge is a reading.
+    pub(crate) tells: bool,
     pub(crate) pull: Pull,
     pub(crate) is_active_low: bool,
     pub(crate) debounce: Duration,
@@ -47,6 +52,7 @@ impl LocalDevice {
             groups: Vec::new(),
             lines: BTreeMap::new(),
             edges: BTreeMap::new(),
+            is_heard: false,
         };
         let mut wiring = Wiring::default();
         for (number, tag) in spec.tags.iter().enumerate() {
@@ -91,7 +97,9 @@ impl LocalDevice {
             Place::Line(name, use_of) => {
                 let setup = self.lines.get(name)?;
                 let wanted = line_setup(*use_of, address);
-                let is_other_way = setup.is_output != wanted.is_output;
+                // The kernel numbers the edges of a line without regard to their direction.
+                let is_counted_both_ways = (setup.counts || wanted.counts) && (setup.tells || wanted.tells);
+                let is_other_way = setup.is_output != wanted.is_output || is_counted_both_ways;
                 let is_other_wiring = setup.pull != wanted.pull || setup.is_active_low != wanted.is_active_low;
                 (is_other_way || is_other_wiring)
                     .then(|| format!("line {name} is used in another way by a tag above; give both the same settings"))
@@ -119,6 +127,7 @@ impl LocalDevice {
                 let wanted = line_setup(*use_of, address);
                 let setup = self.lines.entry(name.clone()).or_insert(wanted);
                 setup.counts |= wanted.counts;
+                setup.tells |= wanted.tells;
                 setup.debounce = setup.debounce.max(wanted.debounce);
             }
             Place::Chip(_, Channel::Output(bit)) => wiring.outputs |= 1 << bit,
@@ -145,6 +154,12 @@ impl Device for LocalDevice {
         }
     }
 
+    /// A line whose edges are told is not asked for its level at each poll; all else is.
+    fn listen(&mut self) -> Reports {
+        self.is_heard = self.lines.values().any(|line| line.tells);
+        if self.is_heard { Reports::Changes } else { Reports::EachPoll }
+    }
+
     fn learned(&mut self) -> Option<String> {
         None
     }
@@ -154,6 +169,7 @@ fn line_setup(use_of: Use, address: &Address) -> LineSetup {
     LineSetup {
         is_output: use_of == Use::Output,
         counts: use_of == Use::Count,
+        tells: use_of == Use::Edge,
         pull: address.settings.pull,
         is_active_low: address.settings.is_active_low,
         debounce: address.settings.debounce,
@@ -212,6 +228,7 @@ mod tests {
         for (url, unit, addresses, expected) in [
             ("gpio:///dev/gpiochip0", None, &["in:17", "out:17"][..], "line 17 is used in another way"),
             ("gpio:///dev/gpiochip0", None, &["in:17?pull=up", "count:17"], "the same settings"),
+            ("gpio:///dev/gpiochip0", None, &["edge:17", "count:17"], "line 17 is used in another way"),
             ("gpio:///dev/gpiochip0", Some(3), &["in:17"], "from 8 to 119"),
             ("gpio:///dev/gpiochip0", Some(30), &["in:17"], "only chips on I2C"),
             ("i2c:///dev/i2c-1?unit=0x48", None, &["ads1115.0", "ina219.voltage"], "a device of its own"),

@@ -15,6 +15,7 @@ use crate::pipeline::command::rule::Writables;
 use crate::pipeline::derive::Plan;
 use crate::pipeline::forward::route::Drain;
 use crate::pipeline::recorder::RecorderConfig;
+use crate::pipeline::scheduling::Scheduling;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
 use crate::uplink::registry::{RegistrySpec, Schemas};
@@ -44,6 +45,8 @@ pub struct Config {
     pub derived_types: Box<[(TagId, DataType)]>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
+    /// The class of the thread that polls.
+    pub scheduling: Scheduling,
     /// The flight recorder.
     pub recorder: RecorderConfig,
     /// The HTTP server.

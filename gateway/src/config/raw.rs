@@ -21,6 +21,7 @@ use super::source::{Span, Spanned};
 use crate::http::HttpConfig;
 use crate::pipeline::forward::route::Drain;
 use crate::pipeline::recorder::RecorderConfig;
+use crate::pipeline::scheduling::Scheduling;
 
 pub(super) use derived::{RawAlarm, RawDerived, RawTotal, RawWindow};
 pub(super) use device::{RawDevice, RawSettings};
@@ -41,6 +42,7 @@ pub(super) struct RawConfig<'t> {
     pub(super) uplinks: Vec<Named<'t, RawUplink<'t>>>,
     pub(super) buffer: BufferConfig,
     pub(super) commands: CommandsConfig,
+    pub(super) scheduling: Scheduling,
     pub(super) recorder: RecorderConfig,
     pub(super) http: HttpConfig,
     pub(super) log: LogConfig,
@@ -87,6 +89,7 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
     let buffer = fields.section("buffer", "Where readings are kept until every uplink has them.", storage::buffer);
     let commands = fields.section("commands", "What is kept of commands that write to devices.", write::commands);
     let http = fields.section("http", "Health, metrics, status and a door for commands, on the loopback.", http::http);
+    let scheduling = fields.default("scheduling", SCHEDULING_HELP, &SCHEDULING, "normal");
     let recorder = fields.section(
         "recorder",
         "The flight recorder: the last bytes of each line, saved when its connection is lost.",
@@ -103,11 +106,19 @@ pub(super) fn gateway<'t>(fields: &mut Fields<'_, 't>) -> RawConfig<'t> {
         uplinks: uplinks.map(|uplinks| uplinks.value).unwrap_or_default(),
         buffer,
         commands,
+        scheduling,
         recorder,
         http,
         log,
     }
 }
+
+const SCHEDULING_HELP: &str = "In which class the kernel schedules the thread that polls.";
+
+const SCHEDULING: OneOf<Scheduling> = OneOf(&[
+    ("normal", Scheduling::Normal, "as every program: late by milliseconds when the processor is busy"),
+    ("realtime", Scheduling::Realtime, "SCHED_FIFO, for intervals of 10 ms; the service needs realtime.conf for it"),
+]);
 
 /// For the buffer, and for one uplink.
 const DRAIN: OneOf<Drain> = OneOf(&[

@@ -70,6 +70,7 @@ pub(super) fn resolve(
         derived: Arc::new(plan),
         derived_types: types.into(),
         commands: raw.commands,
+        scheduling: raw.scheduling,
         recorder: raw.recorder,
         http: raw.http,
         log: raw.log,

@@ -11,6 +11,7 @@ use buffer::{Class, GapReason, Stats};
 use crate::pipeline::command::Outcome;
 use crate::pipeline::forward::counters::Counters;
 use crate::pipeline::health::GroupHealth;
+use crate::pipeline::lateness::BOUNDS_US;
 use crate::pipeline::vitals::{LogState, UplinkVitals, Vitals, count, is};
 use crate::reload::Reload;
 
@@ -54,6 +55,11 @@ fn devices(vitals: &Vitals, page: &mut Page) {
     });
     page.counter("forebay_device_silent_polls_total", "Polls that the device did not answer.");
     devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.silent)));
+    let mut late = [0; BOUNDS_US.len() + 1];
+    vitals.health.lines.iter().for_each(|line| line.late.add_to(&mut late));
+    let groups = devices().flat_map(|(_, _, device)| device.groups.iter());
+    let late_us: u64 = groups.map(|group| count(&group.late_us)).sum();
+    page.histogram("forebay_poll_late_seconds", "How late polls began, over all devices.", &late, late_us);
     page.gauge("forebay_device_answered_age_seconds", "How long ago the device answered last.");
     devices().for_each(|(name, line, device)| {
         if let Some(age) = line.since_answer(device, Instant::now()) {
@@ -266,6 +272,19 @@ impl Page {
         self.family(name, "gauge", help);
     }
 
+    /// Counts by the bounds of lateness, each without those of smaller bounds; the format wants them added up.
+    fn histogram(&mut self, name: &'static str, help: &str, counts: &[u64], sum_us: u64) {
+        self.family(name, "histogram", help);
+        let mut total = 0;
+        for (index, count) in counts.iter().enumerate() {
+            total += count;
+            let bound = BOUNDS_US.get(index).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
+            writeln!(self.text, "{name}_bucket{{le=\"{bound}\"}} {total}").expect("a String takes everything");
+        }
+        let sum = sum_us as f64 / 1e6;
+        writeln!(self.text, "{name}_sum {sum}\n{name}_count {total}").expect("a String takes everything");
+    }
+
     fn family(&mut self, name: &'static str, kind: &str, help: &str) {
         self.name = name;
         writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a String takes everything");
@@ -298,6 +317,25 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_histogram_adds_up() {
+        let mut page = Page::default();
+        let mut counts = [0; BOUNDS_US.len() + 1];
+        (counts[0], counts[5], counts[12]) = (3, 2, 1);
+        page.histogram("forebay_x_seconds", "How late.", &counts, 2_500_000);
+        for line in [
+            "# TYPE forebay_x_seconds histogram",
+            "forebay_x_seconds_bucket{le=\"0.00005\"} 3",
+            "forebay_x_seconds_bucket{le=\"0.0005\"} 3",
+            "forebay_x_seconds_bucket{le=\"0.001\"} 5",
+            "forebay_x_seconds_bucket{le=\"+Inf\"} 6",
+            "forebay_x_seconds_sum 2.5",
+            "forebay_x_seconds_count 6",
+        ] {
+            assert!(page.text.lines().any(|found| found == line), "{line} is missing in\n{}", page.text);
+        }
+    }
 
     #[test]
     fn samples_are_written_as_the_format_wants_them() {

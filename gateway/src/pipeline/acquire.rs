@@ -90,7 +90,7 @@ impl Acquisition {
     ) -> io::Result<Acquisition> {
         let (changes, received) = mpsc::channel(1);
         let (derived, writes) = mpsc::channel(WRITES_WAITING_MAX);
-        let crew = Crew::start("acquisition", STOP_GRACE + KEEP_GRACE, move |tasks| {
+        let crew = Crew::start_in(shared.scheduling, "acquisition", STOP_GRACE + KEEP_GRACE, move |tasks| {
             let shared = Rc::new(shared);
             tasks.spawn_local(async move {
                 let mut lead = Lead { running: HashMap::new(), shared, kept: Keeping { path: kept, saving: None } };

@@ -47,6 +47,7 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         writables: config.writables,
         derived: config.derived,
         commands: config.commands,
+        scheduling: config.scheduling,
         reload: None,
         recorders,
     }

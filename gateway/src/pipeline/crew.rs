@@ -12,6 +12,8 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, sleep};
 use tracing::{debug, error};
 
+use super::scheduling::Scheduling;
+
 /// How often a crew shows that its thread comes round.
 const ROUND_EVERY: Duration = Duration::from_secs(5);
 
@@ -32,12 +34,25 @@ impl Crew {
         grace: Duration,
         begin: impl FnOnce(&mut JoinSet<()>) + Send + 'static,
     ) -> io::Result<Crew> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Crew::start_in(Scheduling::Normal, name, grace, begin)
+    }
+
+    /// The same in a class of the kernel's scheduler, for the thread alone: what it has done by others waits like all others.
+    pub(crate) fn start_in(
+        scheduling: Scheduling,
+        name: &'static str,
+        grace: Duration,
+        begin: impl FnOnce(&mut JoinSet<()>) + Send + 'static,
+    ) -> io::Result<Crew> {
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_all().on_thread_start(move || scheduling.leave()).build()?;
         let (stop, stopped) = oneshot::channel();
         let rounds = Arc::new(AtomicU64::new(0));
         let counted = rounds.clone();
-        let thread =
-            thread::Builder::new().name(name.into()).spawn(move || run(runtime, begin, &counted, stopped, grace))?;
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            scheduling.enter();
+            run(runtime, begin, &counted, stopped, grace);
+        })?;
         Ok(Crew { rounds, stop, thread })
     }
 

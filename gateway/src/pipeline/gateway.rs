@@ -37,6 +37,7 @@ use super::poll::{DeviceSetup, Lane, LineSetup, Shared, Write};
 use super::process::Process;
 use super::recorder::Recorders;
 use super::redate::Redate;
+use super::scheduling::Scheduling;
 use super::schema::Schemas;
 use super::store::{Reopen, StoreHandle, StoreSetup, StoreThread, SyncPolicy};
 use super::tags::Tags;
@@ -70,6 +71,8 @@ pub struct Setup {
     pub derived: Arc<Plan>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
+    /// The class of the thread that polls.
+    pub scheduling: Scheduling,
     /// The way to a change of the configuration, where that is possible.
     pub reload: Option<Reload>,
     /// What is recorded of its lines, where it can be.
@@ -184,6 +187,7 @@ impl Gateway {
             writables,
             derived,
             commands,
+            scheduling,
             reload,
             recorders,
         } = setup;
@@ -211,6 +215,7 @@ impl Gateway {
             ),
             door: Box::new(intake),
             learned: LearnedFolder::within(&buffer.path),
+            scheduling,
         };
         let (running, lines): (Vec<_>, Vec<_>) =
             lines.into_iter().map(|line| with_lane(tapped(line, recorders.as_deref()))).unzip();
@@ -588,6 +593,7 @@ mod tests {
             writables: Arc::default(),
             commands: CommandsConfig { audit_bytes_max: 1 << 20, when_audit_fails: WhenAuditFails::Refuse },
             derived: Arc::default(),
+            scheduling: Scheduling::Normal,
             reload: None,
             recorders: None,
         }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::lateness::Lateness;
+
 /// How long a line's task may be late after the time by which it wanted to be back.
 const LINE_LATE_MAX: Duration = Duration::from_secs(60);
 
@@ -43,6 +45,8 @@ pub struct LineHealth {
     pub silent: AtomicU64,
     /// Cycles that passed because an earlier one took too long, or the gateway stood still.
     pub missed: AtomicU64,
+    /// How late its polls began.
+    pub late: Lateness,
     /// Connections that were made.
     pub connects: AtomicU64,
     /// Times that its task panicked and was made anew.
@@ -104,6 +108,7 @@ impl LineHealth {
             polls: AtomicU64::new(0),
             silent: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            late: Lateness::default(),
             connects: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             devices: groups.into_iter().map(device).collect(),

@@ -19,12 +19,14 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
+use super::alarm::Alarm;
 use super::health::{ACT_TIME_MAX, LineHealth};
 use super::learned::LearnedFolder;
 use super::link::RECONNECT;
 use super::panic::caught;
 use super::process::Process;
 use super::schedule::Due;
+use super::scheduling::Scheduling;
 use crate::backoff::Jitter;
 use turns::{Turn, Turns};
 
@@ -47,6 +49,8 @@ pub struct Shared {
     pub door: Box<dyn Door + Send>,
     /// Where what was learned is kept.
     pub learned: LearnedFolder,
+    /// The class of their thread.
+    pub scheduling: Scheduling,
 }
 
 /// Where readings go, without ever waiting.
@@ -189,9 +193,8 @@ async fn once(setup: &LineSetup, shared: &Shared, lane: &mut Lane, after: Durati
     match (setup.make)() {
         Ok(mut line) => {
             line.listen();
-            Poller { setup, shared, line, lane, turns, learned_at: Instant::now() + LEARNED_EVERY, saving: None }
-                .run()
-                .await;
+            let (alarm, learned_at) = (Alarm::new(shared.scheduling), Instant::now() + LEARNED_EVERY);
+            Poller { setup, shared, line, lane, turns, alarm, learned_at, saving: None }.run().await;
             Ok(())
         }
         Err(errors) => {
@@ -214,6 +217,7 @@ struct Poller<'a> {
     line: Box<dyn Line>,
     lane: &'a mut Lane,
     turns: Turns<'a>,
+    alarm: Alarm,
     learned_at: Instant,
     saving: Option<JoinHandle<()>>,
 }
@@ -310,7 +314,7 @@ impl Poller<'_> {
                 self.take_news();
                 return ControlFlow::Continue(());
             }
-            () = sleep_until(until) => return ControlFlow::Continue(()),
+            () = self.alarm.until(until) => return ControlFlow::Continue(()),
         };
         match write {
             Some(write) => self.write(write).await,

@@ -14,6 +14,7 @@ use crate::pipeline::command::rule::Writables;
 use crate::pipeline::derive::Plan;
 use crate::pipeline::gateway::{Next, RunningSpec};
 use crate::pipeline::recorder::RecorderConfig;
+use crate::pipeline::scheduling::Scheduling;
 use crate::pipeline::tags::Tags;
 
 /// What runs.
@@ -38,6 +39,7 @@ struct Fixed {
     http: HttpConfig,
     log: LogConfig,
     recorder: RecorderConfig,
+    scheduling: Scheduling,
 }
 
 /// A text that can take the place of what runs.
@@ -65,6 +67,7 @@ impl Running {
                 http: config.http.clone(),
                 log: config.log,
                 recorder: config.recorder,
+                scheduling: config.scheduling,
             },
         }
     }
@@ -105,6 +108,7 @@ impl Fixed {
             ("http", self.http == other.http),
             ("log", self.log == other.log),
             ("recorder", self.recorder == other.recorder),
+            ("scheduling", self.scheduling == other.scheduling),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }

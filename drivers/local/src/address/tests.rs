@@ -9,6 +9,7 @@ fn addresses_are_understood() {
     assert_eq!(place(Bus::Gpio, "in:17?pull=up&active=low"), Place::Line(LineName::Offset(17), Use::Input));
     assert_eq!(place(Bus::Gpio, "out:RELAY1"), Place::Line(LineName::Name("RELAY1".into()), Use::Output));
     assert_eq!(place(Bus::Gpio, "count:22?debounce=5ms"), Place::Line(LineName::Offset(22), Use::Count));
+    assert_eq!(place(Bus::Gpio, "edge:5?debounce=5ms&pull=up"), Place::Line(LineName::Offset(5), Use::Edge));
     assert_eq!(place(Bus::I2c, "ADS1115.0"), Place::Chip(Chip::Ads1115, Channel::Voltage(4)));
     assert_eq!(place(Bus::I2c, "ads1115.2-3?range=0.256"), Place::Chip(Chip::Ads1115, Channel::Voltage(3)));
     assert_eq!(place(Bus::I2c, "mcp23017.out.b2"), Place::Chip(Chip::Mcp23017, Channel::Output(10)));
@@ -45,7 +46,7 @@ fn what_is_wrong_is_named_with_its_place_and_the_next_step() {
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic_and_what_it_prints_is_the_same_address(
-        text in "(in:|out:|count:|ads1115|mcp23017|bme280|\\.|\\?|=|&|[a-z0-9é-]){0,12}"
+        text in "(in:|out:|count:|edge:|ads1115|mcp23017|bme280|\\.|\\?|=|&|[a-z0-9é-]){0,12}"
     ) {
         for bus in [Bus::Gpio, Bus::I2c, Bus::Spi, Bus::OneWire] {
             match Address::parse(bus, &text) {

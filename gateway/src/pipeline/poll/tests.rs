@@ -56,6 +56,7 @@ impl Bench {
             clock: Arc::new(CountingClock::default()),
             process: RefCell::new(Process::new(tags, Arc::default(), begun.into_std())),
             door: Box::new(kept.clone()),
+            scheduling: Scheduling::Normal,
             learned: LearnedFolder::within(folder.path()),
         };
         let setup = LineSetup {

@@ -219,6 +219,7 @@ impl<'a> Turns<'a> {
         self.count(|health| {
             LineHealth::count(&health.polls, 1);
             LineHealth::count(&health.missed, due.missed.into());
+            health.late.add(due.late);
             let Some(device) = health.devices.get(device) else { return };
             device.last_poll_us.store(micros(took), Ordering::Relaxed);
             let Some(group) = device.groups.get(usize::from(due.slot.group.0)) else { return };
