@@ -31,6 +31,7 @@ mod certificates;
 mod derived;
 mod service;
 mod packages;
+mod installed;
 mod page;
 mod browser;
 mod commissioning;

@@ -66,7 +66,7 @@ fn each_line_of_the_units_is_known_to_systemd() {
 }
 
 /// The package of the binary under test.
-fn package(folder: &Path, version: &str) -> PathBuf {
+pub(crate) fn package(folder: &Path, version: &str) -> PathBuf {
     let output = Command::new(root().join("cross/package"))
         .args(["x86_64-unknown-linux-gnu", "--quick", "--version", version, "--binary"])
         .arg(gateway::binary())
@@ -78,7 +78,7 @@ fn package(folder: &Path, version: &str) -> PathBuf {
     folder.join("debian").join(format!("forebay_{version}_amd64.deb"))
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::kafka;
 
@@ -90,6 +91,25 @@ pub fn registry(version: &str) -> Option<PathBuf> {
         missing(&format!("Apicurio Registry {version}"));
     }
     found
+}
+
+/// The archive of a fresh Debian of this machine's architecture, with systemd's tools and no service that runs.
+pub fn debian_root() -> Option<PathBuf> {
+    let found = cache().map(|cache| cache.join("forebay/debian/root.tar")).filter(|path| path.is_file());
+    if found.is_none() {
+        missing("the root of a Debian (mmdebstrap makes it)");
+    }
+    found
+}
+
+/// Whether processes may have a mount namespace of their own, and change their root.
+///
+/// # Errors
+/// Why not.
+pub fn mount_namespaces() -> Result<(), String> {
+    let tried = Command::new("unshare").args(["--mount", "chroot", "/", "true"]).output();
+    let tried = tried.map_err(|cause| cause.to_string())?;
+    if tried.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&tried.stderr).into_owned()) }
 }
 
 /// Prometheus' own checker.

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 const REALTIME_PRIORITY: u8 = 10;
 
 /// What the crate makes a nice value of 0 of.
-const NORMAL_PRIORITY: u8 = 49;
+const NORMAL_PRIORITY: u8 = 47;
 
 /// The class of the acquisition thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
