@@ -633,6 +633,36 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_that_keeps_the_thread_to_itself_is_stuck_and_a_device_that_is_silent_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let mut setup = setup(folder.path(), &[Act::Silent(MS)]);
+        let begin = std::mem::replace(&mut setup.lines[0].make, Box::new(|| Err(Vec::new())));
+        // Comes back when the test lets go; then, and at each further call, at once.
+        setup.lines[0].make = Box::new(move || released.recv().map_or_else(|_| begin(), |()| begin()));
+        let mut gateway = Gateway::start(setup).expect("it starts");
+        let begun = Instant::now();
+        let rounds = |gateway: &Gateway| {
+            let store = gateway.log.progress().rounds.load(Ordering::Relaxed);
+            [store, gateway.delivery.rounds(), gateway.desk_thread.rounds()]
+        };
+        let before = rounds(&gateway);
+        assert_eq!(gateway.look(begun), None);
+        while rounds(&gateway).iter().zip(before).any(|(now, before)| *now <= before) {
+            assert!(begun.elapsed() < PATIENCE, "the other threads come round");
+            std::thread::sleep(MS);
+        }
+        assert_eq!(gateway.look(begun + 61_000 * MS), Some(Stuck::Thread("acquisition")));
+        drop(release);
+        while gateway.acquisition.rounds() == 0 {
+            assert!(begun.elapsed() < PATIENCE, "it comes round again");
+            std::thread::sleep(MS);
+        }
+        assert_eq!(gateway.look(begun + 62_000 * MS), None);
+        gateway.stop();
+    }
+
+    #[test]
     fn commands_reach_the_device_and_are_answered() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = Target { device: "device".into(), tag: "t0".into() };
