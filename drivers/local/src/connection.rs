@@ -47,17 +47,19 @@ impl Connection for LocalConnection {
         if let Session::Gpio(lines) = &mut self.session {
             for index in &plan.lines {
                 let tag = &device.tags[*index];
-                if device.is_heard && tells(tag) {
-                    if self.shown.contains(&tag.id) {
-                        tell(lines, tag, readings).or_else(|trouble| {
-                            refused_or_lost(trouble, &mut self.refused).map(|sample| push(readings, tag.id, sample))
-                        })?;
-                        continue;
+                let is_told = device.is_heard && tells(tag);
+                if is_told && self.shown.contains(&tag.id) {
+                    if let Err(trouble) = tell(lines, tag, readings) {
+                        let sample = refused_or_lost(trouble, &mut self.refused)?;
+                        push(readings, tag.id, sample);
                     }
-                    self.shown.insert(tag.id);
+                    continue;
                 }
                 let sample = line(lines, &device.lines, &mut device.edges, tag)
                     .or_else(|trouble| refused_or_lost(trouble, &mut self.refused))?;
+                if is_told && sample.is_ok() {
+                    self.shown.insert(tag.id);
+                }
                 readings.answered();
                 push(readings, tag.id, sample);
             }
