@@ -57,8 +57,7 @@ fn devices(vitals: &Vitals, page: &mut Page) {
     devices().for_each(|(name, _, device)| page.sample(&[("device", name)], count(&device.silent)));
     let mut late = [0; BOUNDS_US.len() + 1];
     vitals.health.lines.iter().for_each(|line| line.late.add_to(&mut late));
-    let groups = devices().flat_map(|(_, _, device)| device.groups.iter());
-    let late_us: u64 = groups.map(|group| count(&group.late_us)).sum();
+    let late_us = devices().flat_map(|(_, _, device)| device.groups.iter()).map(|group| count(&group.late_us)).sum();
     page.histogram("forebay_poll_late_seconds", "How late polls began, over all devices.", &late, late_us);
     page.gauge("forebay_device_answered_age_seconds", "How long ago the device answered last.");
     devices().for_each(|(name, line, device)| {
