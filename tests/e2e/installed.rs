@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tests::broker::Broker;
 use tests::field::Field;
 use tests::gateway::{Running, signal};
-use tests::need::{self, root};
+use tests::need;
 use tests::subscriber::Subscriber;
 use tests::wait;
 
