@@ -53,7 +53,8 @@ struct Device {
 
 /// All that can fail, and what records it.
 struct Bench {
-    field: Field,
+    /// Where the simulators live.
+    _field: Field,
     broker: Broker,
     uplink: FaultProxy,
     devices: Vec<Device>,
@@ -65,7 +66,7 @@ fn soak(length: Duration, seed: u64, broker: Broker) -> bool {
     let devices = (0..PLCS).map(|_| device(&field)).collect();
     let uplink = field.proxy(broker.address(), Framing::Stream);
     let recorder = Subscriber::start(broker.address());
-    let mut bench = Bench { field, broker, uplink, devices, recorder };
+    let mut bench = Bench { _field: field, broker, uplink, devices, recorder };
     let site = Site::new(&file(&bench));
     audit(&site, &bench, 0);
     let (mut dice, mut sizes) = (Dice::new(seed), Sizes::default());
