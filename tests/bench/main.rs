@@ -23,6 +23,9 @@ mod realtime;
 mod s7_device;
 mod s7_clients;
 mod s7;
+mod opcua_device;
+mod opcua_clients;
+mod opcua;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -67,6 +70,7 @@ const SCENARIOS: &[Scenario] = &[
     ("p7", pipeline::first_value),
     ("p8", writes::run),
     ("p9", realtime::run),
+    ("p13", opcua::run),
     ("p14", s7::run),
     ("scenarios", scenarios::run),
     ("scale", scale::run),
@@ -87,6 +91,9 @@ fn main() -> ExitCode {
             let lie = s7_clients::Lie::parse(kind, number(values));
             s7_clients::driver(number(port), number(in_flight), lie, number(polls));
         }
+        ["opcua-device", items] => opcua_device::serve(number(items)),
+        ["opcua-bare", port, items, seconds] => opcua_clients::bare(number(port), number(items), number(seconds)),
+        ["opcua-driver", port, items, seconds] => opcua_clients::driver(number(port), number(items), number(seconds)),
         ["paced", every_ms, units, tags, ports @ ..] => {
             let ports: Vec<u16> = ports.iter().map(|port| number(port)).collect();
             bare::paced(Duration::from_millis(number(every_ms)), number(units), number(tags), &ports);

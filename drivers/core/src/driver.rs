@@ -53,6 +53,14 @@ pub trait Driver: Send + Sync + 'static {
         Err("this protocol has no certificates to trust".into())
     }
 
+    /// Makes our own certificate and its key anew; returns what was made, and what has to be done with it.
+    ///
+    /// # Errors
+    /// Why they cannot be made.
+    fn renew(&self, _endpoint: &Self::Endpoint) -> Result<String, String> {
+        Err("this protocol has no certificate of ours".into())
+    }
+
     /// Opens a connection. Bounded in time by the driver.
     fn connect(&self, endpoint: &Self::Endpoint) -> impl Future<Output = Result<Self::Connection, LinkError>> + Send;
 

@@ -27,7 +27,7 @@ pub enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The far side refused or could not be reached.
-    #[error("cannot connect to {endpoint}: {cause}. {advice}")]
+    #[error("cannot connect to {endpoint}: {}. {advice}", without_stop(cause))]
     Connect {
         /// Host and port, or the serial port.
         endpoint: String,
@@ -47,7 +47,7 @@ pub enum LinkError {
         advice: &'static str,
     },
     /// The connection broke.
-    #[error("lost the connection to {endpoint}: {cause}")]
+    #[error("lost the connection to {endpoint}: {}", without_stop(cause))]
     Lost {
         /// Host and port, or the serial port.
         endpoint: String,
@@ -55,7 +55,7 @@ pub enum LinkError {
         cause: String,
     },
     /// What came back is not this protocol.
-    #[error("{endpoint} does not speak the protocol: {cause}. {advice}")]
+    #[error("{endpoint} does not speak the protocol: {}. {advice}", without_stop(cause))]
     Protocol {
         /// Host and port, or the serial port.
         endpoint: String,
@@ -64,6 +64,11 @@ pub enum LinkError {
         /// What the operator can do.
         advice: &'static str,
     },
+}
+
+/// What others say may be a whole sentence; it stands within one of ours.
+fn without_stop(cause: &str) -> &str {
+    cause.trim_end_matches('.')
 }
 
 /// A write that did not happen; the connection is still good.

@@ -2,43 +2,89 @@
 //!
 //! ```text
 //! pki/own/cert.der        our application certificate, to be trusted by the servers
-//! pki/private/private.pem its key
-//! pki/trusted/            certificates of servers that we trust, DER
+//! pki/private/private.pem its key, readable by its owner alone
+//! pki/trusted/            servers that we trust, and authorities: what they issued is trusted with them
+//! pki/trusted/crl/        what those authorities have revoked
+//! pki/issuer/, issuer/crl authorities that stand between, trusted only through one above them
 //! pki/rejected/           those that we were shown and did not trust
 //! ```
 
+mod shape;
+mod signature;
+mod revocation;
+mod chain;
+mod folder;
+mod own;
+
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use driver_core::{FarCertificate, Timestamp};
-use opcua::crypto::{CertificateStore, X509, X509Data};
-use x509_cert::Certificate;
-use x509_cert::der::Decode;
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
+use driver_core::FarCertificate;
 
-use crate::config::{KeyPair, OpcUaEndpoint};
+use crate::config::{KeyPair, OpcUaEndpoint, Revocation};
+use chain::Broken;
+use shape::{Shape, date, spaced};
 
-/// Our application's name in certificates.
-const APPLICATION: &str = "Forebay";
-/// Bits of our key: what every policy but the legacy ones takes.
-const KEY_BITS: u32 = 2_048;
-/// How long our certificate is valid: as long as a plant is run.
-const VALID_DAYS: u32 = 20 * 365;
 /// Most certificates that are kept in the rejected folder: whoever answers at an address can send one.
 const REJECTED_MAX: usize = 64;
 
-/// The folder of certificates.
+const COMPARE: &str = "Compare the thumbprint with the one that the server shows, then `forebay trust URL`";
+const ISSUER: &str = "Copy the authority's certificate to the folder pki/trusted, or where it only stands between to \
+                      pki/issuer; or trust this server alone: `forebay trust URL`";
+const REPAIR: &str = "Have the server's certificate issued anew, or trust this server alone: `forebay trust URL`";
+const LIST: &str = "Copy the authority's newest list to pki/trusted/crl, or do without one: ?revocation=if-present";
+const CLOCKS: &str = "Check the clocks of both sides";
+const RENEW: &str = "Renew it in the server, then trust the new one: `forebay trust URL`";
+const NAME: &str = "Use one of its names in the URL; where this address is right all the same, say which name counts, \
+                    ?server_name=NAME, or pin this certificate, ?pin=THUMBPRINT";
+const URI: &str = "Have the server make its certificate anew, or pin this one: ?pin=THUMBPRINT";
+
+/// The folder of certificates, and what a line demands of its server's.
 #[derive(Debug, Clone)]
 pub(crate) struct Pki {
     folder: PathBuf,
     application: Option<KeyPair>,
     pin: Option<String>,
+    /// The host that the server's certificate has to name.
+    host: String,
+    revocation: Revocation,
+}
+
+/// A server's certificate, as the server shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    /// The certificate, and behind it perhaps those of its issuers (DER).
+    pub(crate) der: &'a [u8],
+    /// The application that the server says it is.
+    pub(crate) application_uri: &'a str,
+}
+
+impl Shown<'_> {
+    /// How many certificates of issuers came with it.
+    pub(crate) fn issuers(&self) -> usize {
+        Shape::all(self.der).len().saturating_sub(1)
+    }
+
+    /// The certificate alone, where others came with it.
+    pub(crate) fn alone(&self) -> Option<Vec<u8>> {
+        (self.issuers() > 0).then(|| Shape::first(self.der).map(|shape| shape.der)).flatten()
+    }
 }
 
 /// Why a certificate is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) struct Refused {
+    pub(crate) cause: String,
+    /// The next step.
+    pub(crate) advice: &'static str,
+}
+
+impl Refused {
+    fn new(cause: impl Into<String>, advice: &'static str) -> Refused {
+        Refused { cause: format!("we refuse the server's certificate: {}", cause.into()), advice }
+    }
+}
 
 impl Pki {
     /// The one that an endpoint names, or the usual one: `pki` in the state folder.
@@ -47,6 +93,8 @@ impl Pki {
             folder: endpoint.pki.clone().unwrap_or_else(usual_folder),
             application: endpoint.application.clone(),
             pin: endpoint.pin.clone(),
+            host: endpoint.server_name.clone().unwrap_or_else(|| endpoint.host.clone()),
+            revocation: endpoint.revocation,
         }
     }
 
@@ -55,124 +103,72 @@ impl Pki {
         self.folder.join("accepted")
     }
 
-    /// Our application's identity for the certificate and for the session: they have to be the same.
-    pub(crate) fn application_uri(&self) -> String {
-        let own = self.own_paths().map(|pair| CertificateStore::read_cert(&pair.cert));
-        let named = match own {
-            Some(Ok(cert)) => {
-                names(&cert.to_der().unwrap_or_default()).into_iter().find(|name| name.starts_with("urn:"))
-            }
-            _ => None,
+    /// Whether a server's certificate is accepted (Part 4, 6.1.3). A pin is a person's word for this one certificate, under
+    /// whatever name; only its dates count besides.
+    pub(crate) fn judge(&self, shown: Shown<'_>, now_s: i64) -> Result<(), Refused> {
+        let all = Shape::all(shown.der);
+        let Some((certificate, sent)) = all.split_first() else {
+            return Err(Refused::new("it cannot be read", REPAIR));
         };
-        named.unwrap_or_else(|| format!("urn:{}:forebay", host_name()))
-    }
-
-    /// Our certificate and key, where there are any.
-    fn own_paths(&self) -> Option<KeyPair> {
-        self.application.clone().or_else(|| Some(self.kept()).filter(|pair| pair.cert.exists() && pair.key.exists()))
-    }
-
-    fn kept(&self) -> KeyPair {
-        KeyPair { cert: self.folder.join("own/cert.der"), key: self.folder.join("private/private.pem") }
-    }
-
-    /// Our certificate and key; made at the first call, which takes a second or two of computing.
-    ///
-    /// # Errors
-    /// Why they cannot be read or made.
-    pub(crate) fn own(&self) -> Result<KeyPair, String> {
-        if let Some(pair) = self.own_paths() {
-            CertificateStore::read_cert(&pair.cert).map_err(|cause| told(&pair.cert, &cause))?;
-            CertificateStore::read_pkey(&pair.key).map_err(|cause| told(&pair.key, &cause))?;
-            return Ok(pair);
+        if let Some(pin) = &self.pin {
+            return match certificate.thumbprint() {
+                thumbprint if thumbprint == *pin => in_its_time(certificate, now_s),
+                other => {
+                    let other = spaced(&other);
+                    Err(Refused::new(format!("it is not the pinned one: its thumbprint is {other}"), COMPARE))
+                }
+            };
         }
-        let pair = self.kept();
-        for file in [&pair.cert, &pair.key] {
-            let folder = file.parent().unwrap_or(&self.folder);
-            fs::create_dir_all(folder).map_err(|cause| told(folder, &cause.to_string()))?;
+        self.trusted(certificate, sent, now_s)?;
+        in_its_time(certificate, now_s)?;
+        self.right_host(certificate)?;
+        right_application(certificate, shown.application_uri)
+    }
+
+    fn trusted(&self, certificate: &Shape, sent: &[Shape], now_s: i64) -> Result<(), Refused> {
+        let known = folder::known(&self.folder);
+        if known.trusts(certificate) {
+            return match known.revoked(certificate, now_s) {
+                None => Ok(()),
+                Some(when) => Err(Refused::new(format!("{} was revoked on {when}", certificate.subject()), REPAIR)),
+            };
         }
-        let uri = self.application_uri();
-        let data = X509Data {
-            key_size: KEY_BITS,
-            common_name: format!("{APPLICATION} on {}", host_name()),
-            organization: APPLICATION.into(),
-            organizational_unit: "Gateway".into(),
-            country: "EU".into(),
-            state: "-".into(),
-            alt_host_names: X509Data::alt_host_names(&uri, None, false, true, false),
-            certificate_duration_days: VALID_DAYS,
+        let Err(broken) = chain::verify(certificate, sent, &known, now_s, self.revocation) else { return Ok(()) };
+        let kept = self.reject(certificate);
+        let (cause, advice) = match broken {
+            Broken::Alone => (certificate.subject(), COMPARE),
+            Broken::Untrusted(cause) => (cause, ISSUER),
+            Broken::Invalid(cause) => (cause, REPAIR),
+            Broken::Revocation(cause) => (cause, LIST),
         };
-        CertificateStore::create_certificate_and_key(&data, true, &pair.cert, &pair.key)?;
-        private(&pair.key).map_err(|cause| told(&pair.key, &cause.to_string()))?;
-        tracing::info!(certificate = %pair.cert.display(), uri, "made our application certificate: servers have to trust it");
-        Ok(pair)
+        let thumbprint = spaced(&certificate.thumbprint());
+        let not_kept = kept.err().map(|cause| format!("; it was not kept: {cause}")).unwrap_or_default();
+        let cause = format!("we do not trust the server's certificate: {cause}; its thumbprint is {thumbprint}{not_kept}");
+        Err(Refused { cause, advice })
     }
 
-    /// Whether a server's certificate is accepted.
-    pub(crate) fn judge(&self, der: &[u8], host: &str, now_s: i64) -> Result<(), Refused> {
-        let cert = X509::from_der(der).map_err(|_| Refused("the server's certificate cannot be read".into()))?;
-        let thumbprint = thumbprint(&cert);
-        match &self.pin {
-            Some(pin) if *pin != thumbprint => {
-                let shown = spaced(&thumbprint);
-                return Err(Refused(format!(
-                    "the server's certificate is not the pinned one: its thumbprint is {shown}"
-                )));
-            }
-            Some(_) => {}
-            None if self.is_trusted(&cert) => {}
-            None => return Err(self.untrusted(&cert)),
+    fn right_host(&self, certificate: &Shape) -> Result<(), Refused> {
+        let hosts = certificate.hosts();
+        if hosts.iter().any(|name| name.eq_ignore_ascii_case(&self.host)) {
+            return Ok(());
         }
-        let (from, to) =
-            shape(der).map(|cert| validity(&cert)).ok_or_else(|| Refused("its validity cannot be read".into()))?;
-        if now_s < from {
-            let text = date(from);
-            return Err(Refused(format!(
-                "the server's certificate is valid from {text} on: check the clocks of both sides"
-            )));
-        }
-        if now_s > to {
-            let text = date(to);
-            return Err(Refused(format!(
-                "the server's certificate expired on {text}: renew it in the server, then trust the new one"
-            )));
-        }
-        let names = names(der);
-        if !names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
-            tracing::debug!(host, ?names, "the server's certificate is trusted, though it does not name this host");
-        }
-        Ok(())
-    }
-
-    fn untrusted(&self, cert: &X509) -> Refused {
-        self.reject(cert);
-        let (subject, thumbprint) = (cert.subject_name(), spaced(&thumbprint(cert)));
-        Refused(format!("we do not trust the server's certificate: {subject}, thumbprint {thumbprint}"))
-    }
-
-    fn is_trusted(&self, cert: &X509) -> bool {
-        let wanted = thumbprint(cert);
-        let Ok(files) = fs::read_dir(self.folder.join("trusted")) else { return false };
-        files
-            .flatten()
-            .any(|file| CertificateStore::read_cert(&file.path()).is_ok_and(|known| thumbprint(&known) == wanted))
+        let (host, thumbprint) = (&self.host, spaced(&certificate.thumbprint()));
+        let names = if hosts.is_empty() { "no host at all".into() } else { hosts.join(", ") };
+        Err(Refused::new(format!("it is for {names}, not for {host}; its thumbprint is {thumbprint}"), NAME))
     }
 
     /// Keeps what was refused, so that a person can look at it.
-    fn reject(&self, cert: &X509) {
+    fn reject(&self, certificate: &Shape) -> Result<(), String> {
         let folder = self.folder.join("rejected");
         let kept = || -> std::io::Result<()> {
             fs::create_dir_all(&folder)?;
-            let path = folder.join(file_name(cert));
-            let der = cert.to_der().unwrap_or_default();
+            let path = folder.join(file_name(certificate));
             if path.exists() || fs::read_dir(&folder)?.count() >= REJECTED_MAX {
                 return Ok(());
             }
-            fs::write(path, der)
+            fs::write(path, &certificate.der)
         };
-        if let Err(cause) = kept() {
-            tracing::debug!(folder = %folder.display(), "a rejected certificate was not kept: {cause}");
-        }
+        kept().map_err(|cause| told(&folder, &cause.to_string()))
     }
 
     /// Trusts a certificate from now on; returns where it is kept.
@@ -180,31 +176,57 @@ impl Pki {
     /// # Errors
     /// Why it cannot be kept.
     pub(crate) fn trust(&self, der: &[u8]) -> Result<PathBuf, String> {
-        let cert = X509::from_der(der).map_err(|_| "the certificate cannot be read".to_owned())?;
+        let certificate = Shape::first(der).ok_or("the certificate cannot be read")?;
         let folder = self.folder.join("trusted");
         fs::create_dir_all(&folder).map_err(|cause| told(&folder, &cause.to_string()))?;
-        let path = folder.join(file_name(&cert));
-        fs::write(&path, der).map_err(|cause| told(&path, &cause.to_string()))?;
-        // It is no longer among the rejected; that there was none is no fault.
-        let _ = fs::remove_file(self.folder.join("rejected").join(file_name(&cert)));
+        let path = folder.join(file_name(&certificate));
+        fs::write(&path, &certificate.der).map_err(|cause| told(&path, &cause.to_string()))?;
+        let rejected = self.folder.join("rejected").join(file_name(&certificate));
+        match fs::remove_file(&rejected) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                let file = rejected.display();
+                tracing::warn!(%file, "the certificate is trusted, and still lies among the rejected: {cause}");
+            }
+            _ => {}
+        }
         Ok(path)
     }
 
     /// A certificate as it is shown to a person.
-    pub(crate) fn shown(&self, der: &[u8], host: &str, now_s: i64) -> Option<FarCertificate> {
-        let cert = X509::from_der(der).ok()?;
-        let shape = shape(der)?;
-        let (from, to) = validity(&shape);
+    pub(crate) fn describe(&self, shown: Shown<'_>, now_s: i64) -> Option<FarCertificate> {
+        let certificate = Shape::first(shown.der)?;
+        let (from, to) = certificate.validity();
+        let verdict = self.judge(shown, now_s).map_err(|Refused { cause, advice }| format!("{cause}. {advice}"));
         Some(FarCertificate {
-            subject: cert.subject_name(),
-            issuer: shape.tbs_certificate.issuer.to_string(),
-            thumbprint: spaced(&thumbprint(&cert)),
+            subject: certificate.subject(),
+            issuer: certificate.issuer(),
+            thumbprint: spaced(&certificate.thumbprint()),
             valid_from: date(from),
             valid_to: date(to),
-            names: names(der),
-            verdict: self.judge(der, host, now_s).map_err(|Refused(cause)| cause),
-            der: der.to_vec(),
+            names: certificate.names(),
+            verdict,
+            der: certificate.der,
         })
+    }
+}
+
+fn in_its_time(certificate: &Shape, now_s: i64) -> Result<(), Refused> {
+    let (from, to) = certificate.validity();
+    if now_s < from {
+        return Err(Refused::new(format!("it is valid from {} on", date(from)), CLOCKS));
+    }
+    if now_s > to {
+        return Err(Refused::new(format!("it expired on {}", date(to)), RENEW));
+    }
+    Ok(())
+}
+
+/// Whether the certificate was made for the application that the server says it is.
+fn right_application(certificate: &Shape, stated: &str) -> Result<(), Refused> {
+    match certificate.application_uri() {
+        Some(uri) if uri == stated => Ok(()),
+        Some(uri) => Err(Refused::new(format!("it is for the application {uri}, and the server says that it is {stated}"), URI)),
+        None => Err(Refused::new(format!("it names no application, and the server says that it is {stated}"), URI)),
     }
 }
 
@@ -218,129 +240,13 @@ fn usual_folder() -> PathBuf {
     state.join("pki")
 }
 
-/// The name of this computer.
-fn host_name() -> String {
-    X509Data::computer_hostnames().into_iter().next().unwrap_or_else(|| "localhost".into())
-}
-
 fn told(path: &Path, cause: &str) -> String {
     format!("{}: {cause}", path.display())
 }
 
-#[cfg(unix)]
-fn private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn private(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// SHA-1 as 40 hexadecimal digits in lower case.
-fn thumbprint(cert: &X509) -> String {
-    cert.thumbprint().value().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// As configuration tools show it.
-fn spaced(thumbprint: &str) -> String {
-    let pairs: Vec<&str> = (0..thumbprint.len()).step_by(2).filter_map(|at| thumbprint.get(at..at + 2)).collect();
-    pairs.join(":").to_ascii_uppercase()
-}
-
-fn file_name(cert: &X509) -> String {
-    format!("{}.der", thumbprint(cert))
-}
-
-/// The parts of a certificate. What follows the first of a chain is left away.
-fn shape(der: &[u8]) -> Option<Certificate> {
-    let mut reader = x509_cert::der::SliceReader::new(der).ok()?;
-    Certificate::decode(&mut reader).ok()
-}
-
-/// From when to when, in seconds since 1970.
-fn validity(cert: &Certificate) -> (i64, i64) {
-    let seconds = |time: &x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
-    let validity = &cert.tbs_certificate.validity;
-    (seconds(&validity.not_before), seconds(&validity.not_after))
-}
-
-fn date(seconds: i64) -> String {
-    Timestamp(seconds.saturating_mul(1_000_000_000)).to_string()
-}
-
-/// The application, hosts and addresses that a certificate stands for.
-fn names(der: &[u8]) -> Vec<String> {
-    let Some(cert) = shape(der) else { return Vec::new() };
-    let Ok(Some((_, names))) = cert.tbs_certificate.get::<SubjectAltName>() else { return Vec::new() };
-    let text = |name: &GeneralName| match name {
-        GeneralName::UniformResourceIdentifier(uri) => Some(uri.to_string()),
-        GeneralName::DnsName(host) => Some(host.to_string()),
-        GeneralName::IpAddress(address) => match address.as_bytes() {
-            [a, b, c, d] => Some(std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string()),
-            bytes => <[u8; 16]>::try_from(bytes).ok().map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
-        },
-        _ => None,
-    };
-    names.0.iter().filter_map(text).collect()
+fn file_name(certificate: &Shape) -> String {
+    format!("{}.der", certificate.thumbprint())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: i64 = 86_400;
-
-    fn pki(folder: &Path, options: &str) -> Pki {
-        let url = format!("opc.tcp://h?pki={}{options}", folder.display());
-        Pki::of(&OpcUaEndpoint::parse(&url.parse().expect("a URL"), None).expect("an endpoint"))
-    }
-
-    fn now_s() -> i64 {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs() as i64
-    }
-
-    #[test]
-    fn our_certificate_is_made_once_and_names_our_application() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let pki = pki(folder.path(), "");
-        let own = pki.own().expect("a certificate");
-        let der = fs::read(&own.cert).expect("a certificate");
-        let uri = pki.application_uri();
-        assert!(uri.starts_with("urn:") && uri.ends_with(":forebay"), "{uri}");
-        assert!(names(&der).contains(&uri), "{:?}", names(&der));
-        assert_eq!(pki.own(), Ok(own.clone()));
-        assert_eq!(fs::read(&own.cert).expect("a certificate"), der);
-
-        // A stranger is rejected and kept, then trusted by a person; expired or too early is refused all the same.
-        let far = der;
-        let Refused(cause) = pki.judge(&far, "plc", now_s()).expect_err("nobody trusts it");
-        assert!(cause.contains("do not trust") && cause.contains("CN="), "{cause}");
-        let files = |name: &str| fs::read_dir(folder.path().join(name)).map_or(0, Iterator::count);
-        assert_eq!((files("rejected"), files("trusted")), (1, 0));
-        let shown = pki.shown(&far, "plc", now_s()).expect("a certificate");
-        assert!(shown.verdict.is_err() && shown.thumbprint.len() == 59, "{shown:?}");
-        pki.trust(&far).expect("to be kept");
-        assert_eq!((files("rejected"), files("trusted")), (0, 1));
-        assert_eq!(pki.judge(&far, "plc", now_s()), Ok(()));
-        let Refused(late) = pki.judge(&far, "plc", now_s() + 30 * 365 * DAY).expect_err("expired");
-        assert!(late.contains("expired on 20"), "{late}");
-        let Refused(early) = pki.judge(&far, "plc", now_s() - 2 * DAY).expect_err("not yet");
-        assert!(early.contains("clocks"), "{early}");
-
-        // A pin is trust enough, for that one certificate alone.
-        let other = tempfile::tempdir().expect("a folder");
-        let pinned = |pin: &str| super::tests::pki(other.path(), &format!("&pin={pin}"));
-        assert_eq!(pinned(&shown.thumbprint).judge(&far, "plc", now_s()), Ok(()));
-        let Refused(cause) = pinned(&"0".repeat(40)).judge(&far, "plc", now_s()).expect_err("another");
-        assert!(cause.contains("not the pinned one"), "{cause}");
-    }
-
-    #[test]
-    fn what_is_no_certificate_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        assert!(pki(folder.path(), "").judge(&[1, 2, 3], "h", 0).is_err());
-        assert!(names(&[0x30, 0x82]).is_empty());
-    }
-}
+mod tests;

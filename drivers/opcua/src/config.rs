@@ -36,6 +36,10 @@ pub struct OpcUaEndpoint {
     pub pki: Option<PathBuf>,
     /// The SHA-1 thumbprint of the only certificate that is accepted, lower case without colons.
     pub pin: Option<String>,
+    /// The name that the server's certificate bears, where it is not the URL's host.
+    pub server_name: Option<String>,
+    /// Whether an authority's list of revoked certificates has to be there.
+    pub revocation: Revocation,
     /// How values are fetched.
     pub read: ReadMode,
     /// Which time a reading bears.
@@ -114,6 +118,16 @@ pub struct KeyPair {
     pub key: PathBuf,
 }
 
+/// Whether a certificate that an authority issued is accepted without the authority's list of revoked ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Revocation {
+    /// It is not.
+    #[default]
+    Required,
+    /// It is; a list that is there counts all the same.
+    IfPresent,
+}
+
 /// How values are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReadMode {
@@ -157,6 +171,12 @@ impl OpcUaEndpoint {
         let pki = options.text("pki").map(PathBuf::from);
         let pin =
             options.parse("pin", "a SHA-1 thumbprint of 40 hexadecimal digits, with or without colons", thumbprint);
+        let server_name = options.text("server_name").map(str::to_owned);
+        let revocation = options.parse("revocation", "required or if-present", |text| match text {
+            "required" => Some(Revocation::Required),
+            "if-present" => Some(Revocation::IfPresent),
+            _ => None,
+        });
         let read = options.parse("read", "subscribe or poll", |text| match text {
             "subscribe" => Some(ReadMode::Subscribe),
             "poll" => Some(ReadMode::Poll),
@@ -189,6 +209,8 @@ impl OpcUaEndpoint {
             application,
             pki,
             pin,
+            server_name,
+            revocation: revocation.unwrap_or_default(),
             read: read.unwrap_or_default(),
             time: time.unwrap_or_default(),
             timeout: timeout.or(own_timeout).unwrap_or(TIMEOUT_DEFAULT),
@@ -324,6 +346,7 @@ mod tests {
             ("opc.tcp://h?user_key=/c", "needs `user_cert`"),
             ("opc.tcp://h?pin=aa", "40 hexadecimal"),
             ("opc.tcp://h?read=sometimes", "subscribe or poll"),
+            ("opc.tcp://h?revocation=off", "required or if-present"),
             ("opc.tcp://h?time=now", "source, server or arrival"),
             ("opc.tcp://h?queue=0", "1 to 1000"),
             ("opc.tcp://h?polcy=none", "did you mean `policy`"),

@@ -46,6 +46,10 @@ impl Driver for OpcUaDriver {
         Pki::of(endpoint).trust(&certificate.der).map(|path| path.display().to_string())
     }
 
+    fn renew(&self, endpoint: &OpcUaEndpoint) -> Result<String, String> {
+        Pki::of(endpoint).renew()
+    }
+
     async fn connect(&self, endpoint: &OpcUaEndpoint) -> Result<OpcUaConnection, LinkError> {
         Session::connect(endpoint).await.map(|session| OpcUaConnection::new(session, endpoint))
     }

@@ -5,6 +5,7 @@
 
 mod connect;
 mod endpoint;
+mod refusal;
 mod publish;
 mod request;
 
@@ -33,6 +34,8 @@ pub struct Session {
     /// The server's namespaces, by index.
     namespaces: Vec<String>,
     pub(crate) limits: Limits,
+    /// When the server was started, in its own ticks; `None` where it does not say.
+    pub(crate) server_started: Option<i64>,
     /// Requests in a row without an answer.
     unanswered: u32,
     /// Fetch what is published, once there is a subscription.

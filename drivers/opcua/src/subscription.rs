@@ -18,6 +18,8 @@ pub(crate) struct Subscription {
     pub(crate) id: u32,
     /// The session that it belongs to.
     pub(crate) session: u64,
+    /// When the server that made it was started: one that was started again has others of the same number.
+    pub(crate) server: Option<i64>,
     /// A living one is heard at least this often.
     silence_max: Duration,
     heard: Instant,
@@ -38,6 +40,8 @@ pub(crate) enum Item {
         first: Option<(u32, Timestamp)>,
         /// The server last said bad of it; the item is made anew then, in case nothing more comes of it.
         renew: Option<Retry>,
+        /// It came over from a session that is gone, and is read then unless the server tells of it before.
+        unheard: Option<Instant>,
     },
     /// The server refused to watch it; when it is asked again.
     Refused(StatusCode, Retry),
@@ -59,10 +63,51 @@ pub(crate) enum Order {
     Again,
 }
 
+impl Item {
+    /// An item that the server has just made.
+    pub(crate) fn watched(id: u32) -> Item {
+        Item::Watched { id, first: None, renew: None, unheard: None }
+    }
+}
+
 impl Subscription {
     /// A subscription that the server has just made.
-    pub(crate) fn new(id: u32, session: u64, silence_max: Duration, now: Instant) -> Subscription {
-        Subscription { id, session, silence_max, heard: now, next: None, items: BTreeMap::new() }
+    pub(crate) fn new(
+        id: u32,
+        (session, server): (u64, Option<i64>),
+        silence_max: Duration,
+        now: Instant,
+    ) -> Subscription {
+        Subscription { id, session, server, silence_max, heard: now, next: None, items: BTreeMap::new() }
+    }
+
+    /// It goes on in another session. What the server still keeps of its messages (`kept`, by number) and was not had: to be
+    /// asked for before anything new arrives. Every item that is not told by `due` is read then.
+    pub(crate) fn move_to(&mut self, session: u64, kept: &[u32], now: Instant, due: Instant) -> Vec<u32> {
+        (self.session, self.heard) = (session, now);
+        for item in self.items.values_mut() {
+            if let Item::Watched { first, unheard, .. } = item {
+                (*first, *unheard) = (None, Some(due));
+            }
+        }
+        let was_had = |number: u32| self.next.is_some_and(|next| distance(next, number) > u32::MAX / 2);
+        let mut missed: Vec<u32> = kept.iter().copied().filter(|number| !was_had(*number)).collect();
+        missed.sort_by_key(|number| distance(self.next.unwrap_or(1), *number));
+        missed
+    }
+
+    /// The tags of these that were to be heard by now, and were not; they are not asked for again.
+    pub(crate) fn unheard(&mut self, tags: &[usize], now: Instant) -> Vec<usize> {
+        let mut found = Vec::new();
+        for tag in tags {
+            if let Some(Item::Watched { unheard, .. }) = self.items.get_mut(tag)
+                && unheard.is_some_and(|due| due <= now)
+            {
+                *unheard = None;
+                found.push(*tag);
+            }
+        }
+        found
     }
 
     /// Whether it has been silent for longer than a living one is.
@@ -168,7 +213,7 @@ mod tests {
     use super::*;
 
     fn subscription(now: Instant) -> Subscription {
-        Subscription::new(7, 1, Duration::from_secs(10), now)
+        Subscription::new(7, (1, Some(77)), Duration::from_secs(10), now)
     }
 
     #[test]
@@ -201,6 +246,27 @@ mod tests {
     }
 
     #[test]
+    fn one_that_goes_on_in_another_session_asks_for_what_was_missed_in_order() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(2);
+        let mut one = subscription(now);
+        one.put(0, Item::watched(70));
+        one.put(1, Item::watched(71));
+        one.refuse(2, StatusCode::BadNodeIdUnknown, now);
+        assert_eq!(one.message(8, now), Order::Next);
+        assert_eq!(one.move_to(2, &[10, 7, 9, 8], now, later), [9, 10]);
+        assert_eq!((one.session, one.message(9, now)), (2, Order::Next));
+        if let Some(Item::Watched { unheard, .. }) = one.item(0) {
+            *unheard = None;
+        }
+        assert_eq!(one.unheard(&[0, 1, 2], now), [0_usize; 0]);
+        assert_eq!(one.unheard(&[0, 1, 2], later), [1]);
+        assert_eq!(one.unheard(&[0, 1, 2], later), [0_usize; 0]);
+        // Nothing was received yet: all that is kept is news.
+        assert_eq!(subscription(now).move_to(2, &[2, 1], now, later), [1, 2]);
+    }
+
+    #[test]
     fn silence_beyond_the_keep_alive_is_death() {
         let now = Instant::now();
         let mut one = subscription(now);
@@ -216,8 +282,8 @@ mod tests {
         let mut one = subscription(now);
         assert_eq!(one.due(&[0, 1, 2], now).0, [0, 1, 2]);
         one.refuse(0, StatusCode::BadNodeIdUnknown, now);
-        one.put(1, Item::Watched { id: 71, first: None, renew: None });
-        one.put(2, Item::Watched { id: 72, first: None, renew: Some(Retry::first(now)) });
+        one.put(1, Item::watched(71));
+        one.put(2, Item::Watched { id: 72, first: None, renew: Some(Retry::first(now)), unheard: None });
         assert_eq!(one.refusal(0), Some(StatusCode::BadNodeIdUnknown));
         assert_eq!(one.due(&[0, 1, 2], now).0, [0_usize; 0]);
         assert_eq!(one.due(&[0, 1, 2], now + Duration::from_secs(6)), (vec![0, 2], vec![72]));

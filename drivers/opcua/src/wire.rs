@@ -115,7 +115,7 @@ fn doubt(status: StatusCode) -> Reason {
 pub fn explain(status: u32) -> String {
     let status = StatusCode::from(status);
     let sub_code = status.sub_code();
-    format!("{} (0x{:08X}): {}", sub_code.name(), status.bits(), sub_code.description().trim())
+    format!("{} (0x{:08X}): {}", sub_code.name(), status.bits(), sub_code.description().trim().trim_end_matches('.'))
 }
 
 /// What to do about a status that a tag or a write came to.

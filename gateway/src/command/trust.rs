@@ -1,4 +1,4 @@
-//! `forebay trust URL`: shows the certificate of a server and trusts it from now on.
+//! `forebay trust URL`: shows the certificate of a server and trusts it from now on; with `--renew` makes ours anew.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -13,7 +13,9 @@ use super::stdout::print;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Compare the thumbprint with the one that the server's own tool shows: that is what proves who answers.
-On a terminal it asks. Elsewhere nothing is trusted without --thumbprint or --yes; then the exit code is 1.")]
+On a terminal it asks. Elsewhere nothing is trusted without --thumbprint or --yes; then the exit code is 1.
+With --renew no server is asked: our own certificate and key, which lie in the URL's folder of certificates, are made
+anew. A running gateway shows them from its next connect on; until a server trusts them it refuses us.")]
 pub(super) struct Args {
     /// The server, such as opc.tcp://10.0.0.12:4840
     url: String,
@@ -23,6 +25,9 @@ pub(super) struct Args {
     /// Trust it whatever it is
     #[arg(long)]
     yes: bool,
+    /// Make our own certificate anew instead
+    #[arg(long, conflicts_with_all = ["thumbprint", "yes", "json"])]
+    renew: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,6 +39,8 @@ enum Outcome {
     Already,
     /// It is kept there.
     Trusted(String),
+    /// It is kept there, and the server is refused all the same, for this reason.
+    Refused(String, String),
     /// Nothing was kept, for this reason.
     Left(String),
 }
@@ -50,6 +57,10 @@ fn trust(args: &Args) -> Result<Exit, Exit> {
         eprintln!("{cause}");
         Exit::Failure
     };
+    if args.renew {
+        eprintln!("{}", line.renew().map_err(told)?);
+        return Ok(Exit::Success);
+    }
     let shown = block_on(line.certificate())?.map_err(|error| told(error.to_string()))?;
     let Some(certificate) = shown else {
         eprintln!("{} shows no certificate: there is nothing to trust", args.url);
@@ -60,11 +71,22 @@ fn trust(args: &Args) -> Result<Exit, Exit> {
     }
     let outcome = match wanted(args, &certificate) {
         _ if certificate.verdict.is_ok() => Outcome::Already,
-        Ok(()) => Outcome::Trusted(line.trust(&certificate).map_err(told)?),
+        Ok(()) => {
+            let place = line.trust(&certificate).map_err(told)?;
+            // Once more, since trust is not all that it takes: it may be too old, or for another host.
+            let again = block_on(line.certificate())?.map_err(|error| told(error.to_string()))?;
+            match again.and_then(|certificate| certificate.verdict.err()) {
+                None => Outcome::Trusted(place),
+                Some(why) => Outcome::Refused(place, why),
+            }
+        }
         Err(why) => Outcome::Left(why),
     };
     tell(args, &certificate, &outcome);
-    Ok(if matches!(outcome, Outcome::Left(_)) { Exit::Incomplete } else { Exit::Success })
+    Ok(match outcome {
+        Outcome::Already | Outcome::Trusted(_) => Exit::Success,
+        Outcome::Refused(..) | Outcome::Left(_) => Exit::Incomplete,
+    })
 }
 
 /// Whether whoever asks wants it trusted; if not, why and what to do.
@@ -118,6 +140,7 @@ fn tell(args: &Args, certificate: &FarCertificate, outcome: &Outcome) {
     let (word, detail) = match outcome {
         Outcome::Already => ("already", "it is trusted already".to_owned()),
         Outcome::Trusted(place) => ("trusted", format!("trusted from now on: {place}")),
+        Outcome::Refused(place, why) => ("refused", format!("trusted from now on: {place}\nbut still: {why}")),
         Outcome::Left(why) => ("left", format!("nothing was trusted: {why}")),
     };
     if !args.json {
@@ -159,7 +182,7 @@ mod tests {
     }
 
     fn args(thumbprint: Option<&str>, yes: bool) -> Args {
-        Args { url: "opc.tcp://h".into(), thumbprint: thumbprint.map(str::to_owned), yes, json: true }
+        Args { url: "opc.tcp://h".into(), thumbprint: thumbprint.map(str::to_owned), yes, renew: false, json: true }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ("key", "the private key of our application certificate (PEM)"),
     ("pki", "the folder of certificates; default `pki` in the state folder"),
     ("pin", "SHA-1 thumbprint of the only server certificate that is accepted"),
+    ("server_name", "the name that the server's certificate bears, where it is not the URL's host (NAT)"),
+    ("revocation", "an authority's list of revoked certificates: required (default) or if-present"),
     ("read", "subscribe (default: the server tells what changes) or poll (every value is read each interval)"),
     ("time", "the time of a reading: source (default), server or arrival"),
     ("sampling", "how often the server looks at a subscribed value, such as 100ms; default the tag's interval"),

@@ -42,16 +42,19 @@ impl OpcUaConnection {
         if self.session.is_over() {
             return Err(self.session.lost("the server closed the session"));
         }
-        if !self.subscribed(device, group, now).await? {
+        let before = readings.len();
+        if !self.taken_over(device, group, now, readings).await? && !self.subscribed(device, group, now).await? {
             return self.read_all(device, &tags, readings).await;
         }
-        let before = readings.len();
         let mut made = self.watch_all(device, group, &tags, now).await?;
         self.hear(device, readings);
         self.mend(device, readings).await?;
         // What the server told already need not be read.
         let told: BTreeSet<TagId> = readings.since(before).iter().map(|reading| reading.tag).collect();
         made.retain(|index| !told.contains(&device.tags[*index].id));
+        if let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening {
+            made.extend(subscription.unheard(&tags, now));
+        }
         if let Some(Contact::Silent) = self.first_values(device, group, &made, readings).await? {
             return Ok(Contact::Silent);
         }
@@ -73,6 +76,48 @@ impl OpcUaConnection {
         Ok(Contact::Answered)
     }
 
+    /// Whether a subscription of a session that is gone goes on in this one. What it said meanwhile is handed over before
+    /// anything new: the server keeps it until it is acknowledged.
+    async fn taken_over(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        now: Instant,
+        readings: &mut Readings<'_>,
+    ) -> Result<bool, LinkError> {
+        let Some(known) = device.groups.get_mut(group.index()) else { return Ok(false) };
+        let server = self.session.server_started;
+        match &known.listening {
+            Listening::Subscribed(old) if old.session != self.session.number && server.is_some() && old.server == server => {}
+            _ => return Ok(false),
+        }
+        // Taken out first: a server that ends the session over this is not asked again.
+        let Listening::Subscribed(mut subscription) = std::mem::take(&mut known.listening) else { return Ok(false) };
+        let kept = match self.session.transfer(subscription.id).await {
+            Ok(kept) => kept,
+            Err(Fault::Over(over)) => return Err(over),
+            Err(fault) => {
+                tracing::debug!(device = &*device.name, "a subscription is made anew: {}", told(&fault));
+                return Ok(false);
+            }
+        };
+        let id = subscription.id;
+        let missed = subscription.move_to(self.session.number, &kept, now, now + known.interval * 2);
+        known.listening = Listening::Subscribed(subscription);
+        tracing::info!(device = &*device.name, missed = missed.len(), "a subscription goes on where it was");
+        for number in missed {
+            match self.session.republish(id, number).await {
+                Ok(message) => self.take_in(device, &Published { subscription: id, message }, readings),
+                Err(Fault::Over(over)) => return Err(over),
+                Err(fault) => {
+                    tracing::warn!(device = &*device.name, number, "a message of the server is lost: {}", told(&fault));
+                }
+            }
+        }
+        self.session.publish();
+        Ok(true)
+    }
+
     /// Whether the group has a subscription; one is made where it has none.
     async fn subscribed(&mut self, device: &mut OpcUaDevice, group: GroupId, now: Instant) -> Result<bool, LinkError> {
         let Some(known) = device.groups.get_mut(group.index()) else { return Ok(false) };
@@ -83,7 +128,8 @@ impl OpcUaConnection {
         }
         match self.session.subscribe(known.interval).await {
             Ok(made) => {
-                let subscription = Subscription::new(made.id, self.session.number, made.silence_max, now);
+                let origin = (self.session.number, self.session.server_started);
+                let subscription = Subscription::new(made.id, origin, made.silence_max, now);
                 known.listening = Listening::Subscribed(subscription);
                 Ok(true)
             }
@@ -134,7 +180,7 @@ impl OpcUaConnection {
                     for ((index, _), result) in batch.iter().zip(results) {
                         match result {
                             Ok(id) => {
-                                subscription.put(*index, Item::Watched { id, first: None, renew: None });
+                                subscription.put(*index, Item::watched(id));
                                 made.push(*index);
                             }
                             Err(status) => subscription.refuse(*index, status, now),
@@ -235,6 +281,9 @@ impl OpcUaConnection {
         let (tags, groups) = (&device.tags, &mut device.groups);
         for data in message.notification_data.iter().flatten() {
             if let Some(ended) = data.inner_as::<StatusChangeNotification>() {
+                if ended.status == StatusCode::GoodSubscriptionTransferred {
+                    continue;
+                }
                 tracing::warn!(
                     device = &*device.name,
                     "the server ended a subscription, it is made anew: {}",
@@ -247,10 +296,12 @@ impl OpcUaConnection {
             let Listening::Subscribed(subscription) = &mut groups[group].listening else { return };
             for change in changes.monitored_items.iter().flatten() {
                 let Some(index) = (change.client_handle as usize).checked_sub(1) else { continue };
-                let (Some(tag), Some(Item::Watched { first, renew, .. })) = (tags.get(index), subscription.item(index))
+                let (Some(tag), Some(Item::Watched { first, renew, unheard, .. })) =
+                    (tags.get(index), subscription.item(index))
                 else {
                     continue;
                 };
+                *unheard = None;
                 let decoded = decode(&change.value, self.time);
                 let is_bad = decoded.quality.level() == driver_core::Level::Bad;
                 *renew = if is_bad { Some(renew.unwrap_or_else(|| Retry::first(Instant::now()))) } else { None };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use driver_core::{FarCertificate, LinkError};
+use driver_core::{FarCertificate, LinkError, Timestamp};
 use opcua::client::{Client, ClientBuilder, IdentityToken};
 use opcua::crypto::{CertificateStore, SecurityPolicy};
 use opcua::sync::RwLock;
@@ -12,9 +12,10 @@ use opcua::types::{EndpointDescription, Error, MessageSecurityMode, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::endpoint::choose;
+use super::refusal::{Refusal, not_opened};
 use super::{Session, Verdict, verdict};
-use crate::certificate::{Pki, Refused};
-use crate::config::{Identity, OpcUaEndpoint, Secret};
+use crate::certificate::{Pki, Refused, Shown};
+use crate::config::{Identity, OpcUaEndpoint, Policy, Secret};
 use crate::plan::Limits;
 
 /// How long opening a session may take, beside the making of a certificate.
@@ -32,6 +33,8 @@ const ARRAY_MAX: usize = 1_000_000;
 /// Largest password, in bytes.
 const PASSWORD_MAX: u64 = 4_096;
 
+/// So long before its end our certificate is warned of, in seconds.
+const OWN_ENDS_SOON_S: i64 = 60 * 86_400;
 /// How long the reason of a failure is looked for.
 const REASON_MAX: Duration = Duration::from_secs(2);
 
@@ -48,17 +51,24 @@ impl Session {
         let client = client(endpoint, &pki, None).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
         let deadline = Instant::now() + CONNECT_MAX;
         let offered = discover(&client, endpoint, deadline).await?;
-        let chosen = choose(&offered, endpoint).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
+        let mut chosen = choose(&offered, endpoint).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
         let own =
             if chosen.security_mode == MessageSecurityMode::None { None } else { Some(own(endpoint, &pki).await?) };
         if own.is_some() {
-            let der = chosen.server_certificate.as_ref();
-            pki.judge(der, &endpoint.host, now_s()).map_err(|Refused(cause)| refused(endpoint, cause, TRUST))?;
+            let judged = pki.judge(shown(&chosen), now_s());
+            judged.map_err(|Refused { cause, advice }| refused(endpoint, cause, advice))?;
+        }
+        let refusal = Refusal {
+            policy: SecurityPolicy::from_uri(chosen.security_policy_uri.as_ref()),
+            sends_issuers: shown(&chosen).issuers() > 0,
+            own_expired: pki.own_expires_s().filter(|end| *end < now_s()),
+        };
+        if let Some(alone) = shown(&chosen).alone() {
+            chosen.server_certificate = alone.into();
         }
         let identity = identity(endpoint).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
         let client = self::client(endpoint, &pki, own.clone()).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
         let store = store(&pki, own);
-        let policy = SecurityPolicy::from_uri(chosen.security_policy_uri.as_ref());
         let built = client
             .session_builder()
             .connect_to_endpoint_directly(chosen)
@@ -73,6 +83,7 @@ impl Session {
             timeout: endpoint.timeout,
             namespaces: Vec::new(),
             limits: Limits::default(),
+            server_started: None,
             unanswered: 0,
             publishers: None,
         };
@@ -81,13 +92,14 @@ impl Session {
             opened = timeout(CONNECT_MAX, inner.wait_for_connection()) => opened,
             ended = &mut session.task => {
                 let status = ended.unwrap_or(StatusCode::BadUnexpectedError);
-                return Err(not_opened(endpoint, status, policy));
+                return Err(not_opened(endpoint, status, &refusal));
             }
         };
         if !opened.unwrap_or(false) {
             return Err(silent(endpoint, CONNECT_MAX));
         }
         session.look_around().await?;
+        warn_of_end(&pki, endpoint);
         Ok(session)
     }
 
@@ -99,15 +111,27 @@ impl Session {
         let pki = Pki::of(endpoint);
         let client = client(endpoint, &pki, None).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
         let offered = discover(&client, endpoint, Instant::now() + CONNECT_MAX).await?;
-        let mut certificates = offered.iter().map(|offered| offered.server_certificate.as_ref());
-        let der = certificates.find(|der: &&[u8]| !der.is_empty());
-        Ok(der.and_then(|der| pki.shown(der, &endpoint.host, now_s())))
+        let certified = offered.iter().map(shown).find(|shown| !shown.der.is_empty());
+        Ok(certified.and_then(|shown| pki.describe(shown, now_s())))
+    }
+}
+
+/// Our certificate is running out: said once a session, while there is time to do something about it.
+fn warn_of_end(pki: &Pki, endpoint: &OpcUaEndpoint) {
+    if let Some(end) = pki.own_expires_s().filter(|end| *end < now_s() + OWN_ENDS_SOON_S)
+        && endpoint.policy != Policy::None
+    {
+        let end = Timestamp(end.saturating_mul(1_000_000_000));
+        tracing::warn!(%endpoint, "our application certificate ends on {end}: `forebay trust URL --renew` makes it anew");
     }
 }
 
 const CONFIGURE: &str = "Correct the device's URL in the configuration";
-const TRUST: &str = "Compare the thumbprint with the one that the server shows, then `forebay trust URL`";
-const REACH: &str = "Check that the server is running, its address and port, and firewalls between";
+pub(super) const REACH: &str = "Check that the server is running, its address and port, and firewalls between";
+
+fn shown(endpoint: &EndpointDescription) -> Shown<'_> {
+    Shown { der: endpoint.server_certificate.as_ref(), application_uri: endpoint.server.application_uri.as_ref() }
+}
 
 /// The endpoints of a server.
 async fn discover(
@@ -217,50 +241,11 @@ fn now_s() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn refused(endpoint: &OpcUaEndpoint, cause: String, advice: &'static str) -> LinkError {
+pub(super) fn refused(endpoint: &OpcUaEndpoint, cause: String, advice: &'static str) -> LinkError {
     LinkError::Connect { endpoint: endpoint.to_string(), cause, advice }
 }
 
 fn silent(endpoint: &OpcUaEndpoint, after: Duration) -> LinkError {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     LinkError::Timeout { endpoint: endpoint.to_string(), after_ms, advice: REACH }
-}
-
-/// Who refused, as the status tells it.
-fn not_opened(endpoint: &OpcUaEndpoint, status: StatusCode, policy: SecurityPolicy) -> LinkError {
-    use StatusCode as S;
-    let told = crate::wire::explain(status.bits());
-    let secured = policy != SecurityPolicy::None;
-    let (who, advice) = match status {
-        S::BadUserAccessDenied | S::BadIdentityTokenRejected | S::BadIdentityTokenInvalid => {
-            ("the server does not let this user in", "Check user and password, and the user's role in the server")
-        }
-        S::BadCertificateUriInvalid => (
-            "the server rejects our certificate: it names another application than we do",
-            "Renew it: remove the folder pki/own, and let the server trust the new one",
-        ),
-        S::BadSecurityChecksFailed
-        | S::BadCertificateUntrusted
-        | S::BadCertificateInvalid
-        | S::BadCertificateChainIncomplete
-        | S::BadCertificateTimeInvalid
-        | S::BadCertificateUseNotAllowed
-            if secured =>
-        {
-            (
-                "the server rejects our certificate",
-                "Trust it in the server: it lies in its folder of rejected certificates now; ours is pki/own/cert.der",
-            )
-        }
-        S::BadConnectionClosed | S::BadSecureChannelClosed if secured => (
-            "the server closed the connection while it was being secured; it may not trust our certificate",
-            "Look for ours among those that the server rejected, and trust it there: pki/own/cert.der",
-        ),
-        S::BadTooManySessions | S::BadTcpServerTooBusy | S::BadMaxConnectionsReached => {
-            ("the server has no session left", "Close other clients, or raise the server's limit")
-        }
-        S::BadServerHalted | S::BadShutdown => ("the server is shutting down", "Wait, or start it again"),
-        _ => ("no session", REACH),
-    };
-    refused(endpoint, format!("{who}: {told}"), advice)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use opcua::client::Session as UaSession;
 use opcua::client::UARequest;
 use opcua::client::services::{CreateMonitoredItems, CreateSubscription, DeleteMonitoredItems, DeleteSubscriptions};
-use opcua::client::services::{Publish, Republish};
+use opcua::client::services::{Publish, Republish, TransferSubscriptions};
 use opcua::types::{
     AttributeId, MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NodeId, NotificationMessage,
     ReadValueId, StatusCode, SubscriptionAcknowledgement, TimestampsToReturn,
@@ -122,12 +122,30 @@ impl Session {
             .max_lifetime_count(lifetime)
             .send(inner.channel());
         let made = self.answer(request).await?;
-        if self.publishers.is_none() {
-            self.publishers = Some(Publishers::start(&self.inner));
-        }
+        self.publish();
         let published = Duration::try_from_secs_f64(made.revised_publishing_interval / 1e3).unwrap_or(interval);
         let signs = published.saturating_mul(made.revised_max_keep_alive_count.max(1)).min(LIFETIME);
         Ok(Made { id: made.subscription_id, silence_max: signs + published * 2 + self.timeout })
+    }
+
+    /// Begins to fetch what is published.
+    pub(crate) fn publish(&mut self) {
+        if self.publishers.is_none() {
+            self.publishers = Some(Publishers::start(&self.inner));
+        }
+    }
+
+    /// Takes over a subscription from a session that is gone (Part 4, 5.14.7). Gives the numbers of the messages that the
+    /// server still keeps of it; it tells every value anew.
+    pub(crate) async fn transfer(&mut self, id: u32) -> Result<Vec<u32>, Fault> {
+        let inner = self.inner.clone();
+        let request = TransferSubscriptions::new(&inner).subscription(id).send_initial_values(true).send(inner.channel());
+        let result = self.answer(request).await?.results.into_iter().flatten().next();
+        match result {
+            Some(result) if result.status_code.is_good() => Ok(result.available_sequence_numbers.unwrap_or_default()),
+            Some(result) => Err(Fault::Refused(result.status_code)),
+            None => Err(Fault::Refused(StatusCode::BadUnknownResponse)),
+        }
     }
 
     /// Ends a subscription; that the server does not know it any more is no fault.

@@ -31,6 +31,7 @@ impl Session {
         ];
         let mut nodes: Vec<NodeId> = vec![VariableId::Server_NamespaceArray.into()];
         nodes.extend(LIMITS.map(NodeId::from));
+        nodes.push(VariableId::Server_ServerStatus_StartTime.into());
         let mut values = Vec::new();
         match self.read(&nodes).await {
             Ok(all) => values = all,
@@ -39,6 +40,10 @@ impl Session {
         }
         let number = |index: usize| match values.get(index).and_then(|value: &DataValue| value.value.as_ref()) {
             Some(Variant::UInt32(number)) => Some(*number),
+            _ => None,
+        };
+        self.server_started = match values.get(nodes.len() - 1).and_then(|value: &DataValue| value.value.as_ref()) {
+            Some(Variant::DateTime(started)) => Some(started.ticks()).filter(|ticks| *ticks > 0),
             _ => None,
         };
         self.limits = Limits::stated(number(1), number(2), number(3), number(4));

@@ -1,0 +1,52 @@
+//! P13: processor time of our OPC UA driver for each value that is told, beside a bare subscriber of the library that it
+//! stands on, and whether anything is missing in what was told.
+
+use crate::Effort;
+use crate::opcua_device::OpcUaDevice;
+use crate::process;
+use crate::report::{Row, Table, median};
+
+/// Monitored items, each of which changes each second.
+const ITEMS: usize = 10_000;
+const PARTS: &str = "client alone, on a core of its own; the server is the simulator's";
+
+/// What a subscriber took.
+struct Took {
+    values: f64,
+    missing: f64,
+    processor_ns: f64,
+}
+
+fn run_one(device: &OpcUaDevice, kind: &str, seconds: u64) -> Took {
+    let words = [device.port.to_string(), ITEMS.to_string(), seconds.to_string()];
+    let mut command = process::on_core(process::CORE_OF_MEASURED, &process::own_program());
+    let run = command.arg(kind).args(&words).output().expect("a program of this machine");
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    let fields: Vec<f64> = text.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+    let [values, missing, processor_ns] = fields[..] else {
+        panic!("{kind}: {text}{}", String::from_utf8_lossy(&run.stderr))
+    };
+    Took { values, missing, processor_ns }
+}
+
+/// All rows.
+pub(crate) fn run(table: &mut Table, effort: Effort) {
+    let device = OpcUaDevice::start(ITEMS);
+    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds {
+        bare.push(run_one(&device, "opcua-bare", effort.seconds));
+        ours.push(run_one(&device, "opcua-driver", effort.seconds));
+    }
+    let each = |all: &[Took]| -> Vec<f64> { all.iter().map(|took| took.processor_ns / took.values).collect() };
+    let sum = |all: &[Took], of: fn(&Took) -> f64| all.iter().map(of).sum::<f64>();
+    let share = median(&each(&ours)) * ITEMS as f64 / 1e9 * 100.0;
+    let (told, of_bare) = (sum(&ours, |took| took.values), sum(&bare, |took| took.values));
+    let row = Row::new("P13", "CPU per value of 10,000 monitored items at 1 s: the whole driver").measured("ns", &each(&ours));
+    let row = row.against("a bare subscriber of async-opcua", &each(&bare)).gate_of_ratio(1.5, 1.1);
+    let proof = format!("{told:.0} values were told, {of_bare:.0} to the bare subscriber");
+    table.add(row.proof(proof).beside(format!("{share:.1} % of a core at 1 s")).parts(PARTS));
+    let missing: Vec<f64> = ours.iter().map(|took| took.missing).collect();
+    let row = Row::new("P13", "values missing between two that were told, by their own count").measured("values", &missing);
+    let proof = format!("the bare subscriber missed {:.0}", sum(&bare, |took| took.missing));
+    table.add(row.gate(0.0, 0.0).proof(proof).parts(PARTS));
+}
