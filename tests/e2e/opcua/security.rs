@@ -129,9 +129,72 @@ fn a_certificate_that_was_replaced_or_has_expired_is_refused() {
     make(&secured.folder, &["expired"]);
     secured.far.start_again();
     secured.refused("", &["we do not trust the server's certificate"]);
+    // Trusted it is, and refused all the same.
     let output = secured.site.forebay(&["trust", &secured.url(""), "--yes"]);
+    assert_eq!(output.status.code(), Some(1), "{}", complaint(&output));
+    assert!(complaint(&output).contains("but still: we refuse the server's certificate"), "{}", complaint(&output));
+    secured.refused("", &["we refuse the server's certificate: it expired on 20", "Renew it in the server"]);
+}
+
+#[test]
+fn a_certificate_that_is_not_the_servers_is_refused_and_the_way_out_is_named() {
+    let Some(secured) = Secured::start(Server::Asyncua, &["elsewhere"], &["--only-secure"], false) else { return };
+    let thumbprint = thumbprint(&secured.folder.join("server.pem"));
+    let output = secured.site.forebay(&["trust", &secured.url(""), "--yes"]);
+    assert!(complaint(&output).contains("but still: we refuse"), "{}", complaint(&output));
+    let words = ["we refuse the server's certificate", "it is for press-7.example, not for 127.0.0.1", "?server_name=NAME"];
+    secured.refused("", &words);
+    secured.refused("server_name=press-8.example", &["not for press-8.example"]);
+    secured.reads("server_name=press-7.example");
+    secured.reads(&format!("pin={thumbprint}"));
+
+    let Some(secured) = Secured::start(Server::Asyncua, &["another"], &["--only-secure"], false) else { return };
+    secured.site.forebay(&["trust", &secured.url(""), "--yes"]);
+    let words = ["we refuse the server's certificate", "urn:forebay:far:another", "urn:forebay:far:server", "?pin="];
+    secured.refused("", &words);
+
+    let Some(secured) = Secured::start(Server::Asyncua, &["early"], &["--only-secure"], false) else { return };
+    secured.site.forebay(&["trust", &secured.url(""), "--yes"]);
+    secured.refused("", &["we refuse the server's certificate: it is valid from 20", "Check the clocks"]);
+}
+
+#[test]
+fn what_an_authority_issued_is_trusted_until_it_is_revoked() {
+    for server in [Server::Asyncua, Server::NodeOpcua] {
+        let Some(secured) = Secured::start(server, &["issued"], &[], false) else { return };
+        let put = |name: &str, folder: &str| {
+            let folder = secured.site.folder().join("pki").join(folder);
+            fs::create_dir_all(&folder).expect("a folder");
+            fs::copy(secured.folder.join(name), folder.join(name)).expect("it was made");
+        };
+        secured.refused("", &["was issued by CN=Authority, whose certificate is not here", "pki/trusted"]);
+        put("authority.der", "issuer");
+        secured.refused("", &["was issued by CN=Authority, which is not trusted"]);
+        put("authority.der", "trusted");
+        secured.refused("", &["there is no list here of what CN=Authority has revoked", "?revocation=if-present"]);
+        secured.reads("revocation=if-present");
+        put("none.crl", "trusted/crl");
+        secured.reads("");
+        fs::remove_file(secured.site.folder().join("pki/trusted/crl/none.crl")).expect("it was there");
+        put("all.crl", "trusted/crl");
+        secured.refused("", &["was revoked by CN=Authority on 20"]);
+        secured.refused("revocation=if-present", &["was revoked by CN=Authority on 20"]);
+    }
+}
+
+#[test]
+fn our_certificate_is_renewed_and_has_to_be_trusted_anew() {
+    let Some(mut secured) = Secured::start(Server::Asyncua, &[], &["--only-secure"], true) else { return };
+    secured.trust();
+    secured.refused("", &["the server", "our certificate"]);
+    secured.be_trusted();
+    secured.reads("");
+    let output = secured.site.forebay(&["trust", &secured.url(""), "--renew"]);
     assert!(output.status.success(), "{}", complaint(&output));
-    secured.refused("", &["the server's certificate expired on 20", "renew it in the server"]);
+    assert!(complaint(&output).contains("the servers have to trust it"), "{}", complaint(&output));
+    secured.refused("", &["the server", "our certificate", "pki/own/cert.der"]);
+    secured.be_trusted();
+    secured.reads("");
 }
 
 #[test]
