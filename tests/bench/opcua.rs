@@ -41,12 +41,14 @@ pub(crate) fn run(table: &mut Table, effort: Effort) {
     let sum = |all: &[Took], of: fn(&Took) -> f64| all.iter().map(of).sum::<f64>();
     let share = median(&each(&ours)) * ITEMS as f64 / 1e9 * 100.0;
     let (told, of_bare) = (sum(&ours, |took| took.values), sum(&bare, |took| took.values));
-    let row = Row::new("P13", "CPU per value of 10,000 monitored items at 1 s: the whole driver").measured("ns", &each(&ours));
+    let row = Row::new("P13", "CPU per value of 10,000 monitored items at 1 s: the whole driver")
+        .measured("ns", &each(&ours));
     let row = row.against("a bare subscriber of async-opcua", &each(&bare)).gate_of_ratio(1.5, 1.1);
     let proof = format!("{told:.0} values were told, {of_bare:.0} to the bare subscriber");
     table.add(row.proof(proof).beside(format!("{share:.1} % of a core at 1 s")).parts(PARTS));
     let missing: Vec<f64> = ours.iter().map(|took| took.missing).collect();
-    let row = Row::new("P13", "values missing between two that were told, by their own count").measured("values", &missing);
+    let row =
+        Row::new("P13", "values missing between two that were told, by their own count").measured("values", &missing);
     let proof = format!("the bare subscriber missed {:.0}", sum(&bare, |took| took.missing));
     table.add(row.gate(0.0, 0.0).proof(proof).parts(PARTS));
 }

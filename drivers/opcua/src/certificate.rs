@@ -143,7 +143,8 @@ impl Pki {
         };
         let thumbprint = spaced(&certificate.thumbprint());
         let not_kept = kept.err().map(|cause| format!("; it was not kept: {cause}")).unwrap_or_default();
-        let cause = format!("we do not trust the server's certificate: {cause}; its thumbprint is {thumbprint}{not_kept}");
+        let cause =
+            format!("we do not trust the server's certificate: {cause}; its thumbprint is {thumbprint}{not_kept}");
         Err(Refused { cause, advice })
     }
 
@@ -225,7 +226,9 @@ fn in_its_time(certificate: &Shape, now_s: i64) -> Result<(), Refused> {
 fn right_application(certificate: &Shape, stated: &str) -> Result<(), Refused> {
     match certificate.application_uri() {
         Some(uri) if uri == stated => Ok(()),
-        Some(uri) => Err(Refused::new(format!("it is for the application {uri}, and the server says that it is {stated}"), URI)),
+        Some(uri) => {
+            Err(Refused::new(format!("it is for the application {uri}, and the server says that it is {stated}"), URI))
+        }
         None => Err(Refused::new(format!("it names no application, and the server says that it is {stated}"), URI)),
     }
 }

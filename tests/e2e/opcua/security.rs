@@ -142,7 +142,8 @@ fn a_certificate_that_is_not_the_servers_is_refused_and_the_way_out_is_named() {
     let thumbprint = thumbprint(&secured.folder.join("server.pem"));
     let output = secured.site.forebay(&["trust", &secured.url(""), "--yes"]);
     assert!(complaint(&output).contains("but still: we refuse"), "{}", complaint(&output));
-    let words = ["we refuse the server's certificate", "it is for press-7.example, not for 127.0.0.1", "?server_name=NAME"];
+    let words =
+        ["we refuse the server's certificate", "it is for press-7.example, not for 127.0.0.1", "?server_name=NAME"];
     secured.refused("", &words);
     secured.refused("server_name=press-8.example", &["not for press-8.example"]);
     secured.reads("server_name=press-7.example");

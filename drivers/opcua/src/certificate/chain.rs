@@ -132,8 +132,12 @@ fn usage_of_leaf(leaf: &Shape) -> Result<(), String> {
         return Err(format!("{subject} is restricted in a way that is not known here, {unknown}"));
     }
     let usage = leaf.extension::<KeyUsage>();
-    if usage.is_some_and(|usage| !(usage.digital_signature() && (usage.key_encipherment() || usage.data_encipherment()))) {
-        return Err(format!("{subject} may not sign and encrypt: its key usage lacks digitalSignature or keyEncipherment"));
+    if usage
+        .is_some_and(|usage| !(usage.digital_signature() && (usage.key_encipherment() || usage.data_encipherment())))
+    {
+        return Err(format!(
+            "{subject} may not sign and encrypt: its key usage lacks digitalSignature or keyEncipherment"
+        ));
     }
     let purposes = leaf.extension::<ExtendedKeyUsage>();
     if purposes.is_some_and(|purposes| !purposes.0.iter().any(|one| *one == SERVER_AUTH || *one == ANY_USAGE)) {
@@ -178,13 +182,13 @@ fn is_not_revoked(
     match standing(certificate, issuer, &known.lists, now_s) {
         Standing::Good => Ok(()),
         Standing::Unknown if rule == Revocation::IfPresent => Ok(()),
-        Standing::Unknown => {
-            Err(Broken::Revocation(format!("there is no list here of what {issuer_name} has revoked, made by it and whole")))
-        }
-        Standing::Revoked(when) => Err(Broken::Invalid(format!("{subject} was revoked by {issuer_name} on {when}"))),
-        Standing::Stale(until) => Err(Broken::Revocation(format!(
-            "the list of what {issuer_name} has revoked was to be replaced by {until}"
+        Standing::Unknown => Err(Broken::Revocation(format!(
+            "there is no list here of what {issuer_name} has revoked, made by it and whole"
         ))),
+        Standing::Revoked(when) => Err(Broken::Invalid(format!("{subject} was revoked by {issuer_name} on {when}"))),
+        Standing::Stale(until) => {
+            Err(Broken::Revocation(format!("the list of what {issuer_name} has revoked was to be replaced by {until}")))
+        }
         Standing::Early(from) => Err(Broken::Revocation(format!(
             "the list of what {issuer_name} has revoked is of {from}, which is yet to come: check the clock here"
         ))),

@@ -64,7 +64,9 @@ impl Pki {
     pub(crate) fn renew(&self) -> Result<String, String> {
         if let Some(pair) = &self.application {
             let cert = pair.cert.display();
-            return Err(format!("our application certificate is {cert}, which was not made here: renew it where it was"));
+            return Err(format!(
+                "our application certificate is {cert}, which was not made here: renew it where it was"
+            ));
         }
         let pair = self.kept();
         self.make(&pair)?;

@@ -104,7 +104,11 @@ impl Shape {
                 || (oid == SubjectAltName::OID && self.extension::<SubjectAltName>().is_some())
         };
         let extensions = self.parsed.tbs_certificate.extensions.iter().flatten();
-        extensions.filter(|one| one.critical).map(|one| one.extn_id).find(|oid| !is_known(*oid)).map(|oid| oid.to_string())
+        extensions
+            .filter(|one| one.critical)
+            .map(|one| one.extn_id)
+            .find(|oid| !is_known(*oid))
+            .map(|oid| oid.to_string())
     }
 }
 

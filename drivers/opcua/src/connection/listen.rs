@@ -88,7 +88,8 @@ impl OpcUaConnection {
         let Some(known) = device.groups.get_mut(group.index()) else { return Ok(false) };
         let server = self.session.server_started;
         match &known.listening {
-            Listening::Subscribed(old) if old.session != self.session.number && server.is_some() && old.server == server => {}
+            Listening::Subscribed(old)
+                if old.session != self.session.number && server.is_some() && old.server == server => {}
             _ => return Ok(false),
         }
         // Taken out first: a server that ends the session over this is not asked again.

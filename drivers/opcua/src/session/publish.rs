@@ -139,7 +139,8 @@ impl Session {
     /// server still keeps of it; it tells every value anew.
     pub(crate) async fn transfer(&mut self, id: u32) -> Result<Vec<u32>, Fault> {
         let inner = self.inner.clone();
-        let request = TransferSubscriptions::new(&inner).subscription(id).send_initial_values(true).send(inner.channel());
+        let request =
+            TransferSubscriptions::new(&inner).subscription(id).send_initial_values(true).send(inner.channel());
         let result = self.answer(request).await?.results.into_iter().flatten().next();
         match result {
             Some(result) if result.status_code.is_good() => Ok(result.available_sequence_numbers.unwrap_or_default()),

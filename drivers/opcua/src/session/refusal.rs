@@ -17,7 +17,8 @@ pub(super) struct Refusal {
     pub(super) own_expired: Option<i64>,
 }
 
-const TRUST_OURS: &str = "Trust it in the server: it lies in its folder of rejected certificates now; ours is pki/own/cert.der";
+const TRUST_OURS: &str =
+    "Trust it in the server: it lies in its folder of rejected certificates now; ours is pki/own/cert.der";
 const LOOK: &str = "Look for ours among those that the server rejected, and trust it there: pki/own/cert.der";
 const RENEW: &str = "Make it anew, `forebay trust URL --renew`, and let the server trust the new one";
 const USER: &str = "Check user and password, and the user's role in the server";
@@ -64,9 +65,10 @@ fn who(status: StatusCode, known: &Refusal) -> (String, &'static str) {
         S::BadCertificateUriInvalid if secured => {
             ("the server rejects our certificate: it names another application than we do", RENEW)
         }
-        S::BadCertificateTimeInvalid if secured => {
-            ("the server rejects our certificate: by the server's clock it is not valid now", "Check the server's clock")
-        }
+        S::BadCertificateTimeInvalid if secured => (
+            "the server rejects our certificate: by the server's clock it is not valid now",
+            "Check the server's clock",
+        ),
         S::BadCertificateRevoked if secured => ("the server rejects our certificate: it was revoked", RENEW),
         _ if secured && of_certificates => ("the server rejects our certificate", TRUST_OURS),
         _ if secured && closed => {
