@@ -74,7 +74,9 @@ pub(crate) fn driver(port: u16, items: usize, seconds: u64) {
             // Both lose nothing when cancelled.
             tokio::select! {
                 () = line.news() => line.take_news(&mut into),
-                _ = polls.tick() => drop(line.poll(0, GroupId(0), &mut into).await.expect("it answers")),
+                _ = polls.tick() => {
+                    line.poll(0, GroupId(0), &mut into).await.expect("it answers");
+                }
             }
             for reading in &readings {
                 let Value::UInt(count) = reading.value else { panic!("{reading:?}") };
