@@ -101,8 +101,12 @@ fn soak(length: Duration, seed: u64, broker: Broker) -> bool {
     println!("the faults are over: what waits arrives");
     for (index, device) in bench.devices.iter().enumerate() {
         // Not the last answer, which may still be under way, but one of now.
-        let last = device.oracle.last();
-        bench.recorder.until_counter(&name(index), "n", last + 1, DRAINED_WITHIN);
+        bench.recorder.until_counter(&name(index), "n", device.oracle.last() + 1, DRAINED_WITHIN);
+    }
+    // What is new goes first; the backlog of the last outage comes after it.
+    let until = Instant::now() + DRAINED_WITHIN;
+    while !holes(&bench.recorder.readings()).is_empty() && Instant::now() < until {
+        wait::pass(Duration::from_secs(1));
     }
     let ended_well = gateway.terminate().success();
     let audited = audit(&site, &bench, 30);
