@@ -113,7 +113,8 @@ pub trait Connection: Send + 'static {
     type Device;
 
     /// Reads all tags of a group once and pushes exactly one reading for each: a tag that fails gets a bad one with its
-    /// reason. Only what ends the connection is an error.
+    /// reason. Only what ends the connection is an error. A poll of many requests may [pause](Readings::pause)
+    /// between two of them while [`Readings::must_pause`] says so; it goes on there when it is called again.
     fn poll(
         &mut self,
         device: &mut Self::Device,

@@ -25,13 +25,47 @@ pub struct Readings<'a> {
     clock: &'a dyn Clock,
     timestamp: Timestamp,
     state: ClockState,
+    /// Whether something waits that may overtake the rest of the poll.
+    waits: Option<&'a (dyn Fn() -> bool + Sync)>,
+    goes_on: bool,
+    has_paused: bool,
 }
 
 impl<'a> Readings<'a> {
     /// Readings are appended to `out`, stamped by `clock`.
     pub fn new(out: &'a mut Vec<Reading>, clock: &'a dyn Clock) -> Readings<'a> {
         let (timestamp, state) = clock.now();
-        Readings { out, clock, timestamp, state }
+        Readings { out, clock, timestamp, state, waits: None, goes_on: false, has_paused: false }
+    }
+
+    /// Of a poll that may pause between two requests while `waits` says so.
+    pub fn pausing(self, waits: &'a (dyn Fn() -> bool + Sync)) -> Readings<'a> {
+        Readings { waits: Some(waits), ..self }
+    }
+
+    /// Of the rest of a poll that has paused; the vector is that of its first part.
+    pub fn going_on(self) -> Readings<'a> {
+        Readings { goes_on: true, ..self }
+    }
+
+    /// Whether something waits that may overtake the rest of the poll.
+    pub fn must_pause(&self) -> bool {
+        self.waits.is_some_and(|waits| waits())
+    }
+
+    /// Says that the poll stands between two requests; it is called again for the rest.
+    pub fn pause(&mut self) {
+        self.has_paused = true;
+    }
+
+    /// Whether the poll stands between two requests.
+    pub fn has_paused(&self) -> bool {
+        self.has_paused
+    }
+
+    /// Whether this is the rest of the poll that has paused last.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
     }
 
     /// To be called when an answer has arrived: what is pushed from here on bears this time.

@@ -18,3 +18,4 @@
 pub mod contract;
 pub mod dialogue;
 pub mod far;
+pub mod pausing;

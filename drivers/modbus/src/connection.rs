@@ -21,6 +21,7 @@ use fault::{Silence, link_error};
 use tally::Outcome;
 
 pub(crate) use fault::cannot_connect;
+pub(crate) use poll::Paused;
 
 /// What the objects of a device's identification are called (Application Protocol, 6.21).
 const FACTS: [&str; 7] = ["vendor", "product", "firmware", "vendor-url", "product-name", "model", "application"];

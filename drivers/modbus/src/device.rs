@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::address::{Address, Area};
 use crate::config::{Costs, Depth, ModbusEndpoint, units_max};
+use crate::connection::Paused;
 use crate::plan::{GroupPlan, Knowledge, Tag, Zone, restore, save};
 use crate::session::{BROADCAST, IN_FLIGHT_MAX};
 use crate::wire::Framing;
@@ -31,6 +32,8 @@ pub struct ModbusDevice {
     pub(crate) depth: Depth,
     /// Whether something was learned that has not been handed out.
     pub(crate) has_news: bool,
+    /// A poll that stands between two requests.
+    pub(crate) paused: Option<Paused>,
 }
 
 impl ModbusDevice {
@@ -71,6 +74,7 @@ impl ModbusDevice {
             costs: endpoint.costs,
             depth: depth(endpoint, spec),
             has_news: false,
+            paused: None,
         };
         device.remember(spec.learned.as_deref());
         device.plan_groups(spec.groups.len());
@@ -86,6 +90,7 @@ impl ModbusDevice {
 
     /// Plans all groups anew, with what was learned.
     pub(crate) fn remake_plans(&mut self) {
+        self.paused = None;
         for group in &mut self.groups {
             group.remake(&self.tags, &self.zones, &self.costs);
         }

@@ -21,6 +21,7 @@ use crate::wire::{Area, Item, Outgoing, read};
 use fault::Silence;
 
 pub(crate) use fault::cannot_connect;
+pub(crate) use poll::Paused;
 
 /// A connection to one PLC.
 #[derive(Debug)]
@@ -92,15 +93,15 @@ impl S7Connection {
     }
 }
 
-/// Requests in turn, until the poll is over.
+/// Requests in turn, until the poll is over or pauses.
 struct Jobs<'r> {
     requests: slice::Iter<'r, Request>,
-    is_over: Option<&'r AtomicBool>,
+    stops: Option<&'r AtomicBool>,
 }
 
 impl<'r> Jobs<'r> {
     fn all(requests: &'r [Request]) -> Jobs<'r> {
-        Jobs { requests: requests.iter(), is_over: None }
+        Jobs { requests: requests.iter(), stops: None }
     }
 }
 
@@ -108,7 +109,7 @@ impl<'r> Iterator for Jobs<'r> {
     type Item = Outgoing<'r>;
 
     fn next(&mut self) -> Option<Outgoing<'r>> {
-        if self.is_over.is_some_and(|is_over| is_over.load(Ordering::Relaxed)) {
+        if self.stops.is_some_and(|stops| stops.load(Ordering::Relaxed)) {
             return None;
         }
         self.requests.next().map(Request::outgoing)

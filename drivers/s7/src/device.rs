@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::{JOBS_MAX, S7Endpoint};
+use crate::connection::Paused;
 use crate::plan::{GroupPlan, Knowledge, Limits, Request, Tag, Zone, restore, save};
 use crate::wire::{Area, HeaderError, cotp, item, message, read, tpkt};
 
@@ -38,6 +39,8 @@ pub struct S7Device {
     pub(crate) refused_as_a_whole: Option<HeaderError>,
     /// Whether something was learned that has not been handed out.
     pub(crate) has_news: bool,
+    /// A poll that stands between two requests.
+    pub(crate) paused: Option<Paused>,
 }
 
 impl S7Device {
@@ -79,6 +82,7 @@ impl S7Device {
             depth: usize::from(jobs),
             refused_as_a_whole: None,
             has_news: false,
+            paused: None,
         };
         device.remember(spec.learned.as_deref());
         device.plan_groups(spec.groups.len());
@@ -107,6 +111,7 @@ impl S7Device {
 
     /// Plans all groups anew, with what was learned.
     pub(crate) fn remake_plans(&mut self) {
+        self.paused = None;
         let limits = self.limits();
         for group in &mut self.groups {
             group.remake(&self.tags, &self.zones, &limits);

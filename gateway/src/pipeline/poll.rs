@@ -33,7 +33,7 @@ use turns::{Turn, Turns};
 /// How many writes wait for one line; more are refused where they come from.
 pub const WRITES_WAITING_MAX: usize = 16;
 
-/// How many writes overtake one poll.
+/// How many writes overtake one poll, or one request of it.
 const WRITES_BETWEEN_POLLS_MAX: usize = WRITES_WAITING_MAX;
 
 /// What was learned is saved at most this often.
@@ -244,7 +244,7 @@ impl Poller<'_> {
         });
         match turn {
             Turn::Connect => self.connect().await?,
-            Turn::Poll(due) => self.poll(due).await,
+            Turn::Poll(due) => self.poll(due).await?,
             Turn::Touch(device) => self.touch(device).await,
             Turn::Wait(until) => self.wait(Instant::from_std(until)).await?,
         }
@@ -276,14 +276,25 @@ impl Poller<'_> {
         ControlFlow::Continue(())
     }
 
-    async fn poll(&mut self, due: Due) {
+    async fn poll(&mut self, due: Due) -> ControlFlow<()> {
         let begun = Instant::now();
         let mut readings = self.shared.door.spare();
         readings.reserve(self.turns.tags_due(due.index));
-        let mut out = Readings::new(&mut readings, &*self.shared.clock);
-        let result = self.line.poll(due.slot.device, due.slot.group, &mut out).await;
+        let (mut goes_on, mut over) = (false, ControlFlow::Continue(()));
+        let result = loop {
+            let (result, has_paused) = self.poll_part(&due, &mut readings, goes_on).await;
+            if !has_paused || result.is_err() {
+                break result;
+            }
+            over = self.writes().await;
+            goes_on = true;
+        };
         let now = Instant::now();
-        self.turns.polled(&due, &result, now - begun, now.into_std());
+        if self.turns.is_connected() {
+            self.turns.polled(&due, &result, now - begun, now.into_std());
+        } else {
+            self.turns.cut_short(&due);
+        }
         if self.line.reports(due.slot.device) == Reports::Changes && matches!(result, Ok(Contact::Answered)) {
             self.turns.confirmed(due.index, now.into_std());
         }
@@ -294,6 +305,24 @@ impl Poller<'_> {
             self.learned_at = now + LEARNED_EVERY;
             self.save_learned();
         }
+        over
+    }
+
+    /// A poll, or as much of it as is made before a write waits; whether it has paused for that.
+    async fn poll_part(
+        &mut self,
+        due: &Due,
+        readings: &mut Vec<Reading>,
+        goes_on: bool,
+    ) -> (Result<Contact, LinkError>, bool) {
+        let writes = &self.lane.writes;
+        let waits = || !writes.is_empty();
+        let mut out = Readings::new(readings, &*self.shared.clock).pausing(&waits);
+        if goes_on {
+            out = out.going_on();
+        }
+        let result = self.line.poll(due.slot.device, due.slot.group, &mut out).await;
+        (result, out.has_paused())
     }
 
     async fn touch(&mut self, device: usize) {

@@ -20,6 +20,16 @@ const BISECT_REQUESTS_MAX: usize = 64;
 /// Refused addresses that are tried again in one poll.
 const RETRIES_MAX: usize = 8;
 
+/// Where a poll has paused: which of its requests are answered, and what they have come to.
+#[derive(Debug)]
+pub(crate) struct Paused {
+    group: GroupId,
+    next: usize,
+    /// Requests that were refused for an address, and are to be searched.
+    refused: Vec<(usize, Exception)>,
+    outcome: Outcome,
+}
+
 impl ModbusConnection {
     pub(super) async fn poll_group(
         &mut self,
@@ -27,15 +37,26 @@ impl ModbusConnection {
         group: GroupId,
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
-        let ModbusDevice { tags, zones, groups, costs, .. } = &mut *device;
+        let ModbusDevice { tags, zones, groups, costs, paused, .. } = &mut *device;
         let Some(plan) = groups.get_mut(group.index()).filter(|plan| plan.len() > 0) else {
             return Ok(Contact::Answered);
         };
-        plan.begin(tags);
+        let resumed = paused.take().filter(|paused| readings.goes_on() && paused.group == group);
+        let mut at = resumed.unwrap_or_else(|| {
+            plan.begin(tags);
+            Paused { group, next: 0, refused: Vec::new(), outcome: Outcome::default() }
+        });
+        let outcome = std::mem::take(&mut at.outcome);
         let GroupPlan { reads, assemblies, refused, frame_bytes_max, .. } = plan;
-        let mut tally = Tally { tags, zones, costs, assemblies, readings, outcome: Outcome::default() };
+        let mut tally = Tally { tags, zones, costs, assemblies, readings, outcome };
         let has_reads = !reads.is_empty();
-        let mut ran = self.run(reads, *frame_bytes_max, &mut tally).await;
+        let mut ran = self.run_planned(reads, *frame_bytes_max, &mut at, &mut tally).await;
+        if ran.is_ok() && at.next < reads.len() {
+            tally.readings.pause();
+            *paused = Some(Paused { outcome: tally.outcome, ..at });
+            return Ok(Contact::Answered);
+        }
+        ran = self.search(reads, at.refused, ran, &mut tally).await;
         tally.finish(refused);
         if ran.is_ok() && !tally.is_over() {
             ran = self.retry(refused, &mut tally).await;
@@ -49,14 +70,14 @@ impl ModbusConnection {
         self.silence.note(&outcome, self.timeout)
     }
 
-    /// All requests of a group, and what the device refuses within them.
-    async fn run(
+    /// Searches what the device refuses within requests that it refused.
+    async fn search(
         &mut self,
         reads: &[Read],
-        frame_bytes_max: usize,
+        refused: Vec<(usize, Exception)>,
+        mut ran: Result<(), LinkError>,
         tally: &mut Tally<'_, '_>,
     ) -> Result<(), LinkError> {
-        let (refused, mut ran) = self.run_planned(reads, frame_bytes_max, tally).await;
         let mut budget = BISECT_REQUESTS_MAX;
         for (index, exception) in refused {
             let read = &reads[index];
@@ -68,34 +89,40 @@ impl ModbusConnection {
         ran
     }
 
-    /// The planned requests; those that were refused for an address have no readings yet.
+    /// The planned requests that were not made yet, up to a pause. Those that were refused for an address have no readings
+    /// afterwards, those behind a pause neither; all others have.
     async fn run_planned(
         &mut self,
         reads: &[Read],
         frame_bytes_max: usize,
+        at: &mut Paused,
         tally: &mut Tally<'_, '_>,
-    ) -> (Vec<(usize, Exception)>, Result<(), LinkError>) {
+    ) -> Result<(), LinkError> {
         let timeout = self.answer_time(frame_bytes_max);
-        let is_over = AtomicBool::new(false);
-        let mut done = vec![false; reads.len()];
-        let mut refused = Vec::new();
-        let requests = Planned { reads: reads.iter(), is_over: &is_over };
+        let stops = AtomicBool::new(false);
+        let (from, rest) = (at.next, &reads[at.next..]);
+        let mut done = vec![false; rest.len()];
+        let requests = Requests { reads: rest.iter(), stops: &stops };
         let ran = self
             .session
             .run(requests, timeout, |index, result| {
-                if let (Some(read), Some(done)) = (reads.get(index), done.get_mut(index)) {
+                if let (Some(read), Some(done)) = (rest.get(index), done.get_mut(index)) {
                     *done = true;
-                    refused.extend(tally.take(read, result).map(|exception| (index, exception)));
+                    at.refused.extend(tally.take(read, result).map(|exception| (from + index, exception)));
                 }
-                is_over.store(tally.is_over(), Ordering::Relaxed);
+                stops.store(tally.is_over() || tally.readings.must_pause(), Ordering::Relaxed);
             })
             .await
             .map_err(|over| link_error(over, &self.silence, timeout));
-        let rest = tally.fault_of_the_rest(ran.as_ref().err());
-        for (read, _) in reads.iter().zip(&done).filter(|(_, done)| !**done) {
-            tally.fault(read, rest);
+        at.next = from + done.iter().take_while(|done| **done).count();
+        if ran.is_err() || tally.is_over() {
+            at.next = reads.len();
+            let fault = tally.fault_of_the_rest(ran.as_ref().err());
+            for (read, _) in rest.iter().zip(&done).filter(|(_, done)| !**done) {
+                tally.fault(read, fault);
+            }
         }
-        (refused, ran)
+        ran
     }
 
     /// Finds what the device refuses within `read`, by halves; all tags of it have their reading afterwards.
@@ -156,17 +183,17 @@ impl ModbusConnection {
     }
 }
 
-/// The planned requests in turn, until the poll is over.
-struct Planned<'r> {
+/// Requests in turn, until the poll is over or pauses.
+struct Requests<'r> {
     reads: slice::Iter<'r, Read>,
-    is_over: &'r AtomicBool,
+    stops: &'r AtomicBool,
 }
 
-impl<'r> Iterator for Planned<'r> {
+impl<'r> Iterator for Requests<'r> {
     type Item = (u8, Request<'r>);
 
     fn next(&mut self) -> Option<(u8, Request<'r>)> {
-        if self.is_over.load(Ordering::Relaxed) {
+        if self.stops.load(Ordering::Relaxed) {
             return None;
         }
         self.reads.next().map(|read| (read.unit, read.request()))

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use driver_core::testkit::pausing::poll_in_parts;
 use driver_core::{
-    AnyDriver, DeviceSpec, GroupId, Line, LineSpec, Quality, Readings, Reason, SystemClock, TagId, TagSpec, Value,
+    AnyDriver, DeviceSpec, GroupId, Line, LineSpec, Quality, Reading, Readings, Reason, SystemClock, TagId, TagSpec,
+    Value,
 };
 use driver_modbus::ModbusDriver;
 use proptest::prelude::*;
@@ -75,15 +77,24 @@ async fn line(device: Picky, offsets: &BTreeSet<u16>) -> (Box<dyn Line>, Arc<Ato
     (line, refusals, requests)
 }
 
+/// Each second poll pauses after each of its requests.
+async fn polled(line: &mut dyn Line, poll: usize) -> Vec<Reading> {
+    if poll % 2 == 1 {
+        return poll_in_parts(line, 0, GROUP).await.expect("the connection to hold").0;
+    }
+    let mut readings = Vec::new();
+    let contact = line.poll(0, GROUP, &mut Readings::new(&mut readings, &SystemClock)).await;
+    contact.expect("the connection to hold");
+    readings
+}
+
 /// Polls until the plan has settled; what the last poll cost in requests.
 async fn settle(device: Picky, offsets: &BTreeSet<u16>) -> usize {
     let missing = device.missing.clone();
     let (mut line, refusals, requests) = line(device, offsets).await;
     for poll in 0..POLLS {
         let (refused_before, asked_before) = (refusals.load(Ordering::Relaxed), requests.load(Ordering::Relaxed));
-        let mut readings = Vec::new();
-        let contact = line.poll(0, GROUP, &mut Readings::new(&mut readings, &SystemClock)).await;
-        contact.expect("the connection to hold");
+        let readings = polled(&mut *line, poll).await;
         assert_eq!(readings.len(), offsets.len());
         for reading in readings {
             let offset = u16::try_from(reading.tag.0).expect("an offset");

@@ -21,6 +21,16 @@ const RETRIES_MAX: usize = 16;
 /// A refused item, and why.
 type Refused = (Half, ReturnCode);
 
+/// Where a poll has paused: which of its requests are answered, and what they have come to.
+#[derive(Debug)]
+pub(crate) struct Paused {
+    group: GroupId,
+    next: usize,
+    /// Items that were refused for their address, and are to be searched.
+    refused: Vec<Refused>,
+    outcome: Outcome,
+}
+
 impl S7Connection {
     pub(super) async fn poll_group(
         &mut self,
@@ -29,14 +39,25 @@ impl S7Connection {
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
         let limits = device.limits();
-        let S7Device { tags, zones, groups, depth, .. } = &mut *device;
+        let S7Device { tags, zones, groups, depth, paused, .. } = &mut *device;
         let Some(plan) = groups.get_mut(group.index()).filter(|plan| plan.len() > 0) else {
             return Ok(Contact::Answered);
         };
-        plan.begin();
+        let resumed = paused.take().filter(|paused| readings.goes_on() && paused.group == group);
+        let mut at = resumed.unwrap_or_else(|| {
+            plan.begin();
+            Paused { group, next: 0, refused: Vec::new(), outcome: Outcome::default() }
+        });
+        let outcome = std::mem::take(&mut at.outcome);
         let GroupPlan { requests, assemblies, refused, .. } = plan;
-        let mut tally = Tally { tags, zones, assemblies, readings, outcome: Outcome::default() };
-        let mut ran = self.run_planned(requests, *depth, &limits, &mut tally).await;
+        let mut tally = Tally { tags, zones, assemblies, readings, outcome };
+        let mut ran = self.run_planned(requests, *depth, &mut at, &mut tally).await;
+        if ran.is_ok() && at.next < requests.len() {
+            tally.readings.pause();
+            *paused = Some(Paused { outcome: tally.outcome, ..at });
+            return Ok(Contact::Answered);
+        }
+        ran = self.search(at.refused, *depth, &limits, ran, &mut tally).await;
         tally.finish(refused, ran.as_ref().err());
         if ran.is_ok() && !tally.is_over() {
             ran = self.retry(refused, *depth, &limits, &mut tally).await;
@@ -48,35 +69,61 @@ impl S7Connection {
         self.silence.note(contact, self.timeout)
     }
 
-    /// All requests of a group, and what the PLC refuses within them.
+    /// The requests of a group that were not made yet, up to a pause; what the PLC refuses within them has no readings yet,
+    /// nor has what lies behind a pause.
     async fn run_planned(
         &mut self,
         requests: &[Request],
         depth: usize,
-        limits: &Limits,
+        at: &mut Paused,
         tally: &mut Tally<'_, '_>,
     ) -> Result<(), LinkError> {
-        let mut refused: Vec<Refused> = Vec::new();
-        let mut ran = self
-            .run(requests, depth, tally, |index, taken| {
-                let Some(Taken::Answered(items)) = taken else { return };
-                let blamed = items.into_iter().filter(|(_, code)| code.blames_the_address());
-                refused.extend(
-                    blamed
-                        .map(|(item, code)| (Half { block: requests[index].blocks[item].clone(), trial: None }, code)),
-                );
-            })
+        let rest = &requests[at.next..];
+        let (made, ran) = self
+            .run_part(
+                rest,
+                depth,
+                tally,
+                |tally| tally.is_over() || tally.readings.must_pause(),
+                |index, taken| {
+                    let Taken::Answered(items) = taken else { return };
+                    let blamed = items.into_iter().filter(|(_, code)| code.blames_the_address());
+                    at.refused.extend(
+                        blamed
+                            .map(|(item, code)| (Half { block: rest[index].blocks[item].clone(), trial: None }, code)),
+                    );
+                },
+            )
             .await;
-        if !refused.is_empty() {
-            match &ran {
-                Ok(()) => ran = self.split(refused, depth, limits, tally).await,
-                Err(over) => {
-                    let rest = tally.fault_of_the_rest(Some(over));
-                    refused.iter().for_each(|(half, _)| tally.fault(&half.block, rest));
-                }
+        at.next += made.iter().take_while(|made| **made).count();
+        if ran.is_err() || tally.is_over() {
+            at.next = requests.len();
+            let fault = tally.fault_of_the_rest(ran.as_ref().err());
+            for (request, _) in rest.iter().zip(&made).filter(|(_, made)| !**made) {
+                tally.fault_all(request, fault);
             }
         }
         ran
+    }
+
+    /// Searches what the PLC refuses within items that it refused.
+    async fn search(
+        &mut self,
+        refused: Vec<Refused>,
+        depth: usize,
+        limits: &Limits,
+        ran: Result<(), LinkError>,
+        tally: &mut Tally<'_, '_>,
+    ) -> Result<(), LinkError> {
+        match ran {
+            Ok(()) if !refused.is_empty() => self.split(refused, depth, limits, tally).await,
+            Ok(()) => Ok(()),
+            Err(over) => {
+                let rest = tally.fault_of_the_rest(Some(&over));
+                refused.iter().for_each(|(half, _)| tally.fault(&half.block, rest));
+                Err(over)
+            }
+        }
     }
 
     /// Sends requests and takes their results; each is told to `on_taken`, `None` for one that was not sent or not
@@ -89,24 +136,39 @@ impl S7Connection {
         tally: &mut Tally<'_, '_>,
         mut on_taken: impl FnMut(usize, Option<Taken>),
     ) -> Result<(), LinkError> {
-        let is_over = AtomicBool::new(tally.is_over());
-        let mut done = vec![false; requests.len()];
-        let outgoing = Jobs { requests: requests.iter(), is_over: Some(&is_over) };
-        let ran = self
-            .session
-            .run(outgoing, depth, self.timeout, |index, result| {
-                done[index] = true;
-                on_taken(index, Some(tally.take(&requests[index], result)));
-                is_over.store(tally.is_over(), Ordering::Relaxed);
-            })
-            .await
-            .map_err(|over| self.silence.over(over, self.timeout));
+        let (made, ran) = self
+            .run_part(requests, depth, tally, |tally| tally.is_over(), |index, taken| on_taken(index, Some(taken)))
+            .await;
         let rest = tally.fault_of_the_rest(ran.as_ref().err());
-        for (index, request) in requests.iter().enumerate().filter(|(index, _)| !done[*index]) {
+        for (index, request) in requests.iter().enumerate().filter(|(index, _)| !made[*index]) {
             tally.fault_all(request, rest);
             on_taken(index, None);
         }
         ran
+    }
+
+    /// Sends requests until `stops`, and takes their results; tells which were made.
+    async fn run_part(
+        &mut self,
+        requests: &[Request],
+        depth: usize,
+        tally: &mut Tally<'_, '_>,
+        stops: fn(&Tally<'_, '_>) -> bool,
+        mut on_taken: impl FnMut(usize, Taken),
+    ) -> (Vec<bool>, Result<(), LinkError>) {
+        let has_stopped = AtomicBool::new(tally.is_over());
+        let mut made = vec![false; requests.len()];
+        let outgoing = Jobs { requests: requests.iter(), stops: Some(&has_stopped) };
+        let ran = self
+            .session
+            .run(outgoing, depth, self.timeout, |index, result| {
+                made[index] = true;
+                on_taken(index, tally.take(&requests[index], result));
+                has_stopped.store(stops(tally), Ordering::Relaxed);
+            })
+            .await
+            .map_err(|over| self.silence.over(over, self.timeout));
+        (made, ran)
     }
 
     /// Finds what the PLC refuses within these items, by halves; all their tags have their reading afterwards.

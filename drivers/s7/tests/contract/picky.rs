@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use driver_core::testkit::pausing::poll_in_parts;
 use driver_core::{
-    AnyDriver, DeviceSpec, GroupId, Line, LineSpec, Quality, Readings, Reason, SystemClock, TagId, TagSpec, Value,
+    AnyDriver, DeviceSpec, GroupId, Line, LineSpec, Quality, Reading, Readings, Reason, SystemClock, TagId, TagSpec,
+    Value,
 };
 use driver_s7::S7Driver;
 use proptest::prelude::*;
@@ -119,14 +121,23 @@ async fn line(plc: Picky, places: &[Place]) -> (Box<dyn Line>, Arc<AtomicUsize>,
     (line, refusals, requests)
 }
 
+/// Each second poll pauses after each of its requests.
+async fn polled(line: &mut dyn Line, poll: usize) -> Vec<Reading> {
+    if poll % 2 == 1 {
+        return poll_in_parts(line, 0, GROUP).await.expect("the connection to hold").0;
+    }
+    let mut readings = Vec::new();
+    let contact = line.poll(0, GROUP, &mut Readings::new(&mut readings, &SystemClock)).await;
+    contact.expect("the connection to hold");
+    readings
+}
+
 /// Polls until the plan has settled; what the last poll cost in requests.
 async fn settle(plc: Picky, places: &[Place]) -> usize {
     let (mut line, refusals, requests) = line(plc.clone(), places).await;
     for poll in 0..POLLS {
         let (refused_before, asked_before) = (refusals.load(Ordering::Relaxed), requests.load(Ordering::Relaxed));
-        let mut readings = Vec::new();
-        let contact = line.poll(0, GROUP, &mut Readings::new(&mut readings, &SystemClock)).await;
-        contact.expect("the connection to hold");
+        let readings = polled(&mut *line, poll).await;
         assert_eq!(readings.len(), places.len());
         for reading in readings {
             let (block, byte) = places[reading.tag.index()];

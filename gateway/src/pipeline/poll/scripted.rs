@@ -12,6 +12,8 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Answers(Duration),
+    /// A poll of so many requests, each of which takes so long; all else takes as long as one of them.
+    AnswersInParts(u32, Duration),
     Silent(Duration),
     Breaks(Duration),
     Panics,
@@ -40,6 +42,8 @@ pub(crate) enum Done {
 pub(crate) struct Scripted {
     pub(crate) world: Arc<Mutex<World>>,
     pub(crate) begun: Instant,
+    /// Requests of a poll in parts that were made.
+    made: u32,
 }
 
 /// Each device has one tag.
@@ -66,7 +70,7 @@ impl Scripted {
     pub(crate) fn make(world: &Arc<Mutex<World>>, begun: Instant) -> Scripted {
         let mut made = lock(world);
         (made.made, made.connected) = (made.made + 1, false);
-        Scripted { world: world.clone(), begun }
+        Scripted { world: world.clone(), begun, made: 0 }
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
@@ -76,7 +80,7 @@ impl Scripted {
     async fn act(&self, done: Done, act: Act) -> Result<Contact, LinkError> {
         self.lock().done.push((self.begun.elapsed(), done));
         match act {
-            Act::Answers(after) => {
+            Act::Answers(after) | Act::AnswersInParts(_, after) => {
                 tokio::time::sleep(after).await;
                 Ok(Contact::Answered)
             }
@@ -135,7 +139,20 @@ impl Line for Scripted {
         readings: &'a mut Readings<'_>,
     ) -> BoxFuture<'a, Result<Contact, LinkError>> {
         Box::pin(async move {
-            let result = self.act(Done::Poll(device), self.device(device)).await;
+            let act = self.device(device);
+            let mut result = self.act(Done::Poll(device), act).await;
+            if let Act::AnswersInParts(requests, _) = act {
+                self.made += 1;
+                while self.made < requests && result.is_ok() {
+                    if readings.must_pause() {
+                        readings.pause();
+                        return result;
+                    }
+                    result = self.act(Done::Poll(device), act).await;
+                    self.made += 1;
+                }
+                self.made = 0;
+            }
             match &result {
                 Ok(Contact::Answered) => readings.good(tag_of(device), Value::Int(7)),
                 Ok(Contact::Silent) => self.absent(device, group, Reason::Timeout, readings),

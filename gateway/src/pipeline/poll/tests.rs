@@ -322,6 +322,45 @@ async fn writes_overtake_polls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn writes_overtake_the_requests_of_a_poll() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, 60 * SECOND, Act::Answers(MS), &[Act::AnswersInParts(100, 100 * MS)]);
+        (tasks, async move {
+            tokio::time::sleep(3 * SECOND).await;
+            let asked = bench.begun.elapsed();
+            let outcome = bench.write(0, Value::Int(9)).await.await.expect("an answer");
+            assert_eq!(outcome, Performed::Written(Value::Int(9)));
+            assert!(bench.begun.elapsed() - asked <= 201 * MS, "{:?}", bench.begun.elapsed() - asked);
+            tokio::time::sleep(10 * SECOND).await;
+            assert_eq!((bench.times(Done::Poll(0)).len(), bench.times(Done::Write(0)).len()), (100, 1));
+            assert_eq!(bench.readings(0, Duration::ZERO, 20 * SECOND), [Quality::Good], "one poll, one reading");
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_in_the_middle_of_which_a_write_breaks_the_connection_has_its_readings_all_the_same() {
+    play(|tasks| {
+        let bench = Bench::start(&tasks, 60 * SECOND, Act::Answers(MS), &[Act::AnswersInParts(100, 100 * MS)]);
+        (tasks, async move {
+            tokio::time::sleep(3 * SECOND).await;
+            let write = bench.write(0, Value::Int(9)).await;
+            bench.world().devices[0] = Act::Breaks(MS);
+            assert!(matches!(write.await, Ok(Performed::Lost(_))));
+            bench.world().devices[0] = Act::Answers(MS);
+            let at = bench.begun.elapsed();
+            tokio::time::sleep(10 * SECOND).await;
+            assert_eq!(bench.times(Done::Connect).len(), 2);
+            let readings = bench.readings(0, at, at + 10 * SECOND);
+            assert_eq!(readings.last(), Some(&Quality::Good), "what it holds is read soon: {readings:?}");
+            assert_eq!(bench.health.lines[0].silent.load(std::sync::atomic::Ordering::Relaxed), 0, "nobody was silent");
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_whose_time_has_passed_behind_a_poll_is_not_done() {
     play(|tasks| {
         let bench = Bench::start(&tasks, 60 * SECOND, Act::Answers(MS), &[Act::Silent(90 * SECOND)]);

@@ -241,6 +241,11 @@ impl<'a> Turns<'a> {
         }
     }
 
+    /// A write in the middle of a poll has lost the connection, and told so.
+    pub(super) fn cut_short(&mut self, due: &Due) {
+        self.schedule.absent(due.index);
+    }
+
     /// Breaks when the connection is to be given up, because nobody answers on it.
     pub(super) fn touched(
         &mut self,
