@@ -395,6 +395,8 @@ pub struct Refusal {
 pub enum Lasting {
     /// It is about this message: sent again it will be refused again, unless rights are changed meanwhile.
     ForThisMessage,
+    /// It is about the size of this message: its parts may be taken.
+    ForThisSize,
     /// It is about the far side's state (quota, load): the message is sent again until it is taken.
     ForNow,
 }

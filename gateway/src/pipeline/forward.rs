@@ -42,19 +42,19 @@ use self::backlog::Backlog;
 use self::commands::Commands;
 use self::counters::{Counters, count, state};
 use self::lanes::Lanes;
-use self::poison::Accepted;
+use self::poison::{About, Accepted};
 use self::quarantine::Quarantine;
 use self::replay::Jobs;
 use self::requests::Requests;
 use self::route::Drain;
 use self::supply::Supply;
-use self::window::{Returned, Window};
+use self::window::{Culprit, Returned, Window};
 use super::command::desk::Desk;
 use super::link::{Link, LinkAction, LinkEvent};
 use super::redate::Redate;
 use super::store::StoreClosed;
 use crate::backoff::{Backoff, Jitter};
-use crate::uplink::{ConnectError, EndedBy, Event, Lane, Loss, Publisher, Refusal, Token, Way};
+use crate::uplink::{ConnectError, EndedBy, Event, Lane, Lasting, Loss, Publisher, Refusal, Token, Way};
 
 /// Reconnects of an uplink: at most one a second on average, and soon after the far side is back.
 pub const RECONNECT: Backoff = Backoff {
@@ -136,6 +136,7 @@ struct Forward<B> {
     heard_at: Instant,
     told: Told,
     accepted: Accepted,
+    jitter: Jitter,
 }
 
 /// What stands in the log already, so that it is written once per change.
@@ -185,16 +186,16 @@ impl<B: Backlog> Forward<B> {
             heard_at: Instant::now(),
             told: Told::default(),
             accepted: Accepted::default(),
+            jitter: Jitter::random(),
         })
     }
 
     async fn live(&mut self, stop: &mut oneshot::Receiver<()>) -> Ended {
-        let mut jitter = Jitter::random();
         let mut link = Link::Idle;
         let mut event = LinkEvent::Start { after: Duration::ZERO };
         loop {
             let action;
-            (link, action) = link.step(event, Instant::now().into_std(), &RECONNECT, &mut jitter);
+            (link, action) = link.step(event, Instant::now().into_std(), &RECONNECT, &mut self.jitter);
             event = match (action, link.until()) {
                 (LinkAction::Connect, _) => tokio::select! {
                     _ = &mut *stop => return Ended::Stopped,
@@ -241,9 +242,11 @@ impl<B: Backlog> Forward<B> {
         warn!(uplink = &*self.name, endpoint = self.publisher.endpoint(), "the connection is lost: {}", loss.reason);
         let now = Instant::now().into_std();
         self.lanes.lost(now);
-        if let Some(token) = self.window.lost(loss.by, now) {
-            let reason = format!("each time that it was sent, the far side ended the connection: {}", loss.reason);
-            self.refused_for_good(token, &reason).await;
+        let reason = format!("each time that it was sent alone, the far side ended the connection: {}", loss.reason);
+        match self.window.lost(loss.by, now) {
+            Some(Culprit::Proven(token, about)) => self.refused_for_good(token, about, &reason).await,
+            Some(Culprit::PerhapsTooLarge(token)) => self.make_smaller(token, &reason).await,
+            None => {}
         }
         self.commit();
         LinkEvent::Lost
@@ -254,7 +257,9 @@ impl<B: Backlog> Forward<B> {
         let mut events = Vec::new();
         self.heard_at = Instant::now();
         self.lanes.connected(self.heard_at.into_std());
+        self.window.connected(self.heard_at.into_std(), &mut self.jitter);
         loop {
+            self.keep_convicted().await;
             self.fill();
             let end = *self.end.borrow();
             self.lanes.read_on(&self.log, &self.delivered, end);
@@ -357,7 +362,11 @@ impl<B: Backlog> Forward<B> {
             warn!(uplink = &*self.name, "the far side refuses messages: {}. They are offered again.", refusal.reason);
         }
         if let Returned::Poison(token) = returned {
-            self.refused_for_good(token, &refusal.reason).await;
+            let about = match refusal.lasting {
+                Lasting::ForThisSize => About::ItsSize,
+                Lasting::ForThisMessage | Lasting::ForNow => About::TheMessage,
+            };
+            self.refused_for_good(token, about, &refusal.reason).await;
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the far side will not take: a message of many readings is halved until the one that it refuses stands alone, and
-//! that one alone goes into quarantine.
+//! that one alone goes into quarantine. Where the far side ends the connection instead of refusing, see
+//! [`super::window::blame`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +11,22 @@ use tracing::{debug, error};
 
 use super::backlog::Backlog;
 use super::counters::count;
+use super::window::Conviction;
+use super::window::blame::SHUT_FOR;
 use super::{Forward, is_news};
 use crate::uplink::{Message, Token};
 
 /// So many topics are remembered.
 const TOPICS_MAX: usize = 1_024;
+
+/// What a refusal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// How large the message is.
+    ItsSize,
+    /// What it says or where it goes.
+    TheMessage,
+}
 
 /// The topics on which the far side has taken messages of several readings. Where it never took one, it refuses the topic
 /// and no reading of it, and to halve what goes there would multiply the refusals.
@@ -35,25 +47,64 @@ impl Accepted {
 
 impl<B: Backlog> Forward<B> {
     /// A message was refused for good: smaller ones take its place, or it is set aside.
-    pub(super) async fn refused_for_good(&mut self, token: Token, reason: &str) {
+    pub(super) async fn refused_for_good(&mut self, token: Token, about: About, reason: &str) {
         let Some(message) = self.window.message(token).cloned() else { return };
-        let halves = match self.block_of(&message).await {
-            Some(block) => self.halves(&message, &block).await,
+        if !self.halve(&message, about, reason).await {
+            self.set_aside(message, reason).await;
+        }
+    }
+
+    /// Deals with messages that are not to be sent, because of what was learnt from others.
+    pub(super) async fn keep_convicted(&mut self) {
+        while let Some((token, conviction)) = self.window.next_convicted(Instant::now().into_std()) {
+            let Some(message) = self.window.message(token).cloned() else { continue };
+            match conviction {
+                Conviction::TopicIsShut(topic) => {
+                    let minutes = SHUT_FOR.as_secs() / 60;
+                    let reason = format!(
+                        "the far side ended the connection each time that something was sent to {topic}. One message is \
+                         tried every {minutes} minutes; look into the far side's log and its access list"
+                    );
+                    self.set_aside(message, &reason).await;
+                }
+                Conviction::TooLarge(bytes) => {
+                    let reason = format!("the far side ended the connection at {bytes} bytes");
+                    if !self.halve(&message, About::ItsSize, &reason).await {
+                        self.window.send_whole(token);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Halves a message where that can be done.
+    pub(super) async fn make_smaller(&mut self, token: Token, reason: &str) {
+        if let Some(message) = self.window.message(token).cloned() {
+            self.halve(&message, About::ItsSize, reason).await;
+        }
+    }
+
+    /// Puts smaller messages in the place of one of several readings; whether that could be done.
+    async fn halve(&mut self, message: &Message, about: About, reason: &str) -> bool {
+        let halves = match self.block_of(message, about).await {
+            Some(block) => self.halves(message, &block).await,
             None => Vec::new(),
         };
         if halves.len() < 2 {
-            return self.set_aside(message, reason).await;
+            return false;
         }
-        debug!(uplink = &*self.name, first = message.seqs.first, "a refused message is halved: {reason}");
-        self.lanes.returned(&message, None, Instant::now().into_std());
-        self.window.split(token, halves);
+        debug!(uplink = &*self.name, first = message.seqs.first, "a message is halved: {reason}");
+        self.lanes.returned(message, None, Instant::now().into_std());
+        self.window.split(message.token, halves);
         self.commit_soon();
+        true
     }
 
     /// The block that a message of several readings was made of; `None` where it is gone, or the message is not to be halved.
-    async fn block_of(&mut self, message: &Message) -> Option<Block> {
+    async fn block_of(&mut self, message: &Message, about: About) -> Option<Block> {
         let seqs = message.seqs;
-        if seqs.first == seqs.last || !self.accepted.topics.contains(&message.topic) {
+        let is_about_a_part = about == About::ItsSize || self.accepted.topics.contains(&message.topic);
+        if seqs.first == seqs.last || !is_about_a_part {
             return None;
         }
         let items = self.log.read(seqs.first, 1).await.ok()?.items;
@@ -80,7 +131,7 @@ impl<B: Backlog> Forward<B> {
         };
         match failure {
             None => {
-                if let Some(message) = self.window.give_up(token) {
+                if let Some(message) = self.window.give_up(token, Instant::now().into_std()) {
                     self.lanes.returned(&message, None, Instant::now().into_std());
                 }
                 self.told.not_kept = false;

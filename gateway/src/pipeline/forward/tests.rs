@@ -164,6 +164,8 @@ struct FarSide {
     /// Acknowledges what was never sent, too.
     babbles: bool,
     room: usize,
+    /// The application behind it is away until then.
+    away_until: Option<Instant>,
     received: BTreeMap<Token, (Message, u32)>,
     connects: Vec<Instant>,
     outstanding_max: usize,
@@ -181,6 +183,7 @@ impl FarSide {
             reversed_by: 0,
             babbles: false,
             room: 10_000,
+            away_until: None,
             received: BTreeMap::new(),
             connects: Vec::new(),
             outstanding_max: 0,
@@ -239,7 +242,11 @@ impl Publisher for FakePublisher {
     }
 
     fn room(&self) -> usize {
-        if self.until.is_some() { self.far.lock().expect("no panic").room } else { 0 }
+        if self.until.is_some() && !self.waits() { self.far.lock().expect("no panic").room } else { 0 }
+    }
+
+    fn waits(&self) -> bool {
+        self.far.lock().expect("no panic").away_until.is_some_and(|until| until > Instant::now())
     }
 
     fn send(&mut self, message: &Message) {
@@ -275,6 +282,10 @@ impl Publisher for FakePublisher {
     fn events<'a>(&'a mut self, events: &'a mut Vec<Event>) -> BoxFuture<'a, ()> {
         Box::pin(async {
             let Some(until) = self.until else { return };
+            let away_until = self.far.lock().expect("no panic").away_until.filter(|away| *away > Instant::now());
+            if let Some(away_until) = away_until {
+                return sleep_until(away_until).await;
+            }
             if self.events.is_empty() {
                 sleep_until(until).await;
                 self.events.push(Event::Lost(Loss { reason: "cut".into(), by: EndedBy::Network }));
@@ -410,6 +421,26 @@ async fn an_outage_of_hours_loses_nothing_and_reads_nothing_meanwhile() {
     far.lock().expect("no panic").refuses_connections = false;
     bench.drained().await;
     bench.assert_complete();
+}
+
+/// As a primary host of Sparkplug that is offline, while its broker is there.
+#[tokio::test(start_paused = true)]
+async fn an_application_that_is_away_for_an_hour_gets_everything_and_its_broker_is_not_left() {
+    let far = always(Answer::Acknowledge);
+    let back = Instant::now() + Duration::from_secs(3_600);
+    far.lock().expect("no panic").away_until = Some(back);
+    let bench = Bench::start(FakeLog::new(), far.clone());
+    for _ in 0..360 {
+        bench.log.append(1);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(
+            far.lock().expect("no panic").received.is_empty() || Instant::now() >= back,
+            "nothing while it is away"
+        );
+    }
+    bench.drained().await;
+    bench.assert_complete();
+    assert_eq!(far.lock().expect("no panic").connects.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,13 +5,21 @@
 //! is done is told as ranges of seqs. What is live goes first; history and replays hold no more than half of the window,
 //! so that there is room for what is live.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub(super) mod blame;
+mod ends;
+mod items;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buffer::{Seq, SeqRange};
 
-use super::route::RANGES_BEFORE_A_LEAP_MAX;
-use crate::uplink::{EndedBy, Lane, Lasting, Message, Token};
+use self::blame::Blame;
+pub use self::ends::Conviction;
+pub(super) use self::ends::Culprit;
+use self::items::LaneState;
+use crate::uplink::{Lane, Lasting, Message, Token};
 
 /// How many messages are on their way at most; the far side may set less.
 pub const MESSAGES_MAX: usize = 1_024;
@@ -25,16 +33,12 @@ const ITEMS_MAX: usize = 4_096;
 /// How often a message is offered before it is set aside.
 pub const TRIES_MAX: u32 = 3;
 
-/// How long a message that was refused, or is suspected, waits before it is offered again.
+/// How long a message that was refused waits before it is offered again.
 pub const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// After so many connections in a row that the far side ended without an acknowledgement, messages go one at a time, so
-/// that one which it cannot bear is found.
-const FRUITLESS_MAX: u32 = 3;
-
-/// How many ranges a lane tells above the lowest that is not done. The log's cursor holds those of the live and of the
-/// history lane, and those that leaps of the live lane have left.
-const RANGES_MAX: usize = (buffer::CURSOR_RANGES_MAX - RANGES_BEFORE_A_LEAP_MAX - 2) / 2;
+/// A message that was on its way when the far side ended the connection, so many times, goes alone from then on, so that
+/// one which the far side cannot bear is found.
+const ENDS_MAX: u32 = 3;
 
 /// A lane other than the live one holds at most this share of the window: one in so many.
 const SHARE_BEHIND: usize = 2;
@@ -56,28 +60,19 @@ pub struct Window {
     bytes: usize,
     /// How many messages of other lanes than the live one were sent and did not come back.
     sent_behind: usize,
-    /// Connections in a row that the far side ended without an acknowledgement.
-    fruitless: u32,
+    /// Messages that are not to be sent any more.
+    convicted: BTreeSet<Token>,
+    blame: Blame,
+    /// The topic of the last message that went alone and was acknowledged, and when it was.
+    taken_alone: Option<(Arc<str>, Instant)>,
+    /// The smallest batch that the far side did not bear because of its size, as it seems, and the largest that it took,
+    /// bytes.
+    too_large: Option<usize>,
+    largest_taken: usize,
     /// Messages that came back as delivered.
     delivered: u64,
     /// How many messages took the place of larger ones.
     splinters: u32,
-}
-
-/// What one lane has on its way.
-#[derive(Debug, Default)]
-struct LaneState {
-    items: VecDeque<ItemState>,
-    /// How many items went before the first of these.
-    gone: u64,
-    messages: usize,
-    bytes: usize,
-}
-
-impl LaneState {
-    fn item(&mut self, number: u64) -> Option<&mut ItemState> {
-        self.items.get_mut(usize::try_from(number.checked_sub(self.gone)?).ok()?)
-    }
 }
 
 fn index(lane: Lane) -> usize {
@@ -89,27 +84,16 @@ fn index(lane: Lane) -> usize {
 }
 
 #[derive(Debug)]
-struct ItemState {
-    seqs: SeqRange,
-    outstanding: u32,
-    complete: bool,
-    told: bool,
-}
-
-impl ItemState {
-    fn is_done(&self) -> bool {
-        self.complete && self.outstanding == 0
-    }
-}
-
-#[derive(Debug)]
 struct InFlight {
     message: Message,
     /// The number of its item in its lane.
     item: u64,
     place: Place,
     refusals: u32,
-    suspicion: Option<Suspicion>,
+    /// How often it was on its way when the far side ended the connection, since another was found to be the cause.
+    ends: u32,
+    /// Whether it is sent although it seems too large, because it cannot be made smaller.
+    whole: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,16 +103,7 @@ enum Place {
     Sent(Instant),
     /// Until when.
     Waiting(Instant),
-}
-
-/// A message that was alone on its way when the far side ended the connection.
-#[derive(Debug, Clone, Copy)]
-struct Suspicion {
-    losses: u32,
-    /// What had been delivered at the first of these losses.
-    delivered_at_first: u64,
-    /// What had been delivered at the last of them.
-    delivered_at_last: u64,
+    Convicted,
 }
 
 /// What became of a message that came back.
@@ -147,34 +122,47 @@ pub enum Returned {
 impl Window {
     /// An item of this lane follows. The items of one lane have no seq in common.
     pub fn begin(&mut self, lane: Lane, seqs: SeqRange) {
-        self.lanes[index(lane)].items.push_back(ItemState { seqs, outstanding: 0, complete: false, told: false });
+        self.lanes[index(lane)].begin(seqs);
     }
 
     /// A message of the item that was begun last in its lane.
     pub fn add(&mut self, message: Message) {
-        let state = &mut self.lanes[index(message.lane())];
-        let item = (state.gone + state.items.len() as u64).saturating_sub(1);
-        if let Some(item) = state.items.back_mut() {
-            item.outstanding += 1;
-        }
-        self.insert(InFlight { message, item, place: Place::Unsent, refusals: 0, suspicion: None });
+        let item = self.lanes[index(message.lane())].add();
+        self.insert(InFlight { message, item, place: Place::Unsent, refusals: 0, ends: 0, whole: false });
     }
 
-    fn insert(&mut self, in_flight: InFlight) {
+    fn insert(&mut self, mut in_flight: InFlight) {
         let (token, bytes) = (in_flight.message.token, in_flight.message.size_bytes());
         let state = &mut self.lanes[index(token.lane)];
         state.messages += 1;
         state.bytes += bytes;
         self.bytes += bytes;
-        self.unsent.insert(token);
+        in_flight.place = self.line_up(&in_flight);
         self.messages.insert(token, in_flight);
+    }
+
+    /// Offers a message that is in the window.
+    fn offer(&mut self, token: Token) {
+        let Some(mut in_flight) = self.messages.remove(&token) else { return };
+        in_flight.place = self.line_up(&in_flight);
+        self.messages.insert(token, in_flight);
+    }
+
+    /// Puts a message among those to be sent, or those that are not to be.
+    fn line_up(&mut self, in_flight: &InFlight) -> Place {
+        let token = in_flight.message.token;
+        if self.conviction_of(in_flight).is_some() {
+            self.convicted.insert(token);
+            Place::Convicted
+        } else {
+            self.unsent.insert(token);
+            Place::Unsent
+        }
     }
 
     /// The item that was begun last in this lane has no more messages.
     pub fn end(&mut self, lane: Lane) {
-        if let Some(item) = self.lanes[index(lane)].items.back_mut() {
-            item.complete = true;
-        }
+        self.lanes[index(lane)].end();
     }
 
     /// Whether one more message of this lane may enter.
@@ -182,14 +170,14 @@ impl Window {
         let state = &self.lanes[index(lane)];
         match lane {
             Lane::Live => {
-                state.items.len() < ITEMS_MAX
+                state.items_len() < ITEMS_MAX
                     && self.messages.len() < MESSAGES_MAX
                     && (self.bytes < BYTES_MAX || state.messages == 0)
             }
             Lane::History | Lane::Replay(_) => {
                 let behind = self.messages.len() - self.lanes[index(Lane::Live)].messages;
                 let bytes = self.bytes - self.lanes[index(Lane::Live)].bytes;
-                state.items.len() < ITEMS_MAX / SHARE_BEHIND
+                state.items_len() < ITEMS_MAX / SHARE_BEHIND
                     && behind < MESSAGES_MAX / SHARE_BEHIND
                     && (bytes < BYTES_MAX / SHARE_BEHIND || state.messages == 0)
             }
@@ -198,13 +186,19 @@ impl Window {
 
     /// The next message to be sent, if one may be sent now; it counts as sent. The far side takes `room` more.
     pub fn next_to_send(&mut self, room: usize, now: Instant) -> Option<&Message> {
-        let token = self.candidate(room)?;
-        let in_flight = self.messages.get(&token)?;
-        let must_be_alone = in_flight.suspicion.is_some() || self.fruitless >= FRUITLESS_MAX;
         let sent = self.sent();
-        if sent > 0 && (must_be_alone || self.lonely().is_some()) {
+        if sent > 0 && (self.blame.is_trying() || self.lonely().is_some()) {
             return None;
         }
+        let candidate = self.candidate(room);
+        let token = match self.on_trial(candidate, now) {
+            Some(_) if sent > 0 => return None,
+            Some(token) => {
+                self.blame.try_alone(&self.messages.get(&token)?.message, now);
+                token
+            }
+            None => candidate.filter(|token| sent == 0 || !self.must_be_alone(*token))?,
+        };
         self.unsent.remove(&token);
         self.sent_behind += usize::from(token.lane != Lane::Live);
         let in_flight = self.messages.get_mut(&token)?;
@@ -212,41 +206,41 @@ impl Window {
         Some(&in_flight.message)
     }
 
-    /// The first message to be sent; a suspected one only after another was delivered, or when there is no other.
+    /// The first message to be sent that is not accused.
     fn candidate(&self, room: usize) -> Option<Token> {
-        let may_go = |token: &&Token| {
-            let suspicion = self.messages.get(token).and_then(|in_flight| in_flight.suspicion);
-            suspicion.is_none_or(|suspicion| self.delivered > suspicion.delivered_at_last)
-        };
+        let is_free = |token: &&Token| self.blame.is_idle() || !self.is_held(**token);
         let behind_max = ((room + self.sent()) / SHARE_BEHIND).max(1);
         let first_behind = Token { lane: Lane::History, seq: 0, part: 0 };
         if self.sent_behind < behind_max {
-            self.unsent.iter().find(may_go).or(self.unsent.first()).copied()
+            self.unsent.iter().find(is_free).copied()
         } else {
-            let mut live = self.unsent.range(..first_behind);
-            live.clone().find(may_go).or(live.next()).copied()
+            self.unsent.range(..first_behind).find(is_free).copied()
         }
     }
 
-    /// Moves messages that have waited long enough back among those to be sent.
+    fn must_be_alone(&self, token: Token) -> bool {
+        self.messages.get(&token).is_some_and(|in_flight| in_flight.ends >= ENDS_MAX)
+    }
+
+    /// Moves messages that have waited long enough back among those to be sent, and ends trials that went well.
     pub fn wake(&mut self, now: Instant) {
+        self.blame.settle(now, self.delivered);
         while let Some((at, token)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.remove(&(at, token));
-            self.unsent.insert(token);
-            if let Some(in_flight) = self.messages.get_mut(&token) {
-                in_flight.place = Place::Unsent;
-            }
+            self.offer(token);
         }
     }
 
     /// When [`Window::wake`] will have something to do.
     pub fn wake_at(&self) -> Option<Instant> {
-        self.waiting.first().map(|(at, _)| *at)
+        let waiting = self.waiting.first().map(|(at, _)| *at);
+        let trial = self.blame.trial_at().filter(|_| self.unsent.iter().any(|token| self.is_held(*token)));
+        [waiting, trial, self.blame.settles_at()].into_iter().flatten().min()
     }
 
     /// How many messages were sent and did not come back.
     pub fn sent(&self) -> usize {
-        self.messages.len() - self.unsent.len() - self.waiting.len()
+        self.messages.len() - self.unsent.len() - self.waiting.len() - self.convicted.len()
     }
 
     /// How many messages there are, sent or not.
@@ -267,10 +261,16 @@ impl Window {
     /// The far side has a message.
     pub fn acknowledged(&mut self, token: Token, now: Instant) -> Returned {
         let Some(since) = self.sent_since(token) else { return Returned::Unknown };
-        self.fruitless = 0;
         self.delivered += 1;
+        let was_alone = self.lonely() == Some(token);
         let took = now.saturating_duration_since(since);
-        self.give_up(token).map_or(Returned::Unknown, |message| Returned::Delivered(message, took))
+        let Some(message) = self.take_out(token) else { return Returned::Unknown };
+        self.blame.acknowledged(&message, took);
+        if was_alone {
+            self.taken_alone = Some((message.topic.clone(), now));
+        }
+        self.largest_taken = self.largest_taken.max(message.size_bytes());
+        Returned::Delivered(message, took)
     }
 
     /// The far side does not want a message.
@@ -278,127 +278,74 @@ impl Window {
         if self.sent_since(token).is_none() {
             return Returned::Unknown;
         }
-        self.fruitless = 0;
+        if self.lonely() == Some(token) && lasting == Lasting::ForThisMessage {
+            self.accuse(token);
+        }
         self.wait(token, now);
+        let guilty = lasting == Lasting::ForThisMessage && self.blame.refused(token);
         let Some(in_flight) = self.messages.get_mut(&token) else { return Returned::Unknown };
         match lasting {
             Lasting::ForNow => Returned::Again,
+            Lasting::ForThisSize => Returned::Poison(token),
             Lasting::ForThisMessage => {
                 in_flight.refusals += 1;
-                if in_flight.refusals >= TRIES_MAX { Returned::Poison(token) } else { Returned::Again }
+                if guilty || in_flight.refusals >= TRIES_MAX { Returned::Poison(token) } else { Returned::Again }
             }
         }
-    }
-
-    /// The connection is over: everything that did not come back is sent again. Returns a message that was alone on its
-    /// way at each of several ends which the far side brought about, while others were delivered: it is to be kept
-    /// elsewhere, and then [`Window::give_up`].
-    pub fn lost(&mut self, by: EndedBy, now: Instant) -> Option<Token> {
-        let lonely = self.lonely().filter(|_| by == EndedBy::FarSide);
-        match by {
-            EndedBy::FarSide if self.sent() > 0 => self.fruitless += 1,
-            EndedBy::FarSide | EndedBy::Network => {}
-        }
-        for (token, in_flight) in &mut self.messages {
-            if matches!(in_flight.place, Place::Sent(_)) {
-                in_flight.place = Place::Unsent;
-                self.unsent.insert(*token);
-            }
-        }
-        self.sent_behind = 0;
-        let token = lonely?;
-        self.unsent.remove(&token);
-        self.wait(token, now);
-        let in_flight = self.messages.get_mut(&token)?;
-        let delivered = self.delivered;
-        let first = Suspicion { losses: 0, delivered_at_first: delivered, delivered_at_last: delivered };
-        let suspicion = in_flight.suspicion.get_or_insert(first);
-        suspicion.losses += 1;
-        suspicion.delivered_at_last = delivered;
-        (suspicion.losses >= TRIES_MAX && delivered > suspicion.delivered_at_first).then_some(token)
     }
 
     /// Puts messages that say the same in the place of one that was refused; one that is refused, too, is refused for
     /// good.
     pub fn split(&mut self, token: Token, halves: Vec<Message>) {
         let Some(whole) = self.remove(token) else { return };
-        if let Some(item) = self.lanes[index(token.lane)].item(whole.item) {
-            item.outstanding += halves.len() as u32;
-            item.outstanding -= 1;
-        }
+        self.lanes[index(token.lane)].split(whole.item, halves.len() as u32);
         let refusals = if whole.refusals >= TRIES_MAX { TRIES_MAX - 1 } else { 0 };
-        let suspicion = whole.suspicion.map(|suspicion| Suspicion { losses: TRIES_MAX - 1, ..suspicion });
-        for mut message in halves {
+        let mut halves = halves;
+        for message in &mut halves {
             message.token.part = SPLINTERS | (self.splinters & !SPLINTERS);
             self.splinters = self.splinters.wrapping_add(1);
-            self.insert(InFlight { message, item: whole.item, place: Place::Unsent, refusals, suspicion });
+        }
+        self.blame.accuse_parts(&whole.message, &halves);
+        for message in halves {
+            let place = Place::Unsent;
+            self.insert(InFlight { message, item: whole.item, place, refusals, ends: 0, whole: false });
         }
     }
 
     /// Forgets a message that is kept elsewhere now.
-    pub fn give_up(&mut self, token: Token) -> Option<Message> {
-        let in_flight = self.remove(token)?;
-        if let Some(item) = self.lanes[index(token.lane)].item(in_flight.item) {
-            item.outstanding -= 1;
+    pub fn give_up(&mut self, token: Token, now: Instant) -> Option<Message> {
+        let message = self.take_out(token)?;
+        if self.blame.set_aside(token, now) {
+            self.reconsider();
         }
+        Some(message)
+    }
+
+    fn take_out(&mut self, token: Token) -> Option<Message> {
+        let in_flight = self.remove(token)?;
+        self.lanes[index(token.lane)].returned(in_flight.item);
         Some(in_flight.message)
     }
 
     /// The seqs of what is done in this lane and was not told before, joined where they touch.
     pub fn take_done(&mut self, lane: Lane) -> Vec<SeqRange> {
-        let state = &mut self.lanes[index(lane)];
-        let mut done: Vec<SeqRange> = Vec::new();
-        while let Some(item) = state.items.front().filter(|item| item.is_done()) {
-            // What was told out of order is told again: it is now part of one range with what lies below.
-            push_joined(&mut done, item.seqs);
-            state.items.pop_front();
-            state.gone += 1;
-        }
-        let mut runs = 0;
-        let mut before: Option<Seq> = None;
-        for item in &mut state.items {
-            if !item.is_done() {
-                continue;
-            }
-            if before != Some(item.seqs.first) {
-                runs += 1;
-            }
-            before = Some(item.seqs.last + 1);
-            if runs > RANGES_MAX {
-                break;
-            }
-            if !item.told {
-                item.told = true;
-                push_joined(&mut done, item.seqs);
-            }
-        }
-        done
+        self.lanes[index(lane)].take_done()
     }
 
     /// The first seq of this lane that is not done.
     pub fn first(&self, lane: Lane) -> Option<Seq> {
-        self.lanes[index(lane)].items.iter().find(|item| !item.is_done()).map(|item| item.seqs.first)
+        self.lanes[index(lane)].first()
     }
 
     /// Whether nothing of this lane is on its way.
     pub fn is_idle(&self, lane: Lane) -> bool {
-        self.lanes[index(lane)].items.is_empty()
-    }
-
-    /// The message that was sent so as to be alone on its way.
-    fn lonely(&self) -> Option<Token> {
-        if self.sent() != 1 {
-            return None;
-        }
-        let (token, in_flight) =
-            self.messages.iter().find(|(_, in_flight)| matches!(in_flight.place, Place::Sent(_)))?;
-        (in_flight.suspicion.is_some() || self.fruitless >= FRUITLESS_MAX).then_some(*token)
+        self.lanes[index(lane)].is_empty()
     }
 
     fn sent_since(&self, token: Token) -> Option<Instant> {
         match self.messages.get(&token)?.place {
             Place::Sent(since) => Some(since),
-            Place::Unsent | Place::Waiting(_) => None,
+            Place::Unsent | Place::Waiting(_) | Place::Convicted => None,
         }
     }
 
@@ -421,6 +368,9 @@ impl Window {
             Place::Waiting(until) => {
                 self.waiting.remove(&(until, token));
             }
+            Place::Convicted => {
+                self.convicted.remove(&token);
+            }
             Place::Sent(_) => self.sent_behind -= usize::from(token.lane != Lane::Live),
         }
         let bytes = in_flight.message.size_bytes();
@@ -429,13 +379,6 @@ impl Window {
         state.bytes -= bytes;
         self.bytes -= bytes;
         Some(in_flight)
-    }
-}
-
-fn push_joined(ranges: &mut Vec<SeqRange>, seqs: SeqRange) {
-    match ranges.last_mut().filter(|last| last.last.checked_add(1) == Some(seqs.first)) {
-        Some(last) => last.last = seqs.last,
-        None => ranges.push(seqs),
     }
 }
 

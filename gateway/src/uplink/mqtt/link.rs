@@ -63,6 +63,11 @@ impl Link {
         self.alive = KeepAlive::new(period, now);
     }
 
+    /// Whether the connection has not been heard since a ping broke a silence on it.
+    pub(super) fn broke_silence(&self) -> bool {
+        self.alive.broke_silence()
+    }
+
     /// Bytes that were written so far, whether they have left or not.
     pub(super) fn written(&self) -> u64 {
         self.traffic.sent_bytes + (self.out.len() - self.left) as u64

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::commands::Replies;
 use super::config::Config;
 use super::dial::{NO_BROKER, Welcome, dial, unexpected};
 use super::edge::{Edge, Taken};
+use super::keep_alive::Silence;
 use super::link::Link;
 use super::packet::{
     self, Arrived, Connect, Delivered, INCOMING_BYTES_MAX, Incoming, Qos, Retain, Version, Wants, Will, read_delivered,
@@ -54,6 +55,9 @@ pub(super) struct MqttPublisher {
     connected_at: Instant,
     /// The end of a connection that is being taken leave of, until it is told.
     ending: Option<Loss>,
+    /// How much silence the way to the broker bears, and the period of this connection.
+    silence: Silence,
+    period: Duration,
 }
 
 impl MqttPublisher {
@@ -73,6 +77,8 @@ impl MqttPublisher {
             pongs: 0,
             connected_at: Instant::now(),
             ending: None,
+            silence: Silence::default(),
+            period: Duration::ZERO,
         }
     }
 
@@ -102,6 +108,9 @@ impl MqttPublisher {
         let Welcome { mut link, version, limits, .. } = dial(&self.config, self.version, connect).await?;
         self.session.connected(version, limits);
         self.version = Some(version);
+        let now = tokio::time::Instant::now();
+        self.period = self.silence.period(self.config.keep_alive(limits.keep_alive_s), now);
+        link.keep_alive(self.period, now);
         (self.pongs, self.ending, self.connected_at) = (0, None, Instant::now());
         self.announce("online", &mut link.out);
         self.subscribe(version, &mut link.out);
@@ -146,6 +155,7 @@ impl MqttPublisher {
                 Err(broken) => Err(broken.loss()),
             };
             if let Err(loss) = outcome {
+                self.learn_of_silence();
                 self.session.take_events(events);
                 self.drop_link();
                 return events.push(Event::Lost(loss));
@@ -164,6 +174,20 @@ impl MqttPublisher {
             }
         }
         self.session.take_events(events);
+    }
+
+    fn learn_of_silence(&mut self) {
+        if !self.link.as_ref().is_some_and(Link::broke_silence) {
+            return;
+        }
+        let (lasted, now) = (self.period, tokio::time::Instant::now());
+        let next = self.silence.was_too_long(lasted, now);
+        if next < lasted {
+            info!(
+                uplink = &*self.config.name,
+                "the connection did not bear {lasted:?} of silence: from now on it is probed after {next:?}"
+            );
+        }
     }
 
     fn take_in(&mut self) -> Result<(), Loss> {

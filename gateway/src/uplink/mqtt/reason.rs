@@ -10,6 +10,9 @@ struct Meaning {
     advice: &'static str,
 }
 
+/// A packet is larger than the broker takes.
+pub(super) const TOO_LARGE: u8 = 0x95;
+
 const LOGIN: &str = "Put right `user` and `password` of the uplink, or the broker's list of users";
 const RIGHTS: &str = "Give this user the right to publish there in the broker's access list";
 const CLIENT_ID: &str = "Give the uplink a `client_id` of its own: in the URL, ?client_id=NAME";
@@ -44,7 +47,7 @@ const REASON_CODES_V5: &[Meaning] = &[
     Meaning { code: 0x8e, said: "another client has connected with the same client id", advice: CLIENT_ID },
     Meaning { code: 0x90, said: "the broker does not accept the topic's name", advice: "Change `topic` of the uplink" },
     Meaning { code: 0x93, said: "the broker saw more unacknowledged messages than it takes", advice: "Please report this" },
-    Meaning { code: 0x95, said: "a packet is larger than the broker takes", advice: "Raise the broker's limit on packets" },
+    Meaning { code: TOO_LARGE, said: "a packet is larger than the broker takes", advice: "Raise the broker's limit on packets" },
     Meaning { code: 0x97, said: "a quota of the broker is exceeded", advice: LOADED },
     Meaning { code: 0x99, said: "the broker does not accept the payload's format", advice: "Look into the broker's rules on payloads" },
     Meaning { code: 0x9a, said: "the broker keeps no retained messages", advice: "Set ?state=passing in the uplink's URL" },
@@ -84,6 +87,7 @@ pub(super) fn refusal(topic: &str, code: u8, text: &str) -> Option<Refusal> {
     let (said, advice) = explain(Version::V5, code, text);
     let lasting = match code {
         0x88 | 0x89 | 0x8b | 0x91 | 0x96 | 0x97 => Lasting::ForNow,
+        TOO_LARGE => Lasting::ForThisSize,
         _ => Lasting::ForThisMessage,
     };
     Some(Refusal { reason: format!("{said}, topic {topic}. {advice}"), lasting })
@@ -114,6 +118,7 @@ mod tests {
         let lasting = |code| refusal("plant/press", code, "").map(|refusal| refusal.lasting);
         assert_eq!(lasting(0x87), Some(Lasting::ForThisMessage));
         assert_eq!(lasting(0x99), Some(Lasting::ForThisMessage));
+        assert_eq!(lasting(TOO_LARGE), Some(Lasting::ForThisSize));
         assert_eq!(lasting(0x97), Some(Lasting::ForNow));
         assert!(refusal("plant/press", 0x87, "").is_some_and(|refusal| refusal.reason.contains("plant/press")));
     }

@@ -314,7 +314,7 @@ impl Session {
             "the broker takes packets of at most {limit} bytes; one for topic {topic} has {size}. Raise the broker's limit \
              on packets, or publish fewer readings in one message with {{tag}} in `topic`"
         );
-        Some(Refusal { reason, lasting: Lasting::ForThisMessage })
+        Some(Refusal { reason, lasting: Lasting::ForThisSize })
     }
 
     /// Takes in a PUBACK.

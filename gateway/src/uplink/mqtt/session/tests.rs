@@ -132,10 +132,7 @@ fn a_message_larger_than_the_broker_takes_is_refused_without_being_sent() {
     assert!(out.is_empty());
     assert_eq!(session.room(), 1_024);
     let refused = events(&mut session);
-    assert!(
-        matches!(&refused[..], [Event::Refused(_, Refusal { lasting: Lasting::ForThisMessage, .. })]),
-        "{refused:?}"
-    );
+    assert!(matches!(&refused[..], [Event::Refused(_, Refusal { lasting: Lasting::ForThisSize, .. })]), "{refused:?}");
 }
 
 #[test]
