@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::block::{Block, Identity, Seq, SeqRange};
+use crate::block::{Block, Class, Identity, Seq, SeqRange};
 use crate::cursor::Cursor;
 use crate::gap::Gap;
 
@@ -16,8 +16,10 @@ pub struct Overview {
     pub first_seq: Seq,
     /// The seq that the next record will get.
     pub next_seq: Seq,
-    /// Bytes of all files.
+    /// Bytes of all files but the ballast.
     pub disk_bytes: u64,
+    /// Bytes that are held in reserve; 0 after the disk was full, until there is space again.
+    pub ballast_bytes: u64,
     /// The files of blocks in the order of their first seqs.
     pub segments: Vec<SegmentFile>,
     /// The uplinks by name, and what each has acknowledged.
@@ -36,6 +38,8 @@ pub struct Overview {
 pub struct SegmentFile {
     /// The file.
     pub path: PathBuf,
+    /// The class of its blocks.
+    pub class: Class,
     /// The seqs from its first to its last block; `None` when it has no block.
     pub seqs: Option<SeqRange>,
     /// Its length.

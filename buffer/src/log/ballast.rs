@@ -7,7 +7,7 @@ use super::Log;
 use crate::error::Result;
 
 /// The file's name.
-const FILE_NAME: &str = "ballast";
+pub(super) const FILE_NAME: &str = "ballast";
 
 /// The ballast is taken when this many times its size is free.
 const FREE_FOR_IT: u64 = 3;

@@ -122,13 +122,6 @@ impl Inspector {
         }
         Ok(found)
     }
-
-    /// How many of these seqs are lost without being told: no other file has them, no gap of another reason covers them.
-    fn lost_in(&self, path: &Path, seqs: SeqRange) -> u64 {
-        let others = self.overview.segments.iter().filter(|other| other.path != path).filter_map(|other| other.seqs);
-        let gaps = self.overview.gaps.iter().filter(|gap| gap.reason != GapReason::Damaged).map(|gap| gap.seqs);
-        uncovered(seqs, others.chain(gaps)).iter().map(SeqRange::count).sum()
-    }
 }
 
 fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Inspector> {
@@ -154,6 +147,7 @@ fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Inspector> {
         first_seq: 0,
         next_seq: recover::next_seq(&before, &found),
         disk_bytes,
+        ballast_bytes: books::ballast_bytes(&**disk, dir)?,
         missing: missing(&before, &after, &found),
         segments: segment_files(found),
         uplinks: before.cursors.into_iter().collect(),
@@ -182,6 +176,7 @@ fn segment_files(found: Vec<Found>) -> Vec<SegmentFile> {
             next: behind.next().map(|(_, first)| *first),
             is_sealed: found.scan.is_none(),
             path: segment.path,
+            class: segment.class,
         }
     };
     found.into_iter().enumerate().map(file).collect()

@@ -8,7 +8,9 @@ use buffer::disk::FaultDisk;
 use buffer::{Block, Class, Damage, DamagedPart, GapReason, Inspector, Lock, Log, NewBlock, Options, Sight, Store};
 use proptest::prelude::*;
 
-use crate::suite::{DIR, append, blocks, gaps, meta, open, payload, range, read_all, roomy, segment_files, small};
+use crate::suite::{
+    DIR, append, append_of, blocks, gaps, meta, open, payload, range, read_all, roomy, segment_files, small,
+};
 
 const BLOCKS: u64 = 60;
 const BYTES: usize = 10_000;
@@ -74,6 +76,40 @@ fn sees_what_the_log_holds_and_touches_nothing() {
     let epoch = overview.identity.epoch;
     assert_eq!((overview.identity.gateway, epoch + 1), (log.identity().gateway, log.identity().epoch));
     assert_eq!(seen.iter().collect::<Vec<_>>(), blocks(&read_all(&mut log, 1)));
+}
+
+#[test]
+fn damage_counts_the_records_of_its_own_class_where_classes_lie_between_each_other() {
+    let disk = FaultDisk::new(1);
+    let mut log = open(&disk, &roomy(&["a"]));
+    let class = |number: u64| if number.is_multiple_of(3) { Class::Bulk } else { Class::Normal };
+    for number in 0..30 {
+        append_of(&mut log, class(number), number, 10, 500).expect("an append");
+    }
+    log.sync().expect("a sync");
+    drop(log);
+    // Two blocks of bulk that follow each other there, with two of normal in between.
+    let bulk = segment_files(&disk).into_iter().find(|path| path.to_string_lossy().contains("bulk")).expect("a file");
+    let offsets = {
+        let inspector = inspect(&disk);
+        let segment = inspector.overview().segments.iter().find(|segment| segment.path == bulk).expect("it is seen");
+        let mut offsets = Vec::new();
+        let mut note = |sight| {
+            offsets.extend(if let Sight::Block(_, offset) = sight { Some(offset) } else { None });
+            ControlFlow::Continue(())
+        };
+        inspector.walk(segment, &mut note).expect("the disk reads");
+        offsets
+    };
+    for offset in &offsets[4..6] {
+        disk.flip_bit(&bulk, offset + 100, 2);
+    }
+    let (seen, damages) = walk(&inspect(&disk));
+    assert_eq!((seen.len(), damages.len()), (28, 1), "{damages:?}");
+    assert_eq!(damages[0].records, 20, "two blocks of ten records");
+    let mut log = open(&disk, &roomy(&["a"]));
+    let told: u64 = gaps(&read_all(&mut log, 1)).iter().map(|gap| gap.seqs.count()).sum();
+    assert_eq!(told, 20, "as the log tells it");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The store `log`: the suite for every store, and what damage at rest does to its files.
 
+mod device;
 mod inspect;
 mod overlay;
 mod rest;

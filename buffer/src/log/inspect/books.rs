@@ -1,7 +1,8 @@
 //! The small files beside the segments: identity and ledger.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::super::ballast;
 use super::super::frame::{ENVELOPE_BYTES, LEDGER_CLASS, MAGIC, parse_envelope};
 use super::super::identity;
 use super::super::ledger;
@@ -15,6 +16,16 @@ use crate::overview::{Damage, DamagedPart};
 pub(super) fn bytes(disk: &dyn Disk, dir: &Path) -> Result<u64> {
     let generations = ledger::find(disk, dir)?.generations;
     let paths = generations.iter().map(|number| ledger::path(dir, *number)).chain([dir.join(identity::FILE_NAME)]);
+    bytes_of(disk, paths)
+}
+
+/// What is held in reserve.
+pub(super) fn ballast_bytes(disk: &dyn Disk, dir: &Path) -> Result<u64> {
+    bytes_of(disk, [dir.join(ballast::FILE_NAME)].into_iter())
+}
+
+/// The lengths of those of these files that are there.
+fn bytes_of(disk: &dyn Disk, paths: impl Iterator<Item = PathBuf>) -> Result<u64> {
     let mut sum = 0;
     for path in paths {
         match disk.open(&path).and_then(|file| file.len()) {

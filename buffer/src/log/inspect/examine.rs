@@ -3,11 +3,12 @@
 use std::io;
 use std::ops::ControlFlow;
 
-use super::Inspector;
 use super::books::is_begun;
+use super::{Inspector, uncovered};
 use crate::block::{Seq, SeqRange};
 use crate::disk::DiskFile;
 use crate::error::{Error, Result};
+use crate::gap::GapReason;
 use crate::log::frame::{ENVELOPE_BYTES, Envelope};
 use crate::log::segment::{HEADER_BYTES, Header, Index, TRAILER_BYTES, Trailer};
 use crate::log::segments::read_trailer;
@@ -28,6 +29,8 @@ struct Walk<'a> {
     last: Seq,
     /// Where its frame ends.
     at: u64,
+    /// What lies in other files and in gaps of other reasons, once something is damaged.
+    elsewhere: Option<Vec<SeqRange>>,
 }
 
 /// Where the frames of a file end.
@@ -46,9 +49,45 @@ impl Inspector {
             Err(error) => return Err(Error::environment("open", &segment.path, error)),
         };
         let (last, at) = (segment.first - 1, HEADER_BYTES as u64);
-        let mut walk = Walk { inspector: self, segment, file: &*file, visit, last, at };
+        let mut walk = Walk { inspector: self, segment, file: &*file, visit, last, at, elsewhere: None };
         let walked = walk.head().and_then(|flow| if flow.is_break() { Ok(flow) } else { walk.frames() });
         walked.map(drop).map_err(|error| Error::environment("read", &segment.path, error))
+    }
+}
+
+impl Inspector {
+    /// The seqs in the range of a file that lie in other files, of other classes too, or in gaps of other reasons than
+    /// damage; joined where they touch.
+    fn elsewhere(&self, segment: &SegmentFile) -> io::Result<Vec<SeqRange>> {
+        let last = segment.next.map_or(Seq::MAX, |next| next - 1);
+        let range = SeqRange { first: segment.first, last: last.max(segment.seqs.map_or(0, |seqs| seqs.last)) };
+        let gaps = self.overview.gaps.iter().filter(|gap| gap.reason != GapReason::Damaged);
+        let mut held: Vec<SeqRange> = gaps.map(|gap| gap.seqs).collect();
+        let meets = |other: &SeqRange| other.first <= range.last && other.last >= range.first;
+        for other in &self.overview.segments {
+            if other.path != segment.path && other.seqs.as_ref().is_some_and(meets) {
+                self.add_blocks(other, &mut held)?;
+            }
+        }
+        Ok(held)
+    }
+
+    /// Adds the seqs of the whole blocks of a file. One that is gone meanwhile has none.
+    fn add_blocks(&self, segment: &SegmentFile, held: &mut Vec<SeqRange>) -> io::Result<()> {
+        let file = match self.disk.open(&segment.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let end = file.len()?;
+        let mut walker = Walker::new(&*file, segment.salt, HEADER_BYTES as u64, end, WINDOW_BYTES_MAX);
+        while let Some(found) = walker.next(|envelope| envelope.is_block())? {
+            let seqs = found.envelope.seqs();
+            match held.last_mut().filter(|last| last.last.checked_add(1) == Some(seqs.first)) {
+                Some(last) => last.last = seqs.last,
+                None => held.push(seqs),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -99,7 +138,7 @@ impl Walk<'_> {
             let Some(found) = walker.next(fits)? else { break };
             let seqs = found.envelope.seqs();
             if found.skipped > 0 {
-                let lost = self.lost_up_to(seqs.first);
+                let lost = self.lost_up_to(seqs.first)?;
                 let offset = found.offset - found.skipped;
                 if self.damage(offset, found.skipped, lost, DamagedPart::Blocks).is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -119,7 +158,7 @@ impl Walk<'_> {
     fn sealed_end(&mut self, trailer: &Trailer) -> io::Result<ControlFlow<()>> {
         let extent = trailer.extent;
         if self.at < extent.data_end || self.last < extent.last {
-            let lost = self.lost_up_to(extent.last + 1);
+            let lost = self.lost_up_to(extent.last + 1)?;
             let bytes = extent.data_end.saturating_sub(self.at);
             if self.damage(self.at, bytes, lost, DamagedPart::Blocks).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -142,8 +181,8 @@ impl Walk<'_> {
         let tail_bytes = end.saturating_sub(self.at);
         let wanted = self.inspector.floor.max(self.last + 1);
         let lost = match (self.segment.next, torn) {
-            (Some(next), _) if next > wanted => self.lost(SeqRange { first: wanted, last: next - 1 }),
-            (None, Some(torn)) => self.lost(torn.seqs()),
+            (Some(next), _) if next > wanted => self.lost(SeqRange { first: wanted, last: next - 1 })?,
+            (None, Some(torn)) => self.lost(torn.seqs())?,
             _ => 0,
         };
         let is_whole = tail_bytes == 0 || is_begun(&tail[..got], tail_bytes);
@@ -154,15 +193,22 @@ impl Walk<'_> {
     }
 
     /// Records between the last one that was met and `next`.
-    fn lost_up_to(&self, next: Seq) -> u64 {
+    fn lost_up_to(&mut self, next: Seq) -> io::Result<u64> {
         match next > self.last + 1 {
             true => self.lost(SeqRange { first: self.last + 1, last: next - 1 }),
-            false => 0,
+            false => Ok(0),
         }
     }
 
-    fn lost(&self, seqs: SeqRange) -> u64 {
-        self.inspector.lost_in(&self.segment.path, seqs)
+    /// How many of these seqs are lost without being told: no other file has them, no gap of another reason covers them.
+    fn lost(&mut self, seqs: SeqRange) -> io::Result<u64> {
+        let elsewhere = match self.elsewhere.take() {
+            Some(known) => known,
+            None => self.inspector.elsewhere(self.segment)?,
+        };
+        let lost = uncovered(seqs, elsewhere.iter().copied()).iter().map(SeqRange::count).sum();
+        self.elsewhere = Some(elsewhere);
+        Ok(lost)
     }
 
     fn damage(&mut self, offset: u64, bytes: u64, records: u64, part: DamagedPart) -> ControlFlow<()> {

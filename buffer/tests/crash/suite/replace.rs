@@ -7,15 +7,15 @@ use buffer::{Block, Class, Error, GapReason, Item, Log, NewBlock, Pressure, Repl
 
 use super::{append_of, blocks, gaps, meta, open, payload, range, read_all, roomy, segment_files, small};
 
-const BLOCKS: u64 = 120;
-const BYTES: usize = 5_000;
+pub(super) const BLOCKS: u64 = 120;
+pub(super) const BYTES: usize = 5_000;
 
 /// Normal, and every fourth time three of bulk.
-fn class(number: u64) -> Class {
+pub(super) fn class(number: u64) -> Class {
     if number % 12 < 9 { Class::Normal } else { Class::Bulk }
 }
 
-fn fill(log: &mut Log) {
+pub(super) fn fill(log: &mut Log) {
     for number in 0..BLOCKS {
         append_of(log, class(number), number, 2, BYTES).expect("an append");
     }
@@ -23,18 +23,18 @@ fn fill(log: &mut Log) {
 }
 
 /// The blocks of a stretch as they are read now.
-fn held(log: &mut Log, stretch: &Stretch) -> Vec<Block> {
+pub(super) fn held(log: &mut Log, stretch: &Stretch) -> buffer::Result<Vec<Block>> {
     let (mut items, mut pos) = (Vec::new(), stretch.seqs.first);
     while pos <= stretch.seqs.last {
-        pos = log.read(pos, 1 << 20, &mut items).expect("a read");
+        pos = log.read(pos, 1 << 20, &mut items)?;
     }
     let of_class = |item| if let Item::Block(block) = item { Some(block) } else { None };
     let in_stretch = |block: &Block| block.class == stretch.class && block.seqs.last <= stretch.seqs.last;
-    items.into_iter().filter_map(of_class).filter(in_stretch).collect()
+    Ok(items.into_iter().filter_map(of_class).filter(in_stretch).collect())
 }
 
-/// Writes neighbours as one block, whose payload is the first's.
-fn add_joined(replacement: &mut Replacement, blocks: &[Block]) -> buffer::Result<()> {
+/// Neighbours that can be one block, with the first of them.
+fn joined(blocks: &[Block]) -> Vec<(SeqRange, &Block)> {
     let mut joined: Vec<(SeqRange, &Block)> = Vec::new();
     for block in blocks {
         match joined.last_mut() {
@@ -42,7 +42,12 @@ fn add_joined(replacement: &mut Replacement, blocks: &[Block]) -> buffer::Result
             _ => joined.push((block.seqs, block)),
         }
     }
-    for (seqs, block) in joined {
+    joined
+}
+
+/// Writes neighbours as one block, whose payload is the first's.
+pub(super) fn add_joined(replacement: &mut Replacement, blocks: &[Block]) -> buffer::Result<()> {
+    for (seqs, block) in joined(blocks) {
         let meta = buffer::Meta { count: seqs.count() as u32, ..block.meta };
         replacement.add(seqs.first, block.epoch, &NewBlock { meta, payload: &block.payload })?;
     }
@@ -53,7 +58,7 @@ fn add_joined(replacement: &mut Replacement, blocks: &[Block]) -> buffer::Result
 fn repack(log: &mut Log) -> buffer::Result<usize> {
     let stretches: Vec<Stretch> = Class::ALL.into_iter().flat_map(|class| log.sealed(class)).collect();
     for stretch in &stretches {
-        let blocks = held(log, stretch);
+        let blocks = held(log, stretch)?;
         let mut replacement = log.replace(stretch, 1)?.expect("it is there");
         add_joined(&mut replacement, &blocks)?;
         log.end_replace(replacement.finish())?;
@@ -115,7 +120,7 @@ fn blocks_that_cover_less_are_refused() {
     let mut log = open(&disk, &small(&["a"]));
     fill(&mut log);
     let stretch = log.sealed(Class::Normal)[0].clone();
-    let all = held(&mut log, &stretch);
+    let all = held(&mut log, &stretch).expect("a read");
     let mut replacement = log.replace(&stretch, 1).expect("a file").expect("it is there");
     add_joined(&mut replacement, &all[1..]).expect("blocks are written");
     assert!(matches!(log.end_replace(replacement.finish()), Err(Error::Bug(_))));
@@ -149,7 +154,7 @@ fn what_was_acknowledged_meanwhile_is_not_brought_back() {
     let mut log = open(&disk, &small(&["a"]));
     fill(&mut log);
     let stretch = log.sealed(Class::Normal)[0].clone();
-    let all = held(&mut log, &stretch);
+    let all = held(&mut log, &stretch).expect("a read");
     let mut replacement = log.replace(&stretch, 1).expect("a file").expect("it is there");
     add_joined(&mut replacement, &all).expect("blocks are written");
     log.acknowledge("a", &[range(1, 2 * BLOCKS)]).expect("an acknowledgement");
@@ -235,7 +240,7 @@ fn one_that_was_begun_before_the_store_was_opened_again_changes_nothing() {
     let mut log = open(&disk, &small(&["a"]));
     fill(&mut log);
     let stretch = log.sealed(Class::Normal)[0].clone();
-    let all = held(&mut log, &stretch);
+    let all = held(&mut log, &stretch).expect("a read");
     let mut replacement = log.replace(&stretch, 1).expect("a file").expect("it is there");
     add_joined(&mut replacement, &all).expect("blocks are written");
     let replaced = replacement.finish();
@@ -252,7 +257,7 @@ fn what_new_blocks_leave_out_is_counted_once_also_when_they_are_dropped_later() 
     let mut log = open(&disk, &small(&["a"]));
     fill(&mut log);
     let stretch = log.sealed(Class::Bulk)[0].clone();
-    let blocks = held(&mut log, &stretch);
+    let blocks = held(&mut log, &stretch).expect("a read");
     for left_out in [5, 2] {
         let stretch = log.sealed(Class::Bulk)[0].clone();
         let mut replacement = log.replace(&stretch, stretch.level + 1).expect("a file").expect("it is there");
