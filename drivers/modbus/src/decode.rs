@@ -25,7 +25,7 @@ pub(crate) fn answer(read: &Read, response: &Response<'_>, assemblies: &mut [Ass
                 None => readings.bad(slot.id, Reason::NotDecodable, 0),
             },
             Found::Part { assembly, from, to, len } => {
-                if let Some(assembly) = assemblies.get_mut(assembly) {
+                if let Some(assembly) = assemblies.get_mut(assembly as usize) {
                     assembly.missing = assembly.missing.saturating_sub(len);
                     copy(bytes, from, &mut assembly.bytes, to, len, read.area.is_bits());
                 }

@@ -25,7 +25,7 @@ pub struct ModbusDevice {
     pub(crate) unit: u8,
     pub(crate) tags: Vec<Tag>,
     /// Index of each tag, by rising id.
-    by_id: Vec<(TagId, usize)>,
+    by_id: Box<[u32]>,
     pub(crate) zones: Vec<Zone>,
     pub(crate) groups: Vec<GroupPlan>,
     pub(crate) costs: Costs,
@@ -83,8 +83,8 @@ impl ModbusDevice {
 
     /// The tag of this id, with its index.
     pub(crate) fn tag(&self, id: TagId) -> Option<(usize, &Tag)> {
-        let place = self.by_id.binary_search_by_key(&id, |(known, _)| *known).ok()?;
-        let index = self.by_id[place].1;
+        let place = self.by_id.binary_search_by_key(&id, |index| self.tags[*index as usize].id).ok()?;
+        let index = self.by_id[place] as usize;
         self.tags.get(index).map(|tag| (index, tag))
     }
 
@@ -201,9 +201,9 @@ fn depth(endpoint: &ModbusEndpoint, spec: &DeviceSpec) -> Depth {
     }
 }
 
-fn by_id(tags: &[Tag]) -> Vec<(TagId, usize)> {
-    let mut by_id: Vec<(TagId, usize)> = tags.iter().enumerate().map(|(index, tag)| (tag.id, index)).collect();
-    by_id.sort_unstable();
+fn by_id(tags: &[Tag]) -> Box<[u32]> {
+    let mut by_id: Box<[u32]> = (0..tags.len() as u32).collect();
+    by_id.sort_unstable_by_key(|index| tags[*index as usize].id);
     by_id
 }
 

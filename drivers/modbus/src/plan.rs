@@ -14,7 +14,7 @@ use crate::config::Costs;
 
 pub(crate) use knowledge::Knowledge;
 pub(crate) use learned::{restore, save};
-pub(crate) use read::{Found, Read, Serves, Slot};
+pub(crate) use read::{Found, Read, Slot};
 
 /// A tag with its address understood.
 #[derive(Debug, Clone, Copy)]
@@ -119,12 +119,14 @@ impl GroupPlan {
             .map(|piece| {
                 let index = members[from[piece.point]];
                 let tag = &tags[index];
-                let serves = if piece.len == tag.address.units() {
-                    Serves::Whole(tag.field)
+                let from = piece.start - span.start;
+                let found = if piece.len == tag.address.units() {
+                    Found::whole(tag.field, from, area)
                 } else {
-                    Serves::Part { assembly: self.assembly(index, tag), at: piece.start - tag.address.start }
+                    let (assembly, to) = (self.assembly(index, tag), piece.start - tag.address.start);
+                    Found::Part { assembly: assembly as u32, from, to, len: piece.len }
                 };
-                Slot::new(index, tag.id, piece.start, piece.len, serves, span.start, area)
+                Slot { id: tag.id, tag: index as u32, start: piece.start, len: piece.len, found }
             })
             .collect()
     }

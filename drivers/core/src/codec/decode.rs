@@ -7,6 +7,11 @@ const NANOS_PER_MILLI: i64 = 1_000_000;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 impl Decoder {
+    /// What is decoded, wherever it lies.
+    pub fn field(&self) -> Field {
+        self.field
+    }
+
     /// The value that lies in `bytes`; `None` where they are too few, or no value of the type.
     #[inline]
     pub fn decode(&self, bytes: &[u8]) -> Option<Value> {

@@ -122,8 +122,9 @@ impl Tally<'_, '_> {
         let Some(slot) = read.slots.first() else { return };
         let knowledge = &mut self.zones[read.zone].knowledge;
         if !knowledge.refuse_length(u32::from(read.len), exception) {
-            knowledge.refuse(slot.tag, exception, Instant::now());
-            self.outcome.refused.push((slot.tag, exception));
+            let tag = slot.tag as usize;
+            knowledge.refuse(tag, exception, Instant::now());
+            self.outcome.refused.push((tag, exception));
         }
         self.learned();
     }

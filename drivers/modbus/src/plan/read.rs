@@ -23,25 +23,15 @@ pub(crate) struct Read {
     pub(crate) slots: Vec<Slot>,
 }
 
-/// A tag, or a part of one, within the answer to a request.
+/// A tag, or a part of one, within the answer to a request: 36 bytes, of which there is one for each tag.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
     pub(crate) id: TagId,
     /// Index of the tag within the device.
-    pub(crate) tag: usize,
+    pub(crate) tag: u32,
     pub(crate) start: u32,
     pub(crate) len: u32,
     pub(crate) found: Found,
-    serves: Serves,
-}
-
-/// What a slot serves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Serves {
-    /// The tag as a whole.
-    Whole(Field),
-    /// So many registers or bits from the beginning of a tag that is put together.
-    Part { assembly: usize, at: u32 },
 }
 
 /// Where a slot's value lies in the answer.
@@ -50,32 +40,29 @@ pub(crate) enum Found {
     Whole(Decoder),
     /// Registers or bits `from` in the answer go to `to` of the assembly.
     Part {
-        assembly: usize,
+        assembly: u32,
         from: u32,
         to: u32,
         len: u32,
     },
 }
 
-impl Slot {
-    pub(super) fn new(
-        tag: usize,
-        id: TagId,
-        start: u32,
-        len: u32,
-        serves: Serves,
-        read_start: u32,
-        area: Area,
-    ) -> Slot {
-        let from = start - read_start;
-        let found = match serves {
-            Serves::Whole(field) if area.is_bits() => Found::Whole(field.decoder(from)),
-            Serves::Whole(field) => Found::Whole(field.decoder(2 * from)),
-            Serves::Part { assembly, at } => Found::Part { assembly, from, to: at, len },
-        };
-        Slot { id, tag, start, len, found, serves }
+impl Found {
+    /// A tag that begins at register or bit `from` of the answer.
+    pub(super) fn whole(field: Field, from: u32, area: Area) -> Found {
+        Found::Whole(field.decoder(if area.is_bits() { from } else { 2 * from }))
     }
 
+    /// The same at another place of another answer.
+    fn moved(self, from: u32, area: Area) -> Found {
+        match self {
+            Found::Whole(decoder) => Found::whole(decoder.field(), from, area),
+            Found::Part { assembly, to, len, .. } => Found::Part { assembly, from, to, len },
+        }
+    }
+}
+
+impl Slot {
     fn end(&self) -> u32 {
         self.start + self.len
     }
@@ -100,7 +87,7 @@ impl Read {
     /// The request for `len` registers or bits of one tag, `from` its beginning.
     pub(crate) fn part(index: usize, tag: &super::Tag, from: u32, len: u32) -> Read {
         let (start, area) = (tag.address.start + from, tag.address.area);
-        let slot = Slot::new(index, tag.id, start, len, Serves::Whole(tag.field), start, area);
+        let slot = Slot { id: tag.id, tag: index as u32, start, len, found: Found::whole(tag.field, 0, area) };
         Read::at(tag.zone, tag.unit, area, start, len, vec![slot])
     }
 
@@ -125,10 +112,8 @@ impl Read {
     fn of_slots(&self, slots: &[Slot]) -> Read {
         let start = slots.first().map_or(self.start, |first| first.start);
         let end = slots.iter().map(Slot::end).max().unwrap_or(start);
-        let moved = slots
-            .iter()
-            .map(|slot| Slot::new(slot.tag, slot.id, slot.start, slot.len, slot.serves, start, self.area))
-            .collect();
-        Read::at(self.zone, self.unit, self.area, start, end - start, moved)
+        let moved = |slot: &Slot| Slot { found: slot.found.moved(slot.start - start, self.area), ..*slot };
+        let slots = slots.iter().map(moved).collect();
+        Read::at(self.zone, self.unit, self.area, start, end - start, slots)
     }
 }
