@@ -50,7 +50,7 @@ enum Breadth {
     First,
 }
 
-const FULL: Effort = Effort { rounds: 5, rounds_of_pipeline: 3, seconds: 4, breadth: Breadth::All };
+const FULL: Effort = Effort { rounds: 5, rounds_of_pipeline: 3, seconds: 3, breadth: Breadth::All };
 const QUICK: Effort = Effort { rounds: 3, rounds_of_pipeline: 2, seconds: 3, breadth: Breadth::First };
 
 /// What `--quick` runs when no scenario is named: those whose ratios are steady within a few seconds.
