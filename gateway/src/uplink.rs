@@ -16,12 +16,13 @@ pub mod validity;
 
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buffer::{Cursor, Seq, SeqRange};
+pub use buffer::SeqRange;
+use buffer::{Cursor, Seq};
 use bytes::Bytes;
 use driver_core::{Clock, DataType, EndpointUrl, SpecError, Timestamp};
 
@@ -116,10 +117,15 @@ pub struct UplinkSpec {
     pub site: Option<Site>,
     /// What its log knows to be delivered, for who remembers more than the log does.
     pub delivered: Option<Delivered>,
+    /// Keeps blocks of its log as they are, for who may have to send the same again.
+    pub hold: Option<Hold>,
 }
 
 /// Reads the uplink's cursor as it is written; `None` when the log is closed.
 pub type Delivered = Arc<dyn Fn() -> BoxFuture<'static, Option<Cursor>> + Send + Sync>;
+
+/// Has the log leave the blocks of these seqs as they are, instead of those of the last call.
+pub type Hold = Arc<dyn Fn(Vec<SeqRange>) + Send + Sync>;
 
 /// What an uplink is told of the gateway that it serves.
 #[derive(Clone)]
@@ -162,8 +168,19 @@ impl UplinkSpec {
             identity: "".into(),
             site: None,
             delivered: None,
+            hold: None,
         }
     }
+}
+
+/// Where an uplink keeps something across restarts: a file of its own, whatever its name holds.
+pub fn file_of(folder: &Path, uplink: &str, extension: &str) -> PathBuf {
+    let part = |c: char| match c {
+        c if c.is_alphanumeric() || matches!(c, '-' | '_') => c.to_string(),
+        c => format!("%{:x}%", u32::from(c)),
+    };
+    let name: String = uplink.chars().map(part).collect();
+    folder.join(name).with_extension(extension)
 }
 
 /// How topics are made.
@@ -422,3 +439,20 @@ impl fmt::Debug for UplinkSpec {
 
 /// The longest time that any publisher takes to connect or to take leave.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_names_share_a_file_and_none_leaves_the_folder() {
+        let names = ["lake", "la_ke", "la ke", "la/ke", "../lake", "la%20%ke", "größe"];
+        let file = |name: &&str| file_of(Path::new("/folder"), name, "kafka");
+        let mut files: Vec<PathBuf> = names.iter().map(file).collect();
+        assert_eq!((&*files[0], &*files[1]), (Path::new("/folder/lake.kafka"), Path::new("/folder/la_ke.kafka")));
+        assert!(files.iter().all(|file| file.parent() == Some(Path::new("/folder"))));
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), names.len());
+    }
+}

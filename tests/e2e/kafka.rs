@@ -6,4 +6,5 @@ mod crashes;
 mod facts;
 mod formats;
 mod logins;
+mod sizes;
 mod unusual;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::field::free_port;
@@ -182,6 +183,24 @@ impl Kafka {
         let properties = ["--property", "print.key=true"];
         let output = self.said(class, &[&arguments[..], &properties[..]].concat());
         output.lines().map(str::to_owned).collect()
+    }
+
+    /// Behind the last record of a partition, as Kafka's own tool says.
+    pub fn end(&self, topic: &str, partition: usize) -> u64 {
+        let class = if self.is_old() { "kafka.tools.GetOffsetShell" } else { "org.apache.kafka.tools.GetOffsetShell" };
+        let output = self.said(class, &["--topic", topic, "--partitions", &partition.to_string()]);
+        let end = output.trim().rsplit(':').next().and_then(|end| end.parse().ok());
+        end.unwrap_or_else(|| panic!("{topic}: {output}"))
+    }
+
+    /// What rskafka reads of all partitions of a topic; `None` where it is not installed.
+    pub fn rskafka(&self, topic: &str, partitions: usize) -> Option<Vec<Value>> {
+        let mut command = Command::new(need::kafka_clients()?);
+        let output = command.args(["read", &self.bootstrap(), topic, &partitions.to_string()]).output();
+        let output = output.expect("the program is there");
+        succeeded(&output);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        Some(text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect())
     }
 
     /// What a broker wrote.

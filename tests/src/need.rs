@@ -136,6 +136,15 @@ pub fn python_kafka() -> Option<PathBuf> {
     python_of("FOREBAY_TEST_PYTHON_KAFKA", "venv-kafka", "confluent-kafka")
 }
 
+/// The program around rskafka and librdkafka that `tests/far/install` builds.
+pub fn kafka_clients() -> Option<PathBuf> {
+    let found = cache().map(|cache| cache.join("forebay/kafka-clients/kafka-clients")).filter(|path| path.is_file());
+    if found.is_none() {
+        missing("rskafka and librdkafka");
+    }
+    found
+}
+
 /// Whether the longer runs are asked for.
 pub fn long() -> bool {
     env::var("FOREBAY_TEST_LONG").is_ok_and(|value| !value.is_empty())

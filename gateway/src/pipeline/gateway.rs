@@ -46,7 +46,7 @@ use super::watched::Watched;
 use crate::clock::{ClockEvent, WallClock};
 use crate::config::{CommandsConfig, UplinkConfig};
 use crate::reload::Reload;
-use crate::uplink::{Delivered, Site, TagType, UplinkError, UplinkSpec};
+use crate::uplink::{Delivered, Hold, Site, TagType, UplinkError, UplinkSpec};
 
 /// So much is held in memory while the buffer's folder cannot be written to.
 const SHELTER_BYTES_MAX: u64 = 32 << 20;
@@ -425,9 +425,15 @@ impl North<'_> {
     fn setup(&self, uplink: &UplinkConfig, counters: Arc<Counters>) -> Result<UplinkSetup, StartError> {
         let identity = self.log.identity();
         let log = Stored { store: self.log.clone(), uplink: (&*uplink.name).into() };
-        let delivered: Option<Delivered> = Some(delivered_of(&log));
+        let (delivered, hold): (Delivered, Hold) = (delivered_of(&log), hold_of(&log));
         let spec = uplink.spec(self.gateway, &identity.gateway_text());
-        let spec = UplinkSpec { site: Some(self.site.clone()), epoch: identity.epoch, delivered, ..spec };
+        let spec = UplinkSpec {
+            site: Some(self.site.clone()),
+            epoch: identity.epoch,
+            delivered: Some(delivered),
+            hold: Some(hold),
+            ..spec
+        };
         if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
             return Err(StartError::Uplink { uplink: uplink.name.clone(), cause });
         }
@@ -511,6 +517,11 @@ fn delivered_of(log: &Stored) -> Delivered {
         let log = log.clone();
         Box::pin(async move { log.cursor().await.unwrap_or_default() })
     })
+}
+
+fn hold_of(log: &Stored) -> Hold {
+    let log = log.clone();
+    Arc::new(move |seqs| log.store.hold(&log.uplink, seqs))
 }
 
 fn stop_store(store: StoreThread) {

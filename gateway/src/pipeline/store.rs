@@ -4,6 +4,7 @@
 //! write it keeps and tries again; polls go on meanwhile, until the queue before it is full.
 
 mod inbox;
+mod holds;
 mod repack;
 mod risk;
 mod syncer;
@@ -20,6 +21,7 @@ use buffer::{Identity, Item, Seq, SeqRange, Stats, Store, UplinkOptions};
 use driver_core::{Clock, Reading};
 use tokio::sync::{oneshot, watch};
 
+use self::holds::Holds;
 use self::inbox::{Inbox, Request};
 use self::worker::Worker;
 use super::schema::{Schema, Schemas};
@@ -98,6 +100,7 @@ pub struct StoreHandle {
     end: watch::Receiver<Seq>,
     identity: Identity,
     progress: Arc<Progress>,
+    holds: Arc<Holds>,
 }
 
 /// Figures that anyone may look at while the thread works.
@@ -148,6 +151,12 @@ impl StoreHandle {
     /// Marks seqs as delivered by one uplink. Not more wait here than an uplink has in its window.
     pub fn acknowledge(&self, uplink: &Arc<str>, seqs: Vec<SeqRange>) {
         self.inbox.request(Request::Acknowledge { uplink: uplink.clone(), seqs });
+    }
+
+    /// Blocks with any of these seqs stay as they are, until the uplink says otherwise: they are neither put together nor
+    /// thinned.
+    pub fn hold(&self, uplink: &str, seqs: Vec<SeqRange>) {
+        self.holds.set(uplink, seqs);
     }
 
     /// The names behind a block's tag ids; `None` when they are no longer known.
@@ -224,10 +233,11 @@ impl StoreThread {
         let progress = Arc::new(Progress::default());
         let (end, end_seen) = watch::channel(0);
         let identity = setup.store.identity();
-        let worker = Worker::new(inbox.clone(), progress.clone(), end, setup)?;
+        let holds = Arc::new(Holds::default());
+        let worker = Worker::new(inbox.clone(), progress.clone(), holds.clone(), end, setup)?;
         let thread = thread::Builder::new().name("store".into()).spawn(move || worker.run())?;
         let intake = Intake { inbox: inbox.clone(), progress: progress.clone() };
-        let handle = StoreHandle { inbox: inbox.clone(), end: end_seen, identity, progress };
+        let handle = StoreHandle { inbox: inbox.clone(), end: end_seen, identity, progress, holds };
         Ok((StoreThread { inbox, thread }, intake, handle))
     }
 

@@ -58,7 +58,8 @@ impl Uplink for Kafka {
         let format = kind.open(spec, topic, Rules::Kafka)?;
         let folder = spec.site.as_ref().map(|site| site.folder.clone());
         let config = Arc::new(config);
-        let publisher = publisher::KafkaPublisher::new(config.clone(), folder, spec.delivered.clone());
+        let publisher =
+            publisher::KafkaPublisher::new(config.clone(), folder, spec.delivered.clone(), spec.hold.clone());
         let publisher = dress::dress(Box::new(publisher), &*format, spec, &config)?;
         Ok(Way { format, publisher: Box::new(publisher) })
     }

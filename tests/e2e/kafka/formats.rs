@@ -232,4 +232,8 @@ fn a_topic_that_may_not_be_made_is_told_with_the_next_step_and_nothing_is_lost()
     no_reading_is_missing(&read);
     assert!(kafka.configs(&["--describe", "--entity-type", "topics", "--entity-name", "new"]).contains("3600000"));
     assert!(gateway.terminate().success());
+    site.write(&file("").replace("    status: off\n", ""));
+    let check = site.forebay(&["check", "gateway.yaml", "--connect"]);
+    let said = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(check.status.success() && said.contains("it has no topic forebay.status"), "{said}");
 }

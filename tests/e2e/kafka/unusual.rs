@@ -1,117 +1,40 @@
-//! What is unusual, against real brokers: large batches and odd values to an old broker, records that are refused, topics
-//! that are made anew and grow under way, producers that the broker has forgotten.
+//! What is unusual, against real brokers: topics that are made anew and grow under way, producers that the broker has
+//! forgotten.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use forebay::uplink::kafka::batch::{Compression, Stamp};
-use hardware_sim::modbus::Plant;
 use tests::field::{Field, free_port};
 use tests::http::get;
-use tests::kafka::{Cluster, Kafka, OLD};
+use tests::kafka::{Cluster, Kafka};
 use tests::oracle::holes;
 use tests::site::Site;
 use tests::subscriber::Received;
 use tests::{need, wait};
 
-use super::asks::{Asks, Records, now_ms};
+use super::asks::Asks;
 use super::crashes::{RECOVERS_WITHIN, exactly_once, received};
 use crate::rig::{Counting, PLC, tcp};
 
 /// All readings of some partitions of a topic.
-fn readings(asks: &mut Asks, topic: &str, partitions: i32) -> Vec<Received> {
+pub(super) fn readings(asks: &mut Asks, topic: &str, partitions: i32) -> Vec<Received> {
     (0..partitions)
         .flat_map(|partition| asks.records(topic, partition))
         .filter_map(|record| received(&record))
         .collect()
 }
 
-fn counted(readings: &[Received]) -> HashSet<u64> {
+pub(super) fn counted(readings: &[Received]) -> HashSet<u64> {
     readings.iter().filter(|one| one.tag == "n").filter_map(|one| one.value().as_u64()).collect()
 }
 
 /// Waits until the counter has come as far as the plant has.
-fn arrive(plc: &Counting, asks: &mut Asks, topic: &str, partitions: i32) -> Vec<Received> {
+pub(super) fn arrive(plc: &Counting, asks: &mut Asks, topic: &str, partitions: i32) -> Vec<Received> {
     let last = plc.oracle.last();
     wait::until("everything arrives", RECOVERS_WITHIN, || {
         let found = readings(asks, topic, partitions);
         counted(&found).contains(&last).then_some(found)
     })
-}
-
-#[test]
-fn large_batches_and_odd_values_reach_an_old_broker_and_strangers_read_them() {
-    let Some(mut kafka) = Kafka::of(&Cluster { version: OLD, ..Cluster::default() }) else { return };
-    kafka.create("plant", 1, &[]);
-    kafka.kill(0);
-    let field = Field::new();
-    let plc = Counting::tcp(&field);
-    plc.plant.write_holding(1, 10, &[0x8000, 0, 0, 0, 0xffff, 0xffff, 0xffff, 0xffff, 0x7fc0, 0]);
-    let many: String = (0..40).map(|tag| format!("      Füllstand_{tag}: \"hr:0:UDINT\"\n")).collect();
-    let site = Site::new(&format!(
-        "gateway: test/größe\nevery: 50ms\ndevices:\n  {PLC}:\n    url: {}\n    tags:\n      n: \"hr:0:UDINT\"\n      \
-         long: \"hr:10:LINT\"\n      big: \"hr:14:ULINT\"\n      nan: \"hr:18:REAL\"\n{many}uplinks:\n  lake:\n    url: \
-         kafka://{}?compression=none&batch=1000000&status=off\n    topic: plant\n    drain: oldest-first\n",
-        tcp(plc.address),
-        kafka.bootstrap()
-    ));
-    let gateway = site.start();
-    wait::for_it("a backlog waits", wait::SOON * 2, || plc.oracle.last() > 250);
-    kafka.start_again(0);
-    let mut asks = Asks::of(&kafka.bootstrap());
-    arrive(&plc, &mut asks, "plant", 1);
-    // The window of an uplink is a mebibyte, of which a batch gets what has come together.
-    let largest = asks.batch_sizes("plant", 0).into_iter().max().unwrap_or(0);
-    assert!(largest > 100_000, "the largest batch has {largest} bytes");
-    kafka.create("large", 1, &[]);
-    let large = "x".repeat(1 << 20);
-    let stamp = Stamp { producer: asks.new_producer(), epoch: 0, sequence: 0 };
-    let batch = Records { stamp, values: &[&large], time_ms: now_ms() };
-    assert_eq!(asks.produce_in("large", &batch, Compression::None), (0, 0), "a batch of a mebibyte");
-    assert!(gateway.terminate().success());
-    let found = readings(&mut asks, "plant", 1);
-    exactly_once(&found);
-    plc.verdict(&found).must_be_perfect();
-    let last = |tag: &str| found.iter().rev().find(|one| one.tag == tag).expect("a reading").value().clone();
-    assert_eq!((last("long"), last("big"), last("nan")), (i64::MIN.into(), u64::MAX.into(), "NaN".into()));
-    assert!(found.iter().all(|one| one.body["gateway"] == "test/größe"));
-    let lines = kafka.console("plant", found.len());
-    assert_eq!(lines.len(), found.len());
-    assert!(lines.iter().any(|line| line.starts_with("plc/Füllstand_7\t{") && line.contains("test/größe")));
-    assert!(lines.iter().any(|line| line.contains("18446744073709551615") && line.contains("plc/big")));
-}
-
-#[test]
-fn a_record_that_the_broker_refuses_as_too_large_is_set_aside_and_the_rest_flows() {
-    let Some(kafka) = Kafka::start() else { return };
-    kafka.create("plant", 1, &["max.message.bytes=900"]);
-    let field = Field::new();
-    let plc = Counting::tcp(&field);
-    let wide = Plant::new();
-    wide.write_holding(1, 0, &[12_345; 120]);
-    let (_server, address) = field.tcp(&wide);
-    let site = Site::new(&format!(
-        "gateway: test/line\nevery: 100ms\ndevices:\n  {PLC}:\n    url: {}\n    tags: {{ n: \"hr:0:UDINT\" }}\n  wide:\n    \
-         url: {}\n    every: 2s\n    tags: {{ row: \"hr:0:INT[120]\" }}\nuplinks:\n  lake:\n    url: \
-         kafka://{}?compression=none&status=off\n    topic: plant\n",
-        tcp(plc.address),
-        tcp(address),
-        kafka.bootstrap()
-    ));
-    let gateway = site.start();
-    let mut asks = Asks::of(&kafka.bootstrap());
-    let aside = site.buffer().join("quarantine/lake.jsonl");
-    wait::for_it("wide records are set aside", RECOVERS_WITHIN, || {
-        std::fs::read_to_string(&aside).is_ok_and(|text| text.lines().count() >= 2)
-    });
-    let text = std::fs::read_to_string(&aside).expect("a file");
-    assert!(text.lines().all(|line| line.contains("MESSAGE_TOO_LARGE") && line.contains("row")), "{text}");
-    arrive(&plc, &mut asks, "plant", 1);
-    assert!(gateway.terminate().success());
-    let found = readings(&mut asks, "plant", 1);
-    plc.verdict(&found).must_be_perfect();
-    let places: HashSet<u64> = found.iter().map(|one| one.seq).collect();
-    assert_eq!(places.len(), found.len(), "none stands twice");
 }
 
 #[test]

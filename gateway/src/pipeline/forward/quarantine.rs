@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 pub use self::kept::{Kept, KeptMessages};
 
-use crate::uplink::Message;
+use crate::uplink::{Message, file_of};
 
 /// The most that one uplink's quarantine takes on disk, bytes.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -49,9 +49,7 @@ pub enum NotKept {
 impl Quarantine {
     /// The quarantine of the uplink `uplink` in the buffer's folder.
     pub fn beside(buffer: &Path, uplink: &str) -> Quarantine {
-        let name: String =
-            uplink.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect();
-        Quarantine { path: buffer.join(FOLDER).join(name).with_extension(EXTENSION), bytes_max: FILE_BYTES_MAX }
+        Quarantine { path: file_of(&buffer.join(FOLDER), uplink, EXTENSION), bytes_max: FILE_BYTES_MAX }
     }
 
     /// All that lie in the buffer's folder, by name.

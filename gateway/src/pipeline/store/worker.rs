@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Seq, Store, UplinkOptions};
+use buffer::{BLOCK_PAYLOAD_BYTES_MAX, Class, Gap, Seq, SeqRange, Store, UplinkOptions};
 use driver_core::{Clock, Reading};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use self::upkeep::{TRIM_EVERY, TURN_EVERY};
+use super::holds::Holds;
 use super::inbox::{Inbox, Request};
 use super::repack::Repacker;
 use super::risk::Risk;
@@ -69,6 +70,7 @@ impl Work {
 pub(super) struct Worker {
     inbox: Arc<Inbox>,
     progress: Arc<Progress>,
+    holds: Arc<Holds>,
     /// `None` only while it is opened again after a panic.
     store: Option<Box<dyn Store>>,
     reopen: Reopen,
@@ -101,8 +103,8 @@ pub(super) struct Worker {
     syncing: bool,
     trim_at: Instant,
     repacker: Repacker,
-    /// Whether blocks are being put together on another thread.
-    repacking: bool,
+    /// The seqs whose blocks are being put together on another thread.
+    repacking: Option<SeqRange>,
     /// Whether readings are being left out for want of room.
     thinning: bool,
     turn_at: Instant,
@@ -115,6 +117,7 @@ impl Worker {
     pub(super) fn new(
         inbox: Arc<Inbox>,
         progress: Arc<Progress>,
+        holds: Arc<Holds>,
         end: watch::Sender<Seq>,
         setup: StoreSetup,
     ) -> io::Result<Worker> {
@@ -124,10 +127,11 @@ impl Worker {
         Ok(Worker {
             syncer: Syncer::start(inbox.clone())?,
             repacker: Repacker::start(inbox.clone())?,
-            repacking: false,
+            repacking: None,
             thinning: false,
             inbox,
             progress,
+            holds,
             store: Some(store),
             reopen,
             declared: None,

@@ -15,10 +15,9 @@ use tracing::{info, warn};
 use super::batch::{Builder, Compression, NO_STAMP, NewRecord};
 use super::cluster::Cluster;
 use super::config::Config;
+use super::partition;
 use super::status::{Devices, Said, Speaker, State};
 use super::topics::{self, Purpose};
-use super::wire::{Produce, ProducePart};
-use super::{error, partition};
 use crate::clock::WallClock;
 use crate::uplink::TopicsSpec;
 use crate::uplink::stream::Failure;
@@ -153,18 +152,12 @@ impl Telling {
             None => open(&self.announcement).await?,
         };
         let topic = &*self.announcement.topic;
-        let known = cluster.seen().topics.iter().find(|known| known.name == topic);
-        let partitions = known.map_or(0, |topic| topic.partitions.len());
+        let partitions = cluster.topic(topic)?.partitions.len();
         let of_key = |key: &str| partition::of_key(key.as_bytes(), u32::try_from(partitions).unwrap_or(1));
         let mut by_partition: Vec<(i32, &Said)> = said.iter().map(|one| (of_key(&one.0), one)).collect();
         by_partition.sort_by_key(|(partition, _)| *partition);
         for records in by_partition.chunk_by(|one, two| one.0 == two.0) {
             let Some((index, _)) = records.first() else { continue };
-            let leader = cluster.seen().leader(topic, *index);
-            let leader = leader.ok_or_else(|| Failure {
-                cause: format!("partition {index} has no leader"),
-                advice: "Look after the brokers",
-            })?;
             let time_ms = WallClock::new().now().0.0.div_euclid(1_000_000);
             for (_, (key, value)) in records {
                 let headers = [("content-type", b"application/json".as_slice())];
@@ -173,13 +166,7 @@ impl Telling {
             }
             let out_of_memory = |cause: std::io::Error| Failure { cause: cause.to_string(), advice: "Free memory" };
             let batch = self.builder.finish(NO_STAMP, Compression::None).map_err(out_of_memory)?;
-            let parts = vec![ProducePart { topic, partition: *index, batch: &batch }];
-            let timeout_ms = TELL_WITHIN.as_millis() as i32;
-            let answer = cluster.request(leader, &Produce { timeout_ms, parts }).await?;
-            match answer.parts.first().map_or(0, |part| part.error) {
-                0 => {}
-                code => return Err(Failure { cause: error::name(code), advice: error::advice(code) }),
-            }
+            cluster.write(topic, *index, &batch, TELL_WITHIN).await?;
         }
         self.cluster = Some(cluster);
         Ok(())
@@ -201,7 +188,7 @@ async fn open(announcement: &Announcement) -> Result<Cluster, Failure> {
         topics::make(&mut cluster, create, &[topic], Purpose::Status).await?;
     }
     let until = Instant::now() + LEADER_WITHIN;
-    while cluster.seen().leader(topic, 0).is_none() && Instant::now() < until {
+    while cluster.leader(topic, 0).is_err() && Instant::now() < until {
         sleep(LEADER_EVERY).await;
         cluster.metadata(&[topic]).await?;
     }

@@ -8,12 +8,17 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::config::Config;
 use super::error;
 use super::fleet::{Fleet, Happened, NodeId};
 use super::link::GRACE;
-use super::wire::{self, CreateTopics, CreatedTopic, Metadata, MetadataAnswer, NewTopic, Request};
+use super::wire::{
+    self, CreateTopics, CreatedTopic, Metadata, MetadataAnswer, NewTopic, Produce, ProducePart, Request, TopicMetadata,
+};
 use crate::uplink::stream::Failure;
 use crate::uplink::{ConnectError, Traffic};
 
@@ -94,6 +99,41 @@ impl Cluster {
                 Happened::Opened(_) | Happened::Answered(..) | Happened::Failed(..) | Happened::Broken(..) => {}
             }
         }
+    }
+
+    /// A topic as it was seen last.
+    ///
+    /// # Errors
+    /// It was not asked about.
+    pub fn topic(&self, topic: &str) -> Result<&TopicMetadata, Failure> {
+        let seen = self.seen.topics.iter().find(|known| known.name == topic);
+        seen.ok_or_else(|| Failure {
+            cause: format!("nothing is known of the topic {topic}"),
+            advice: "Look into the broker's log",
+        })
+    }
+
+    /// The broker that leads a partition, as it was seen last.
+    ///
+    /// # Errors
+    /// None does.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<NodeId, Failure> {
+        self.seen.leader(topic, partition).ok_or_else(|| Failure {
+            cause: format!("partition {partition} of {topic} has no leader"),
+            advice: "Look after the brokers",
+        })
+    }
+
+    /// Writes one batch to one partition, and waits until all replicas in sync have it.
+    ///
+    /// # Errors
+    /// The partition has no leader, the broker cannot be reached, or it refuses.
+    pub async fn write(&mut self, topic: &str, partition: i32, batch: &Bytes, within: Duration) -> Result<(), Failure> {
+        let leader = self.leader(topic, partition)?;
+        let timeout_ms = i32::try_from(within.as_millis()).unwrap_or(i32::MAX);
+        let parts = vec![ProducePart { topic, partition, batch }];
+        let written = self.request(leader, &Produce { timeout_ms, parts }).await?;
+        error::check(topic, written.parts.first().map_or(0, |part| part.error))
     }
 
     /// Makes topics; one that is there already is an error in its answer.

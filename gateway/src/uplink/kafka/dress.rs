@@ -89,6 +89,11 @@ pub(super) fn door(spec: &UplinkSpec) -> Result<Option<Door>, UplinkError> {
     }
 }
 
+/// The topic that tells who is alive, where it is told.
+pub(super) fn status(spec: &UplinkSpec) -> Option<Box<str>> {
+    take(&mut spec.url.options()).status
+}
+
 fn is_topic(text: &str) -> bool {
     (1..=249).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

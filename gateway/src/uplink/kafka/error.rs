@@ -1,5 +1,7 @@
 //! Kafka's error codes, and what a producer has to do about each.
 
+use crate::uplink::stream::Failure;
+
 /// What a code means for a batch that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -46,6 +48,17 @@ pub const OFFSET_OUT_OF_RANGE: i16 = 1;
 pub const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
 /// The cluster may not be used so.
 pub const CLUSTER_AUTHORIZATION_FAILED: i16 = 31;
+
+/// What a broker said of a topic, as a failure where it is one.
+///
+/// # Errors
+/// The code is not 0.
+pub fn check(topic: &str, code: i16) -> Result<(), Failure> {
+    if code == 0 {
+        return Ok(());
+    }
+    Err(Failure { cause: format!("{topic}: {}", name(code)), advice: advice(code) })
+}
 
 /// The name of a code, as Kafka's documentation has it.
 pub fn name(code: i16) -> String {

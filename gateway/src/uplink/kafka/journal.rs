@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::entry::{Entry, Mark, StreamKey};
 pub use self::memory::{Memory, OpenIntent, StreamMemory, advance};
+use crate::uplink::file_of;
 
 const MAGIC: &[u8; 8] = b"fbkafka1";
 
@@ -52,9 +53,7 @@ impl Journal {
     /// The disk refuses.
     pub fn open(folder: &Path, uplink: &str, boot: &str) -> io::Result<(Journal, Memory)> {
         fs::create_dir_all(folder)?;
-        let name: String =
-            uplink.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect();
-        let path = folder.join(name).with_extension("kafka");
+        let path = file_of(folder, uplink, "kafka");
         let mut memory = match fs::read(&path) {
             Ok(bytes) => remembered(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Memory::default(),

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value as Json, json};
 
 use super::wire::TopicId;
+use crate::uplink::file_of;
 
 /// How far which partition has been read.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -171,9 +172,7 @@ fn id_of(hex: &str) -> Option<TopicId> {
 
 /// The file of an uplink.
 pub(super) fn path_of(folder: &Path, uplink: &str) -> PathBuf {
-    let name: String =
-        uplink.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect();
-    folder.join(name).with_extension("commands")
+    file_of(folder, uplink, "commands")
 }
 
 /// What the file says; nothing where there is none. Waits for the disk.

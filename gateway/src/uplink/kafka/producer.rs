@@ -30,7 +30,7 @@ use super::config::Config;
 use super::fleet::NodeId;
 use super::journal::{Entry, Mark, Memory, StreamKey};
 use super::wire::ProduceAnswer;
-use crate::uplink::{Event, Lasting, Message, Refusal, Token};
+use crate::uplink::{Event, Lane, Lasting, Message, Refusal, SeqRange, Token};
 
 /// Messages that may be in the producer's hands.
 pub const MESSAGES_MAX: usize = 4_096;
@@ -176,6 +176,16 @@ impl Producer {
     /// Topics about which [`Ask::Metadata`] asks.
     pub fn topics(&self) -> Vec<&str> {
         self.topics.wanted()
+    }
+
+    /// The seqs of what may have to go again under the same sequences, lane by lane. Replays are not among them: their
+    /// messages are made anew after a crash.
+    pub fn open_seqs(&self) -> Vec<SeqRange> {
+        let of_lane = |lane: u8| {
+            let open = self.streams.iter().filter(move |stream| stream.key.lane == lane).flat_map(Stream::open_seqs);
+            open.reduce(|one, two| SeqRange { first: one.first.min(two.first), last: one.last.max(two.last) })
+        };
+        [Lane::Live, Lane::History].into_iter().filter_map(|lane| of_lane(StreamKey::lane_of(lane))).collect()
     }
 
     /// Topic and partition of a stream.

@@ -25,7 +25,8 @@ use super::wire::{
 use crate::backoff::{Backoff, Jitter};
 use crate::uplink::stream::Failure;
 use crate::uplink::{
-    BoxFuture, CONNECT_WITHIN, ConnectError, Degraded, Delivered, EndedBy, Event, Loss, Message, Publisher, Traffic,
+    BoxFuture, CONNECT_WITHIN, ConnectError, Degraded, Delivered, EndedBy, Event, Hold, Loss, Message, Publisher,
+    SeqRange, Traffic,
 };
 
 /// How seldom a broker is called that fails again and again.
@@ -45,6 +46,10 @@ pub(super) struct KafkaPublisher {
     folder: Option<PathBuf>,
     /// What the log knows to be delivered.
     delivered: Option<Delivered>,
+    /// Keeps what may have to be sent again as it is.
+    hold: Option<Hold>,
+    /// What the log was told last.
+    held: Vec<SeqRange>,
     life: Option<Life>,
     fleet: Fleet,
     is_connected: bool,
@@ -56,12 +61,19 @@ pub(super) struct KafkaPublisher {
 }
 
 impl KafkaPublisher {
-    pub(super) fn new(config: Arc<Config>, folder: Option<PathBuf>, delivered: Option<Delivered>) -> KafkaPublisher {
+    pub(super) fn new(
+        config: Arc<Config>,
+        folder: Option<PathBuf>,
+        delivered: Option<Delivered>,
+        hold: Option<Hold>,
+    ) -> KafkaPublisher {
         let fleet = Fleet::new(config.clone());
         KafkaPublisher {
             config,
             folder,
             delivered,
+            hold,
+            held: Vec::new(),
             life: None,
             fleet,
             is_connected: false,
@@ -120,7 +132,18 @@ impl KafkaPublisher {
             shorten_at: Instant::now() + SHORTEN_EVERY,
             shortening: None,
         });
+        self.hold();
         Ok(())
+    }
+
+    /// Has the log keep as it is what may have to go again under the same sequences: the same records then come of it.
+    fn hold(&mut self) {
+        let (Some(hold), Some(life)) = (&self.hold, &self.life) else { return };
+        let open = life.producer.open_seqs();
+        if open != self.held {
+            hold(open.clone());
+            self.held = open;
+        }
     }
 
     /// Waits until one broker has told of the cluster.
@@ -176,6 +199,8 @@ impl KafkaPublisher {
                 })?;
             }
             life.entries.extend(life.producer.take_entries());
+            self.hold();
+            let Some(life) = &mut self.life else { return Ok(()) };
             if !life.write(now, &self.config.name) {
                 return Ok(());
             }
@@ -407,6 +432,15 @@ fn boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
         .unwrap_or_else(|_| format!("process {}", std::process::id()))
+}
+
+impl Drop for KafkaPublisher {
+    /// Whoever comes after it reads the journal and says what is to stay.
+    fn drop(&mut self) {
+        if let Some(hold) = &self.hold {
+            hold(Vec::new());
+        }
+    }
 }
 
 impl Publisher for KafkaPublisher {

@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::uplink::file_of;
+
 /// Where the number is kept; nowhere while there is no gateway around.
 #[derive(Debug, Clone)]
 pub(in crate::uplink) struct BdSeq {
@@ -18,9 +20,7 @@ pub(in crate::uplink) struct BdSeq {
 impl BdSeq {
     /// The number of the uplink `uplink` in this folder.
     pub(super) fn within(folder: Option<&Path>, uplink: &str) -> BdSeq {
-        let name: String =
-            uplink.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect();
-        BdSeq { path: folder.map(|folder| folder.join(name).with_extension("bdseq")), last: None }
+        BdSeq { path: folder.map(|folder| file_of(folder, uplink, "bdseq")), last: None }
     }
 
     /// The number of the next session, written down before it is used. Waits for the disk.
@@ -64,9 +64,10 @@ mod tests {
         assert_eq!([first.next().0, first.next().0], [0, 1]);
         let mut second = at();
         assert_eq!(second.next().0, 2);
-        fs::write(folder.path().join("cl_oud.bdseq"), "255\n").expect("writes");
+        let file = file_of(folder.path(), "cl/oud", "bdseq");
+        fs::write(&file, "255\n").expect("writes");
         assert_eq!(at().next().0, 0);
-        fs::write(folder.path().join("cl_oud.bdseq"), "nonsense").expect("writes");
+        fs::write(&file, "nonsense").expect("writes");
         assert_eq!(at().next().0, 0);
     }
 

@@ -114,3 +114,47 @@ fn bulk_is_thinned_before_anything_is_dropped_and_each_reading_is_there_or_decla
     assert_eq!(stats.class(Class::Bulk).lost_records_total, found.left_out);
     assert!(bench.thread.stop());
 }
+
+#[test]
+fn what_an_uplink_holds_stays_as_it_is_while_the_rest_is_thinned() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::start(folder.path(), 4 << 20);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let holding = SeqRange { first: 100_000, last: 100_500 };
+    bench.handle.hold("cloud", vec![holding]);
+    while bench.next < 550_000 {
+        assert!(Instant::now() < deadline, "{:?}", bench.stats());
+        if bench.stats().pressure < buffer::Pressure::Downsample {
+            bench.store(4_000);
+        } else {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    let blocks = blocks(&bench, holding);
+    assert!(blocks.iter().any(|block| block.class == Class::Bulk));
+    let whole = |block: &buffer::Block| readings(block).len() as u64 == block.seqs.count();
+    assert!(blocks.iter().all(whole), "nothing of it is left out");
+    assert!(held(&bench).left_out > 0, "something else is");
+    assert!(bench.thread.stop());
+}
+
+/// The blocks that have any of these seqs.
+fn blocks(bench: &Bench, seqs: SeqRange) -> Vec<buffer::Block> {
+    let (mut found, mut at) = (Vec::new(), seqs.first);
+    while at <= seqs.last {
+        let page = run(bench.handle.read(at, 1 << 20)).expect("the store runs");
+        at = page.next;
+        let blocks = page.items.into_iter().filter_map(|item| match item {
+            Item::Block(block) => Some(block),
+            Item::Gap(_) => None,
+        });
+        found.extend(blocks.filter(|block| block.seqs.first <= seqs.last && seqs.first <= block.seqs.last));
+    }
+    found
+}
+
+fn readings(block: &buffer::Block) -> Vec<Reading> {
+    let mut readings = Vec::new();
+    Decoder::new().expect("memory").decode_block(block, &mut readings).expect("a block");
+    readings
+}

@@ -88,7 +88,7 @@ impl Worker {
     /// Makes room while there is time: bulk is thinned when there is hardly any left, and else what lies there as small
     /// blocks is put together.
     fn repack(&mut self) {
-        if self.repacking {
+        if self.repacking.is_some() {
             return;
         }
         let Some((stretch, level)) = self.next_thinned().or_else(|| self.next_repacked()) else { return };
@@ -102,7 +102,8 @@ impl Worker {
                      each window are kept; what is left out is declared"
                 );
             }
-            self.repacking = self.repacker.begin(Job { stretch, replacement, thinning });
+            let seqs = stretch.seqs;
+            self.repacking = self.repacker.begin(Job { stretch, replacement, thinning }).then_some(seqs);
         }
     }
 
@@ -111,7 +112,9 @@ impl Worker {
     fn next_repacked(&mut self) -> Option<(Stretch, u8)> {
         let store = opened(&mut self.store);
         let pinned = store.stats().pinned_seq;
-        let is_due = |stretch: &Stretch| stretch.level < LEVEL_REPACKED && stretch.seqs.first >= pinned;
+        let is_due = |stretch: &Stretch| {
+            stretch.level < LEVEL_REPACKED && stretch.seqs.first >= pinned && !self.holds.touch(stretch.seqs)
+        };
         let newest = |class: &Class| store.sealed(*class).into_iter().rfind(is_due);
         Class::ALL.iter().rev().find_map(newest).map(|stretch| (stretch, LEVEL_REPACKED))
     }
@@ -126,14 +129,17 @@ impl Worker {
             return None;
         }
         let waiting = store.sealed(Class::Bulk).into_iter().filter(|stretch| stretch.seqs.first >= stats.pinned_seq);
-        let finest = waiting.skip(1).filter_map(|stretch| Some((thin::next_level(stretch.level)?, stretch)));
+        let free = waiting.skip(1).filter(|stretch| !self.holds.touch(stretch.seqs));
+        let finest = free.filter_map(|stretch| Some((thin::next_level(stretch.level)?, stretch)));
         let (level, stretch) = finest.min_by_key(|(level, stretch)| (*level, stretch.seqs.first))?;
         Some((stretch, level))
     }
 
     pub(super) fn end_repack(&mut self, replaced: Option<Box<Replaced>>) {
-        self.repacking = false;
-        if let Some(replaced) = replaced {
+        let seqs = self.repacking.take();
+        // What an uplink has sent of it meanwhile has to stay: then the old blocks do.
+        let is_free = seqs.is_none_or(|seqs| !self.holds.touch(seqs));
+        if let Some(replaced) = replaced.filter(|_| is_free) {
             let ended = opened(&mut self.store).end_replace(*replaced);
             self.noted(Work::Repack, ended);
         }

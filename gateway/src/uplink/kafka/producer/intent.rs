@@ -8,10 +8,13 @@ use driver_core::{Clock, SystemClock};
 use crate::uplink::kafka::batch::{Builder, Compression, NewRecord, Stamp};
 use crate::uplink::kafka::config::Config;
 use crate::uplink::kafka::journal::Mark;
-use crate::uplink::{Lane, Message};
+use crate::uplink::{Lane, Message, SeqRange};
 
 /// Records of one batch at most; their marks are one entry of the journal.
 pub(super) const RECORDS_MAX: usize = 10_000;
+
+/// What a record adds to key and value at most, bytes: headers, lengths, time.
+const ENVELOPE_BYTES_MAX: usize = 256;
 
 /// The header that only a fence has.
 pub(super) const FENCE: &str = "fence";
@@ -23,6 +26,8 @@ pub(super) struct Intent {
     pub(super) number: u64,
     pub(super) sequence: i32,
     pub(super) marks: Vec<Mark>,
+    /// From the lowest seq to the highest.
+    pub(super) seqs: SeqRange,
     /// The messages; those of an earlier life come one by one.
     pub(super) messages: Vec<Option<Message>>,
     pub(super) missing: usize,
@@ -35,12 +40,14 @@ pub(super) struct Intent {
 
 impl Intent {
     pub(super) fn new(number: u64, sequence: i32, messages: Vec<Message>, batch: Bytes) -> Intent {
-        let marks = messages.iter().map(Mark::of).collect();
+        let marks: Vec<Mark> = messages.iter().map(Mark::of).collect();
+        let seqs = span(&marks);
         let messages = messages.into_iter().map(Some).collect();
         Intent {
             number,
             sequence,
             marks,
+            seqs,
             messages,
             missing: 0,
             batch: Some(batch),
@@ -51,9 +58,9 @@ impl Intent {
 
     /// One of an earlier life, without its messages.
     pub(super) fn remembered(number: u64, sequence: i32, marks: Vec<Mark>) -> Intent {
-        let missing = marks.len();
+        let (missing, seqs) = (marks.len(), span(&marks));
         let messages = marks.iter().map(|_| None).collect();
-        Intent { number, sequence, marks, messages, missing, batch: None, is_sent: false, may_be_there: true }
+        Intent { number, sequence, marks, seqs, messages, missing, batch: None, is_sent: false, may_be_there: true }
     }
 
     /// The messages are handed over anew later.
@@ -86,6 +93,12 @@ impl Intent {
     }
 }
 
+fn span(marks: &[Mark]) -> SeqRange {
+    let first = marks.iter().map(|mark| mark.first).min().unwrap_or_default();
+    let last = marks.iter().map(|mark| mark.last).max().unwrap_or_default();
+    SeqRange { first, last }
+}
+
 /// Writes messages as records.
 pub(super) struct Encoder {
     builder: Builder,
@@ -107,9 +120,9 @@ impl Encoder {
         }
     }
 
-    /// Bytes so far.
-    pub(super) fn len(&self) -> usize {
-        self.builder.len()
+    /// Whether the batch stays within its bytes with this message, too.
+    pub(super) fn has_room_for(&self, message: &Message) -> bool {
+        self.builder.len() + message.size_bytes() + ENVELOPE_BYTES_MAX <= self.batch_bytes
     }
 
     pub(super) fn push(&mut self, message: &Message) {

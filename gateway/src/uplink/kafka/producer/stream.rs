@@ -21,7 +21,7 @@ use super::intent::{Encoder, Intent, RECORDS_MAX};
 use crate::uplink::kafka::batch::Stamp;
 use crate::uplink::kafka::journal::{Entry, Mark, StreamKey, StreamMemory, advance};
 use crate::uplink::kafka::wire::TopicId;
-use crate::uplink::{Lasting, Message, Token};
+use crate::uplink::{Lasting, Message, SeqRange, Token};
 
 /// As many batches of one producer as a partition recognises again.
 pub(super) const INTENTS_MAX: usize = 5;
@@ -77,6 +77,9 @@ pub(super) struct Stream {
     foreign_told: bool,
     /// Whether the partition may have records of which nothing is remembered.
     pub(super) is_unsettled: bool,
+    /// Whether the partition was seen to know this producer. One that does not takes any sequence: a batch behind one that
+    /// it refused would get in.
+    is_known: bool,
 }
 
 /// What is known of a partition.
@@ -147,6 +150,7 @@ impl Stream {
             settled: Vec::new(),
             foreign_told: false,
             is_unsettled: false,
+            is_known: false,
         }
     }
 
@@ -173,6 +177,11 @@ impl Stream {
             pairs.filter(|(_, message)| message.is_none()).map(|(mark, _)| *mark).collect::<Vec<_>>()
         };
         self.intents.iter().flat_map(missing).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The seqs of each intent, from the lowest to the highest.
+    pub(super) fn open_seqs(&self) -> impl Iterator<Item = SeqRange> {
+        self.intents.iter().map(|intent| intent.seqs)
     }
 
     pub(super) fn push(&mut self, message: Message) {
@@ -261,12 +270,12 @@ impl Stream {
         encoder: &mut Encoder,
         entries: &mut Vec<Entry>,
     ) -> std::io::Result<Option<Sent>> {
-        if self.must_go_again {
-            if self.in_flight > 0 {
-                return Ok(None);
-            }
-            self.must_go_again = false;
+        // One at a time, too, until the partition knows this producer, and while what it refuses is looked for.
+        let goes_alone = self.must_go_again || !self.is_known || self.records_max < RECORDS_MAX;
+        if goes_alone && self.in_flight > 0 {
+            return Ok(None);
         }
+        self.must_go_again = false;
         if self.intents.iter().all(|intent| intent.is_sent) && !self.make_intent(encoder, entries)? {
             return Ok(None);
         }
@@ -289,8 +298,12 @@ impl Stream {
             return Ok(false);
         }
         let mut messages = Vec::new();
-        while messages.len() < self.records_max && (messages.is_empty() || encoder.len() < encoder.batch_bytes) {
-            let Some(message) = self.pending.pop_front() else { break };
+        while let Some(message) = self.pending.pop_front() {
+            let fits = messages.len() < self.records_max && encoder.has_room_for(&message);
+            if !fits && !messages.is_empty() {
+                self.pending.push_front(message);
+                break;
+            }
             encoder.push(&message);
             messages.push(message);
         }
@@ -312,7 +325,7 @@ impl Stream {
 
     /// Goes on under another producer id; its first epoch is the one that the fence raises.
     pub(super) fn rename(&mut self, producer: i64) {
-        (self.producer, self.epoch, self.epoch_seen) = (producer, 0, 0);
+        (self.producer, self.epoch, self.epoch_seen, self.is_known) = (producer, 0, 0, false);
     }
 
     /// When it has something to do if nothing happens before.
@@ -340,7 +353,7 @@ impl Stream {
 
     /// The topic is another one: what was in doubt may stand anywhere in it.
     pub(super) fn renew(&mut self, topic: TopicId, entries: &mut Vec<Entry>) {
-        (self.topic, self.base) = (topic, 0);
+        (self.topic, self.base, self.is_known) = (topic, 0, false);
         entries.push(Entry::Renewed { stream: self.number, topic });
         if !self.intents.is_empty() {
             self.fence();

@@ -41,11 +41,15 @@ impl Stream {
             Verdict::Lost if place > 0 || self.must_go_again => self.must_go_again = true,
             Verdict::Lost => self.fence(),
             Verdict::Fenced => self.doubt(),
-            Verdict::TooLarge | Verdict::Poison if self.intents.iter().any(|intent| intent.may_be_there) => {
-                self.fence()
+            // What is behind may still get in, where the partition knows of nothing that must come before.
+            Verdict::TooLarge | Verdict::Poison if self.something_may_be_there() => {
+                self.records_max = (self.intents[place].marks.len() / 2).max(1);
+                self.fence();
             }
             Verdict::TooLarge => self.too_large(place, part, &mut told, entries),
             Verdict::Poison => self.poison(place, part, &mut told, entries),
+            // So may this; the last answer decides.
+            Verdict::Forbidden if self.in_flight > 0 => self.again(now),
             Verdict::Forbidden => self.forbidden(part.error, now, &mut told, entries),
         }
         told
@@ -53,13 +57,18 @@ impl Stream {
 
     pub(super) fn appended(&mut self, place: usize, offset: i64, told: &mut Told, entries: &mut Vec<Entry>) {
         let Some(intent) = self.intents.remove(place) else { return };
-        (self.failures, self.not_before) = (0, None);
+        (self.failures, self.not_before, self.is_known) = (0, None, true);
         self.records_max = (self.records_max * 2).min(RECORDS_MAX);
         if place == 0 && offset >= 0 {
             self.base = offset + intent.marks.len() as i64;
         }
         entries.push(Entry::Appended { stream: self.number, sequence: intent.sequence, base: self.base });
         told.delivered.extend(intent.messages.iter().flatten().map(|message| message.token));
+    }
+
+    /// Whether a batch that was not acknowledged may be in the partition, or on its way there.
+    fn something_may_be_there(&self) -> bool {
+        self.intents.iter().any(|intent| intent.is_sent || intent.may_be_there)
     }
 
     pub(super) fn again(&mut self, now: Instant) {

@@ -172,7 +172,7 @@ impl Stream {
             return;
         };
         // Without a fence sequence 0 was not used.
-        self.next = if fence < 0 { 0 } else { 1 };
+        (self.next, self.is_known) = if fence < 0 { (0, false) } else { (1, true) };
         self.base = self.base.max(fence + 1);
         (self.failures, self.not_before, self.must_go_again) = (0, None, false);
         self.is_unsettled = false;
