@@ -86,6 +86,7 @@ fn row(record: &Value) -> [String; 8] {
         (_, reason) if !reason.is_empty() => format!("{}: {reason}", text("result")),
         _ => text("result"),
     };
+    let result = if record["repeated"] == true { format!("{result} (asked again)") } else { result };
     let who = format!("{} {} {}", text("who"), text("door"), text("from"));
     [text("time"), text("event"), tag, value("value"), value("old"), value("held"), result, who.trim().to_owned()]
 }

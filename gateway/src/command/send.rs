@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// What tells this command from all others: sent again under the same id it is not executed again
     #[arg(long)]
     id: Option<String>,
+    /// After which it is not executed any more, such as 2026-11-28T05:00:00Z
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -59,7 +62,10 @@ fn send(args: &Args) -> Result<Exit, Exit> {
     })?;
     let (device, tag) = target(&args.tag, &config)?;
     let id = args.id.clone().map_or_else(fresh_id, Ok)?;
-    let command = json!({ "id": id, "device": device, "tag": tag, "text": args.value });
+    let mut command = json!({ "id": id, "device": device, "tag": tag, "text": args.value });
+    if let Some(expires) = &args.expires {
+        command["expires"] = json!(expires);
+    }
     let (status, body) =
         post(address, "/api/v1/commands", &secret, command.to_string().as_bytes()).map_err(|cause| {
             eprintln!("the gateway at http://{address} does not answer: {cause}. Does it run with this file?");

@@ -14,7 +14,7 @@ use tests::kafka::Kafka;
 use tests::{need, wait};
 
 use super::asks::now_ms;
-use crate::writes::{Rig, every_fault};
+use crate::writes::{Door, Rig, every_fault};
 
 const TOPIC: &str = "plant.commands";
 
@@ -85,7 +85,7 @@ fn commands_over_kafka_are_executed_once_or_refused_answered_and_recorded() {
     listens(&rig);
     let Some(office) = Office::open(&kafka) else { return };
     let door = |command: &Value| office.answer(&office.send(&command.to_string(), &json!({})))["value"].clone();
-    every_fault(&rig, "kafka", &door);
+    every_fault(&rig, &Door::whole("kafka", &door));
 
     let setpoint = |value: u32| json!({ "device": "press", "tag": "setpoint", "value": value }).to_string();
     let before = rig.written();

@@ -30,7 +30,7 @@ pub(super) fn ended(asked: &Asked, answer: &Answer) -> Map<String, Json> {
     let mut record = head("ended", answer.at);
     who(asked, &mut record);
     if let Json::Object(told) = json_of(answer) {
-        let news = ["old", "held", "result", "refused", "reason"];
+        let news = ["old", "held", "result", "refused", "reason", "repeated"];
         record.extend(told.into_iter().filter(|(name, _)| news.contains(&name.as_str())));
     }
     record

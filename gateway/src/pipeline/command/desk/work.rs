@@ -1,15 +1,16 @@
 //! The desk's task: judges what comes, notes it, hands it over, and answers.
 
+mod outputs;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use driver_core::{Quality, TagId, Timestamp, Value, nearest};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::super::super::panic::caught;
 use super::super::super::poll::{Performed, Write};
@@ -20,9 +21,10 @@ use super::super::life::{End, Held, Life, LifeEvent, Task};
 use super::super::memory::{Memory, Recalled};
 use super::super::record;
 use super::super::rule::Writable;
-use super::super::{Answer, Asked, Command, CommandDoor, Origin, Outcome, RefusedFor, Role, Told, Wanted};
-use super::link_loss::{LinkWatch, LinkWatchAction, LinkWatchEvent};
+use super::super::{Answer, Asked, Command, CommandDoor, Outcome, RefusedFor, Told};
+use super::link_loss::LinkWatch;
 use super::{DeskSetup, Plant, Promise, Queue, Submitted};
+use outputs::has_link_loss;
 
 /// How many commands are judged before what they need is made durable, once for all of them.
 const BATCH_MAX: usize = 32;
@@ -339,34 +341,6 @@ impl Work<'_> {
         self.under_way.values().any(|one| matches!(one.life, Life::Looking { .. }))
     }
 
-    fn look_at_the_link(&mut self) {
-        let up = self.plant.uplinks.iter().any(|uplink| uplink.connected.load(Ordering::Relaxed));
-        let event = if up { LinkWatchEvent::Up } else { LinkWatchEvent::Down };
-        let writables = self.plant.writables.clone();
-        for (number, writable) in writables.list().iter().enumerate() {
-            let Some(rule) = &writable.rule.on_link_loss else { continue };
-            let now = Instant::now().into_std();
-            let (watch, action) = self.link_watches[number].step(event, rule.after, now);
-            self.link_watches[number] = watch;
-            if action == LinkWatchAction::Write {
-                info!(tag = %writable.target, value = %rule.value, "the link to the north is lost: the defined value is written");
-                self.take([of_link_loss(writable, rule.value.clone())].into_iter());
-            }
-        }
-    }
-
-    fn link_loss_ended(&mut self, answer: &Answer) {
-        let Some(number) = answer.target.as_ref().and_then(|target| self.plant.writables.find(target)) else { return };
-        let writable = &self.plant.writables.list()[number];
-        let done = answer.outcome == Outcome::Done;
-        if !done {
-            warn!(tag = %writable.target, result = answer.outcome.name(), "the value for the loss of the link is not held: {}", answer.reason);
-        }
-        let event = if done { LinkWatchEvent::Done } else { LinkWatchEvent::NotDone };
-        let after = writable.rule.on_link_loss.as_ref().map_or(Duration::ZERO, |rule| rule.after);
-        (self.link_watches[number], _) = self.link_watches[number].step(event, after, Instant::now().into_std());
-    }
-
     /// The trail is read when the first command comes.
     fn open_books(&mut self) {
         if self.books.is_some() {
@@ -430,32 +404,10 @@ impl Work<'_> {
     }
 }
 
-fn has_link_loss(plant: &Plant) -> bool {
-    plant.writables.list().iter().any(|writable| writable.rule.on_link_loss.is_some())
-}
-
 /// A device's value as a reading of the tag shows it.
 fn shown(raw: &Value, writable: &Writable) -> Value {
     match &writable.form.scale {
         Some(scale) => scale.value(raw).unwrap_or(Value::None),
         None => raw.clone(),
     }
-}
-
-fn of_link_loss(writable: &Writable, value: Value) -> Submitted {
-    let origin =
-        Origin { door: CommandDoor::LinkLoss, from: "gateway".into(), who: "gateway".into(), role: Role::Admin };
-    let command = Command {
-        target: writable.target.clone(),
-        value: Wanted::Value(value),
-        key: None,
-        sent: None,
-        expires: None,
-        lives_for: None,
-        received: Instant::now().into_std(),
-        origin,
-    };
-    let asked = Asked::Command(command);
-    let unanswered = super::unanswered(&asked, Timestamp(0));
-    Submitted { asked, promise: Promise { reply: None, unanswered } }
 }
