@@ -13,9 +13,10 @@ use opcua::types::{DataValue, NodeId, StatusCode, Variant};
 
 use crate::address::{Address, Place};
 use crate::config::{OpcUaEndpoint, TimeSource};
-use crate::decode::{decode, encode};
+use crate::decode::{decode, encode, to_ask};
 use crate::device::{Found, OpcUaDevice};
 use crate::session::{Fault, Published, Session};
+use crate::types::Types;
 use crate::wire;
 pub(crate) use listen::Listening;
 
@@ -30,6 +31,8 @@ pub struct OpcUaConnection {
     waiting: VecDeque<Published>,
     /// Messages that were missed: the group, the subscription, the number; 0 where there are too many.
     missed: Vec<(usize, u32, u32)>,
+    /// What is known of the server's own data types.
+    types: Types,
 }
 
 impl Connection for OpcUaConnection {
@@ -146,6 +149,7 @@ impl OpcUaConnection {
             queue: endpoint.queue,
             waiting: VecDeque::new(),
             missed: Vec::new(),
+            types: Types::default(),
         }
     }
 
@@ -202,6 +206,7 @@ impl OpcUaConnection {
                 Ok(values) => {
                     contact = Contact::Answered;
                     readings.answered();
+                    self.learn(values.iter().filter_map(|data| data.value.as_ref())).await?;
                     batch.iter().zip(&values).for_each(|((tag, _), value)| self.push(*tag, value, readings));
                 }
                 Err(Fault::Over(over)) => return Err(over),
@@ -225,8 +230,19 @@ impl OpcUaConnection {
     }
 
     fn push(&self, tag: TagId, value: &DataValue, readings: &mut Readings<'_>) {
-        let decoded = decode(value, self.time);
+        let decoded = decode(value, self.time, &self.types);
         readings.push_at(tag, decoded.value, decoded.quality, decoded.status, decoded.time);
+    }
+
+    /// Learns the data types of these values that are not known yet.
+    async fn learn(&mut self, values: impl Iterator<Item = &Variant>) -> Result<(), LinkError> {
+        for value in values {
+            // One structure may hold others.
+            while let Some(encoding) = to_ask(value, &self.types) {
+                self.session.learn(encoding, &mut self.types).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes what the server's type makes of a value, and reads it back.
@@ -255,7 +271,10 @@ impl OpcUaConnection {
         }
         // What cannot be read back is not known; the write itself was taken.
         match self.session.read(&[node]).await {
-            Ok(held) => Ok(decode(&held[0], self.time).value),
+            Ok(held) => {
+                self.learn(held[0].value.iter()).await.map_err(Failure::Link)?;
+                Ok(decode(&held[0], self.time, &self.types).value)
+            }
             Err(Fault::Over(over)) => Err(Failure::Link(over)),
             Err(_) => Ok(Value::None),
         }

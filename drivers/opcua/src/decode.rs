@@ -8,8 +8,10 @@ use opcua::types::{Array, DataValue, DateTime, StatusCode, Variant};
 
 use crate::address::base64;
 use crate::config::TimeSource;
+use crate::types::Types;
 
 pub(crate) use encode::encode;
+pub(crate) use json::to_ask;
 
 /// Seconds from 1601, where OPC UA's time begins, to 1970.
 const EPOCH_S: i64 = 11_644_473_600;
@@ -32,7 +34,7 @@ pub(crate) struct Decoded {
 }
 
 /// A value of the server with its status and time.
-pub(crate) fn decode(data: &DataValue, time: TimeSource) -> Decoded {
+pub(crate) fn decode(data: &DataValue, time: TimeSource, types: &Types) -> Decoded {
     let status = data.status.unwrap_or(StatusCode::Good);
     let quality = crate::wire::quality(status);
     let known = |time: &Option<DateTime>| time.as_ref().and_then(timestamp);
@@ -43,7 +45,7 @@ pub(crate) fn decode(data: &DataValue, time: TimeSource) -> Decoded {
     };
     let (value, quality) = match quality {
         Quality::Bad(_) => (Value::None, quality),
-        quality => match data.value.as_ref().map(value) {
+        quality => match data.value.as_ref().map(|variant| value(variant, types)) {
             Some(Some(Value::None)) | None => (Value::None, Quality::Bad(Reason::SensorFailure)),
             Some(Some(value)) => (value, quality),
             Some(None) => (Value::None, Quality::Bad(Reason::NotDecodable)),
@@ -53,11 +55,11 @@ pub(crate) fn decode(data: &DataValue, time: TimeSource) -> Decoded {
 }
 
 /// A value; `None` for one that cannot be told, [`Value::None`] for an empty one.
-pub(crate) fn value(variant: &Variant) -> Option<Value> {
-    nested(variant, 0)
+pub(crate) fn value(variant: &Variant, types: &Types) -> Option<Value> {
+    nested(variant, types, 0)
 }
 
-fn nested(variant: &Variant, depth: usize) -> Option<Value> {
+fn nested(variant: &Variant, types: &Types, depth: usize) -> Option<Value> {
     if depth > DEPTH_MAX {
         return None;
     }
@@ -87,46 +89,50 @@ fn nested(variant: &Variant, depth: usize) -> Option<Value> {
         Variant::ByteString(value) => text(&base64(value.as_ref())),
         Variant::StatusCode(value) => Value::UInt(value.bits().into()),
         Variant::DateTime(value) => Value::DateTime(nanos(value)?),
-        Variant::Variant(inner) => nested(inner, depth + 1)?,
+        Variant::Variant(inner) => nested(inner, types, depth + 1)?,
         Variant::DataValue(inner) => {
-            inner.value.as_ref().map_or(Some(Value::None), |inner| nested(inner, depth + 1))?
+            inner.value.as_ref().map_or(Some(Value::None), |inner| nested(inner, types, depth + 1))?
         }
-        Variant::ExtensionObject(object) => text(&json::structure(object)?),
+        Variant::ExtensionObject(object) => text(&json::structure(object, types).ok()?),
         Variant::DiagnosticInfo(_) => return None,
-        Variant::Array(array) => elements(array, depth)?,
+        Variant::Array(array) => elements(array, types, depth)?,
     })
 }
 
 /// An array; a matrix is an array of its rows.
-fn elements(array: &Array, depth: usize) -> Option<Value> {
-    let values = array.values.iter().map(|one| nested(one, depth + 1)).collect::<Option<Vec<Value>>>()?;
+fn elements(array: &Array, types: &Types, depth: usize) -> Option<Value> {
+    let values = array.values.iter().map(|one| nested(one, types, depth + 1)).collect::<Option<Vec<Value>>>()?;
     match &array.dimensions {
         Some(dimensions) if dimensions.len() > 1 => rows(values, dimensions),
         _ => Some(Value::Array(values.into())),
     }
 }
 
-/// The last dimension runs fastest (Part 6, 5.2.2.16).
 fn rows(values: Vec<Value>, dimensions: &[u32]) -> Option<Value> {
     let cells = dimensions.iter().try_fold(1_usize, |cells, size| cells.checked_mul(*size as usize))?;
     if cells != values.len() || dimensions.len() > DEPTH_MAX {
         return None;
     }
-    let mut level = values;
-    for size in dimensions[1..].iter().rev() {
-        let size = (*size as usize).max(1);
+    let sizes: Vec<usize> = dimensions.iter().map(|size| *size as usize).collect();
+    Some(Value::Array(shape(values, &sizes, |row| Value::Array(row.into())).into()))
+}
+
+/// Cells in rows, and rows in rows, as many as there are dimensions. The last one runs fastest (Part 6, 5.2.2.16).
+fn shape<T>(cells: Vec<T>, sizes: &[usize], row: impl Fn(Vec<T>) -> T) -> Vec<T> {
+    let mut level = cells;
+    for size in sizes.iter().skip(1).rev() {
         let mut rest = level.into_iter();
         let mut next = Vec::new();
         loop {
-            let row: Vec<Value> = rest.by_ref().take(size).collect();
-            if row.is_empty() {
+            let cells: Vec<T> = rest.by_ref().take((*size).max(1)).collect();
+            if cells.is_empty() {
                 break;
             }
-            next.push(Value::Array(row.into()));
+            next.push(row(cells));
         }
         level = next;
     }
-    Some(Value::Array(level.into()))
+    level
 }
 
 /// Nanoseconds since 1970; `None` outside of what can be told (1677 to 2262).
@@ -180,11 +186,11 @@ mod tests {
             (Variant::Empty, Value::None),
         ];
         for (variant, expected) in cases {
-            assert_eq!(value(&variant), Some(expected), "{variant:?}");
+            assert_eq!(value(&variant, &Types::default()), Some(expected), "{variant:?}");
         }
-        assert_eq!(value(&matrix(&[1, 2, 3], &[2, 3])), None);
+        assert_eq!(value(&matrix(&[1, 2, 3], &[2, 3]), &Types::default()), None);
         let deep = (0..40).fold(Variant::from(1_i32), |inner, _| Variant::Variant(Box::new(inner)));
-        assert_eq!(value(&deep), None);
+        assert_eq!(value(&deep, &Types::default()), None);
     }
 
     #[test]
@@ -197,22 +203,28 @@ mod tests {
             server_timestamp: Some(server),
             ..DataValue::default()
         };
-        let decoded = decode(&data, TimeSource::Source);
+        let decoded = decode(&data, TimeSource::Source, &Types::default());
         assert_eq!(decoded.status, StatusCode::UncertainLastUsableValue.bits());
         assert_eq!((decoded.value, decoded.quality), (Value::Int(7), Quality::Uncertain(Reason::DeviceFailure)));
         assert_eq!(decoded.time, Some(Timestamp(1_700_000_000_000_000_000)));
-        assert_eq!(decode(&data, TimeSource::Server).time, Some(Timestamp(1_700_000_001_000_000_000)));
-        assert_eq!(decode(&data, TimeSource::Arrival).time, None);
+        assert_eq!(
+            decode(&data, TimeSource::Server, &Types::default()).time,
+            Some(Timestamp(1_700_000_001_000_000_000))
+        );
+        assert_eq!(decode(&data, TimeSource::Arrival, &Types::default()).time, None);
         let never = DataValue { source_timestamp: Some(DateTime::null()), ..data };
-        assert_eq!(decode(&never, TimeSource::Source).time, Some(Timestamp(1_700_000_001_000_000_000)));
+        assert_eq!(
+            decode(&never, TimeSource::Source, &Types::default()).time,
+            Some(Timestamp(1_700_000_001_000_000_000))
+        );
     }
 
     #[test]
     fn a_bad_status_or_no_value_is_no_value() {
         let bad = DataValue { status: Some(StatusCode::BadSensorFailure), ..DataValue::value_only(1_i32) };
-        let decoded = decode(&bad, TimeSource::Source);
+        let decoded = decode(&bad, TimeSource::Source, &Types::default());
         assert_eq!((decoded.value, decoded.quality), (Value::None, Quality::Bad(Reason::SensorFailure)));
-        let none = decode(&DataValue::value_only(Variant::Empty), TimeSource::Source);
+        let none = decode(&DataValue::value_only(Variant::Empty), TimeSource::Source, &Types::default());
         assert_eq!((none.value, none.quality), (Value::None, Quality::Bad(Reason::SensorFailure)));
     }
 }

@@ -8,6 +8,7 @@ mod endpoint;
 mod refusal;
 mod publish;
 mod request;
+mod types;
 
 use std::sync::Arc;
 use std::time::Duration;

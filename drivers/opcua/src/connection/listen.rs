@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use driver_core::{Contact, GroupId, LinkError, Reading, Readings, Reason, TagId};
-use opcua::types::{DataChangeNotification, NodeId, NotificationMessage, StatusChangeNotification, StatusCode};
+use opcua::types::{
+    DataChangeNotification, NodeId, NotificationMessage, StatusChangeNotification, StatusCode, Variant,
+};
 
 use super::OpcUaConnection;
-use crate::decode::decode;
+use crate::decode::{decode, to_ask};
 use crate::device::{Found, OpcUaDevice};
 use crate::plan::Retry;
 use crate::session::{Fault, Published, Watch};
 use crate::subscription::{Item, Order, Subscription};
+use crate::types::Types;
 use crate::wire;
 
 /// A server that makes no subscription is asked again after this long; its tags are polled meanwhile.
@@ -47,6 +50,7 @@ impl OpcUaConnection {
             return self.read_all(device, &tags, readings).await;
         }
         let mut made = self.watch_all(device, group, &tags, now).await?;
+        self.understand().await?;
         self.hear(device, readings);
         self.mend(device, readings).await?;
         // What the server told already need not be read.
@@ -237,10 +241,25 @@ impl OpcUaConnection {
         Ok(Some(contact))
     }
 
-    /// Takes in what has arrived. Messages that were missed are remembered for [`Self::mend`].
+    /// Learns the data types of what has arrived, as far as they are not known yet.
+    async fn understand(&mut self) -> Result<(), LinkError> {
+        while let Some(published) = self.session.published() {
+            self.waiting.push_back(published);
+        }
+        let values: Vec<Variant> =
+            self.waiting.iter().filter_map(|published| unknown(&published.message, &self.types)).collect();
+        self.learn(values.iter()).await
+    }
+
+    /// Takes in what has arrived, up to a message with a structure of a type that is not known: for that the server is asked
+    /// at the next poll. Messages that were missed are remembered for [`Self::mend`].
     pub(super) fn hear(&mut self, device: &mut OpcUaDevice, readings: &mut Readings<'_>) {
         while let Some(published) = self.waiting.pop_front().or_else(|| self.session.published()) {
             readings.answered();
+            if unknown(&published.message, &self.types).is_some() {
+                self.waiting.push_front(published);
+                return;
+            }
             self.take_in(device, &published, readings);
         }
     }
@@ -303,7 +322,7 @@ impl OpcUaConnection {
                     continue;
                 };
                 *unheard = None;
-                let decoded = decode(&change.value, self.time);
+                let decoded = decode(&change.value, self.time, &self.types);
                 let is_bad = decoded.quality.level() == driver_core::Level::Bad;
                 *renew = if is_bad { Some(renew.unwrap_or_else(|| Retry::first(Instant::now()))) } else { None };
                 if let Some((status, time)) = first.take()
@@ -325,7 +344,11 @@ impl OpcUaConnection {
                 number => self.session.republish(subscription, number).await,
             };
             match message {
-                Ok(message) => self.values(device, group, &message, readings),
+                Ok(message) => {
+                    let unknown = unknown(&message, &self.types);
+                    self.learn(unknown.iter()).await?;
+                    self.values(device, group, &message, readings);
+                }
                 Err(Fault::Over(over)) => return Err(over),
                 Err(fault) => {
                     let cause = told(&fault);
@@ -366,6 +389,14 @@ impl OpcUaConnection {
             Ok(()) | Err(Fault::Refused(_) | Fault::TooMuch) => Ok(Contact::Answered),
         }
     }
+}
+
+/// A value in a message of whose type the server has not been asked.
+fn unknown(message: &NotificationMessage, types: &Types) -> Option<Variant> {
+    let data = message.notification_data.iter().flatten();
+    let changes = data.filter_map(|data| data.inner_as::<DataChangeNotification>());
+    let mut values = changes.flat_map(|changes| changes.monitored_items.iter().flatten());
+    values.find_map(|change| change.value.value.as_ref().filter(|value| to_ask(value, types).is_some())).cloned()
 }
 
 /// A tag's handle with the server: never 0, which the library would replace.

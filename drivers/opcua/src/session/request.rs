@@ -12,6 +12,7 @@ use opcua::types::{
 use super::{Fault, Session};
 use crate::address::{Namespace, Place};
 use crate::plan::Limits;
+use crate::types::Types;
 use crate::wire;
 
 /// Most children of one place that are told.
@@ -67,7 +68,7 @@ impl Session {
         self.read_attribute(nodes, AttributeId::Value).await
     }
 
-    async fn read_attribute(&mut self, nodes: &[NodeId], attribute: AttributeId) -> Batch<DataValue> {
+    pub(super) async fn read_attribute(&mut self, nodes: &[NodeId], attribute: AttributeId) -> Batch<DataValue> {
         let wanted: Vec<ReadValueId> = nodes
             .iter()
             .map(|node| ReadValueId {
@@ -204,7 +205,7 @@ impl Session {
             Err(_) => return Ok(Vec::new()),
         };
         let told = FACTS.iter().zip(&values).filter_map(|((label, _), value)| {
-            let text = crate::decode::value(value.value.as_ref()?)?.to_string();
+            let text = crate::decode::value(value.value.as_ref()?, &Types::default())?.to_string();
             (!text.is_empty()).then(|| Fact { label: (*label).into(), text })
         });
         let mut facts: Vec<Fact> = told.collect();
