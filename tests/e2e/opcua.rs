@@ -2,6 +2,7 @@
 
 mod simulator;
 mod types;
+mod structures;
 mod writes;
 mod browse;
 mod security;

@@ -1,9 +1,10 @@
 // An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: node-opcua's own.
 //
-//     opcua_server.js --ready FILE [--port N] [--items N] [--limit N] [--pki FOLDER]
+//     opcua_server.js --ready FILE [--port N] [--items N] [--structures] [--limit N] [--pki FOLDER]
 //
 // Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
-// times a second, `ns=2;s=item_0` and so on once a second. --limit is the most operations of one call. With --pki the
+// times a second, `ns=2;s=item_0` and so on once a second. With --structures
+// there is `ns=2;s=scale`, an AxisInformation of the standard. --limit is the most operations of one call. With --pki the
 // server shows FOLDER/server.pem, offers every policy that is still secure beside None, trusts any client, and takes the
 // user operator with the password secret. node-opcua is found through NODE_PATH.
 "use strict";
@@ -13,6 +14,7 @@ const net = require("net");
 const os = require("os");
 const path = require("path");
 const opcua = require("node-opcua");
+const { AxisInformation } = require("node-opcua-types");
 
 const CASES = path.join(__dirname, "..", "cases", "opcua-types.json");
 
@@ -141,6 +143,16 @@ async function main() {
       nodes.forEach((node) => node.setValueFromSource({ dataType: "UInt32", value: number }));
     };
   };
+  if (process.argv.includes("--structures")) {
+    const value = new AxisInformation({
+      engineeringUnits: { namespaceUri: "http://www.opcfoundation.org/UA/units/un/cefact", unitId: 4408652, displayName: { text: "°C" }, description: { text: "degree Celsius" } },
+      euRange: { low: -40, high: 120.5 },
+      title: { text: "Temperatur", locale: "de" },
+      axisScaleType: 1, // Log
+      axisSteps: [0.5, 1, 2],
+    });
+    far.addVariable({ componentOf: folder, browseName: "scale", nodeId: "s=scale", dataType: "AxisInformation", value: { dataType: opcua.DataType.ExtensionObject, value } });
+  }
   setInterval(count([counter]), 100);
   setInterval(count(items), 1000);
   await server.start();

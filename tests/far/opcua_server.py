@@ -1,9 +1,10 @@
 """An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: asyncua's own.
 
-    opcua_server.py --ready FILE [--port N] [--items N] [--pki FOLDER] [--only-secure]
+    opcua_server.py --ready FILE [--port N] [--items N] [--structures] [--pki FOLDER] [--only-secure]
 
 Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
-times a second; `ns=2;s=item_0` and so on are further counters. With --pki the server shows FOLDER/server.der, offers
+times a second; `ns=2;s=item_0` and so on are further counters. With --structures there are types of the server's own:
+`ns=2;s=machine`, whose `id` counts, `ns=2;s=axes`, `ns=2;s=either`. With --pki the server shows FOLDER/server.der, offers
 Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and
 any certificate but FOLDER/stranger.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
 SIGUSR1 closes all sessions, SIGUSR2 all connections.
@@ -21,6 +22,7 @@ import socket
 import uuid
 
 from asyncua import Server, ua
+from asyncua.common.structures104 import new_enum, new_struct, new_struct_field
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
@@ -88,6 +90,45 @@ async def fill(server, namespace, items):
     return counters
 
 
+async def add_structures(server, namespace):
+    """Types of its own, values of them, and what makes the machine count."""
+    folder = server.get_node(ua.NodeId("Far", namespace))
+    mode = await new_enum(server, namespace, "Mode", ["Off", "Run"])
+    axis = [new_struct_field("name", ua.VariantType.String), new_struct_field("position", ua.VariantType.Double)]
+    axis_type, _ = await new_struct(server, namespace, "Axis", axis + [new_struct_field("mode", mode)])
+    machine = [
+        new_struct_field("id", ua.VariantType.UInt32),
+        new_struct_field("main", axis_type),
+        new_struct_field("axes", axis_type, array=True),
+        new_struct_field("since", ua.VariantType.DateTime),
+        new_struct_field("speeds", ua.VariantType.Float, array=True),
+        new_struct_field("note", ua.VariantType.String, optional=True),
+        new_struct_field("any", ua.VariantType.Variant, optional=True),
+    ]
+    await new_struct(server, namespace, "Machine", machine)
+    choices = [new_struct_field("number", ua.VariantType.Int32), new_struct_field("text", ua.VariantType.String)]
+    await new_struct(server, namespace, "Either", choices, is_union=True)
+    await server.load_data_type_definitions()
+    left, right = ua.Axis("left", 1.5, ua.Mode.Run), ua.Axis("rechts", float("nan"), ua.Mode.Off)
+    since = datetime.datetime(2026, 11, 23, 2, 28, 33, 123000, tzinfo=datetime.timezone.utc)
+
+    def machine_of(number):
+        return ua.Machine(id=number, main=left, axes=[left, right], since=since, speeds=[0.1, -2.5], any=ua.Variant(7))
+
+    either = ua.Either()
+    either.text = "this one"
+    nodes = {}
+    for name, value in {"machine": machine_of(0), "axes": [left, right], "either": either}.items():
+        node_id, browse_name = ua.NodeId(name, namespace), ua.QualifiedName(name, namespace)
+        nodes[name] = await folder.add_variable(node_id, browse_name, ua.Variant(value, ua.VariantType.ExtensionObject))
+
+    async def count(number):
+        value = ua.Variant(machine_of(number), ua.VariantType.ExtensionObject)
+        await server.write_attribute_value(nodes["machine"].nodeid, ua.DataValue(value))
+
+    return count
+
+
 async def secure(server, pki, only_secure):
     """Certificate, policies, and whom it trusts."""
     await server.load_certificate(str(pki / "server.der"))
@@ -140,6 +181,7 @@ async def serve(arguments):
     namespace = await server.register_namespace(NAMESPACE)
     assert namespace == 2, namespace
     counters = await fill(server, namespace, arguments.items)
+    count = await add_structures(server, namespace) if arguments.structures else None
     async with server:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, lambda: asyncio.ensure_future(close_sessions(server)))
@@ -150,6 +192,8 @@ async def serve(arguments):
             number += 1
             for counter in counters:
                 await server.write_attribute_value(counter.nodeid, ua.DataValue(ua.Variant(number, ua.VariantType.UInt32)))
+            if count:
+                await count(number)
             await asyncio.sleep(0.1)
 
 
@@ -159,6 +203,7 @@ def main():
     parser.add_argument("--ready", required=True)
     parser.add_argument("--port", type=int)
     parser.add_argument("--items", type=int, default=0)
+    parser.add_argument("--structures", action="store_true")
     parser.add_argument("--pki")
     parser.add_argument("--only-secure", action="store_true")
     logging.disable(logging.WARNING)

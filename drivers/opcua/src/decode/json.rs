@@ -204,3 +204,99 @@ fn float(value: f64) -> Json {
     };
     Number::from_f64(value).map_or_else(|| Json::String(name.into()), Json::Number)
 }
+
+#[cfg(test)]
+mod tests {
+    use opcua::types::ByteString;
+    use serde_json::json;
+
+    use super::*;
+
+    fn id(number: u32) -> NodeId {
+        NodeId::new(2, number)
+    }
+
+    fn of_type(name: &str, data_type: NodeId, dimensions: u32) -> Field {
+        Field { name: name.into(), data_type, dimensions, is_optional: false, is_subtyped: false }
+    }
+
+    /// Encoding 2;101 and so on of the types 2;1 (a point), 2;2 (with an optional field), 2;3 (a union), 2;4 (a line of
+    /// points and a matrix), 2;5 (itself again).
+    fn types() -> Types {
+        let mut types = Types::default();
+        for (number, built_in) in [(4, 4), (6, 6), (11, 11), (12, 12), (24, 24)] {
+            types.note(NodeId::new(0, number), DataType::BuiltIn(built_in));
+        }
+        let point = vec![of_type("x", NodeId::new(0, 4), 0), of_type("y", NodeId::new(0, 4), 0)];
+        let mut optional = vec![of_type("n", NodeId::new(0, 6), 0), of_type("note", NodeId::new(0, 12), 0)];
+        optional[1].is_optional = true;
+        let union = vec![of_type("number", NodeId::new(0, 6), 0), of_type("text", NodeId::new(0, 12), 0)];
+        let line = vec![of_type("points", id(1), 1), of_type("grid", NodeId::new(0, 4), 2)];
+        let again = vec![of_type("next", id(5), 0)];
+        let all = [
+            (1, Form::Plain, point),
+            (2, Form::Optional, optional),
+            (3, Form::Union, union),
+            (4, Form::Plain, line),
+            (5, Form::Plain, again),
+        ];
+        for (number, form, fields) in all {
+            types.note(id(number), DataType::Structure(Structure { form, fields }));
+            types.note_encoding(id(100 + number), Some(id(number)));
+        }
+        types.note_encoding(id(200), None);
+        types
+    }
+
+    fn told(encoding: u32, bytes: &[u8]) -> Result<Json, Untold> {
+        let object = ExtensionObject::new(ByteStringBody::new(ByteString::from(bytes.to_vec()), id(encoding)));
+        structure(&object, &types()).map(|text| text.parse().expect("JSON"))
+    }
+
+    #[test]
+    fn each_form_is_told_as_its_bytes_lie() {
+        let line = [
+            &[2, 0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 0][..],
+            &[2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 2, 0, 3, 0, 255, 255],
+        ]
+        .concat();
+        let cases: [(u32, &[u8], Json); 6] = [
+            (101, &[1, 0, 255, 255], json!({"x": 1, "y": -1})),
+            (102, &[0, 0, 0, 0, 7, 0, 0, 0], json!({"n": 7})),
+            (102, &[1, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, b'a'], json!({"n": 7, "note": "a"})),
+            (103, &[2, 0, 0, 0, 1, 0, 0, 0, b'a'], json!({"text": "a"})),
+            (103, &[0, 0, 0, 0], Json::Null),
+            (104, &line, json!({"points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}], "grid": [[1, 2], [3, -1]]})),
+        ];
+        for (encoding, bytes, expected) in cases {
+            assert_eq!(told(encoding, bytes), Ok(expected), "{encoding} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_up_of_bytes_that_do_not_fit() {
+        let whole = [1, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, b'a'];
+        for end in 0..whole.len() {
+            assert_eq!(told(102, &whole[..end]), Err(Untold::Broken), "cut at {end}");
+        }
+        for (encoding, bytes) in [
+            (101, &[1, 0, 2, 0, 9][..]),
+            (103, &[3, 0, 0, 0, 1, 0, 0, 0]),
+            (104, &[255, 255, 255, 127]),
+            (104, &[0, 0, 0, 0, 2, 0, 0, 0, 255, 255, 255, 127, 255, 255, 255, 127]),
+            (105, &[]),
+        ] {
+            assert_eq!(told(encoding, bytes), Err(Untold::Broken), "{encoding} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn the_server_is_asked_once_for_what_is_not_known() {
+        assert_eq!(told(300, &[1]), Err(Untold::Ask(id(300))));
+        assert_eq!(told(200, &[1]), Err(Untold::NoDefinition(id(200))));
+        let object = ExtensionObject::new(ByteStringBody::new(ByteString::from(vec![1]), id(300)));
+        let array = Variant::from(vec![object]);
+        assert_eq!(to_ask(&array, &types()), Some(id(300)));
+        assert_eq!(to_ask(&Variant::from(1_i32), &types()), None);
+    }
+}

@@ -43,9 +43,19 @@ impl Session {
         if let Some(Variant::ExtensionObject(object)) = &definition
             && let Some(definition) = object.inner_as::<StructureDefinition>()
         {
-            return Ok(structure(definition).unwrap_or(DataType::Untold));
+            let told = structure(definition).unwrap_or(DataType::Untold);
+            return Ok(if self.is_abstract(id).await? { DataType::BuiltIn(EXTENSION_OBJECT) } else { told });
         }
         self.from_above(id).await
+    }
+
+    /// Of an abstract structure each value says its own type.
+    async fn is_abstract(&mut self, id: &NodeId) -> Result<bool, LinkError> {
+        match self.read_attribute(std::slice::from_ref(id), AttributeId::IsAbstract).await {
+            Ok(values) => Ok(matches!(values[0].value, Some(Variant::Boolean(true)))),
+            Err(Fault::Over(over)) => Err(over),
+            Err(_) => Ok(false),
+        }
     }
 
     /// What is no structure lies in a message as the built-in type that it is a kind of.
