@@ -19,16 +19,31 @@ impl Session {
     /// untold, and not asked for again in this session.
     pub(crate) async fn learn(&mut self, encoding: NodeId, types: &mut Types) -> Result<(), LinkError> {
         let data_type = self.related(&encoding, ReferenceTypeId::HasEncoding).await?;
+        if data_type.is_none() {
+            self.warn_of(&encoding);
+        }
         types.note_encoding(encoding, data_type.clone());
         let mut unknown: Vec<NodeId> = data_type.into_iter().collect();
         for _ in 0..TYPES_MAX {
             let Some(id) = unknown.pop() else { return Ok(()) };
             if types.get(&id).is_none() {
                 let known = self.data_type(&id).await?;
+                if known == DataType::Untold {
+                    self.warn_of(&id);
+                }
                 unknown.extend(types.note(id, known));
             }
         }
         Ok(())
+    }
+
+    fn warn_of(&self, data_type: &NodeId) {
+        tracing::warn!(
+            endpoint = self.endpoint,
+            %data_type,
+            "the server does not say what this type is made of, so that structures with it have no value: read their parts \
+             as nodes of their own, where the server has them (`forebay browse`)"
+        );
     }
 
     async fn data_type(&mut self, id: &NodeId) -> Result<DataType, LinkError> {
