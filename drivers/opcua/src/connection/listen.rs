@@ -112,7 +112,10 @@ impl OpcUaConnection {
         tracing::info!(device = &*device.name, missed = missed.len(), "a subscription goes on where it was");
         for number in missed {
             match self.session.republish(id, number).await {
-                Ok(message) => self.take_in(device, &Published { subscription: id, message }, readings),
+                Ok(message) => {
+                    self.learn(unknown(&message, &self.types).iter()).await?;
+                    self.take_in(device, &Published { subscription: id, message }, readings);
+                }
                 Err(Fault::Over(over)) => return Err(over),
                 Err(fault) => {
                     tracing::warn!(device = &*device.name, number, "a message of the server is lost: {}", told(&fault));
@@ -345,8 +348,7 @@ impl OpcUaConnection {
             };
             match message {
                 Ok(message) => {
-                    let unknown = unknown(&message, &self.types);
-                    self.learn(unknown.iter()).await?;
+                    self.learn(unknown(&message, &self.types).iter()).await?;
                     self.values(device, group, &message, readings);
                 }
                 Err(Fault::Over(over)) => return Err(over),
