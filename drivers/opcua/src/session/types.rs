@@ -61,7 +61,7 @@ impl Session {
             let told = structure(definition).unwrap_or(DataType::Untold);
             return Ok(if self.is_abstract(id).await? { DataType::BuiltIn(EXTENSION_OBJECT) } else { told });
         }
-        self.from_above(id).await
+        self.kind_above(id).await
     }
 
     /// Of an abstract structure each value says its own type.
@@ -74,7 +74,7 @@ impl Session {
     }
 
     /// What is no structure lies in a message as the built-in type that it is a kind of.
-    async fn from_above(&mut self, id: &NodeId) -> Result<DataType, LinkError> {
+    async fn kind_above(&mut self, id: &NodeId) -> Result<DataType, LinkError> {
         let mut above = id.clone();
         for _ in 0..ABOVE_MAX {
             above = match self.related(&above, ReferenceTypeId::HasSubtype).await? {
