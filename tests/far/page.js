@@ -32,12 +32,14 @@ async function walk(page, steps) {
     await page.keyboard.press("Tab");
     reached.push(await page.evaluate(() => {
       const focused = document.activeElement;
+      // Behind the last place the keyboard leaves the page for the browser.
+      if (focused === document.body) return null;
       const style = getComputedStyle(focused);
       const visible = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
       return { name: focused.id || focused.textContent.trim().slice(0, 40) || focused.tagName, visible };
     }));
   }
-  return reached;
+  return reached.filter((place) => place !== null);
 }
 
 const isLive = () => document.querySelectorAll("#tag-rows .pill.good").length > 0;
