@@ -14,6 +14,7 @@ pub mod stream;
 pub mod topic;
 pub mod validity;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -348,7 +349,7 @@ pub struct Message {
     /// The time of its newest reading; `None` where it tells of none.
     pub time: Option<Timestamp>,
     /// What the payload is, as a media type.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// The epoch of its records.
     pub epoch: u32,
     /// The lowest and the highest seq among its records; others between them may lie in other messages.

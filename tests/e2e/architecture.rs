@@ -19,7 +19,7 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("buffer", &[]),
     ("hardware-sim", &[]),
     ("forebay", &["driver-core", "drivers", "buffer", "hardware-sim"]),
-    ("tests", &["driver-core", "drivers", "forebay", "hardware-sim"]),
+    ("tests", &["driver-core", "drivers", "buffer", "forebay", "hardware-sim"]),
 ];
 
 /// All that may stand at the top of the checkout.

@@ -1,4 +1,4 @@
-//! F15, F17: the disk under the buffer refuses, or is slow.
+//! F14, F15, F17: the disk under the buffer is filled by others, refuses, or is slow.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -30,6 +30,55 @@ fn reasons(door: SocketAddr) -> String {
 
 fn is_ready(door: SocketAddr) -> bool {
     http::get(door, "/readyz").is_ok_and(|(status, _)| status == 200)
+}
+
+/// So many numbers stand beside the counter, so that what is free is soon taken.
+const NOISE_TAGS: u16 = 600;
+
+/// The device of the counter, with noise.
+fn noisy_device(plc: &Counting) -> String {
+    let tag = |tag: u16| format!("      noise{tag}: \"hr:{}:LREAL\"\n", 100 + 4 * tag);
+    format!("{}{}", counting_device(PLC, &tcp(plc.address)), (0..NOISE_TAGS).map(tag).collect::<String>())
+}
+
+/// What the gateway counts as lost, over all reasons.
+fn counted_as_lost(door: SocketAddr) -> u64 {
+    let (_, page) = http::get(door, "/metrics").expect("the gateway answers");
+    let lines = page.lines().filter(|line| line.starts_with("forebay_buffer_lost_readings_total{"));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+}
+
+#[test]
+fn a_disk_that_others_fill_for_a_while_costs_no_reading() {
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let (_broker, uplink, recorder) = embedded(&field);
+    let door = free();
+    let yaml = format!(
+        "{}http: {{ listen: {door} }}\nbuffer: {{ path: $BUFFER, max_size: 4MiB, ballast: 64KiB }}\n",
+        file(&noisy_device(&plc), &uplink)
+    );
+    let site = Site::new(&yaml);
+    let Some(disk) = SmallDisk::mount(&site.buffer(), 8 * 1024) else { return };
+    let mut gateway = site.start();
+    running(&recorder);
+    wait::for_it("the gateway is well", wait::SOON, || is_ready(door));
+    // What the gateway gives up, its ballast first, is taken at once.
+    wait::for_it("nothing is left to give up", wait::SOON * 2, || {
+        disk.fill();
+        reasons(door).contains("takes no readings")
+    });
+    answers(&plc.oracle, 20);
+    assert!(gateway.ended().is_none(), "it lives");
+    disk.clear();
+    wait::for_it("the gateway is well again", wait::SOON, || is_ready(door));
+    answers(&plc.oracle, 10);
+    plc.all_arrive(&recorder, wait::SOON);
+    assert_eq!(counted_as_lost(door), 0);
+    assert!(gateway.terminate().success());
+    let readings = recorder.readings();
+    nothing_is_missing(&readings);
+    plc.verdict(&readings).must_be_perfect();
 }
 
 #[test]

@@ -1,17 +1,22 @@
-//! F19 and F21: no descriptors left, and very many devices at once.
+//! F18, F19 and F21: little memory, no descriptors left, and very many devices at once.
 
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use hardware_sim::faults::{Framing, Link};
+use tests::backlog;
 use tests::field::{Field, free_port};
 use tests::http::get;
+use tests::memory::MemoryBound;
 use tests::need;
 use tests::site::Site;
+use tests::subscriber::Subscriber;
 use tests::wait;
 
-use crate::rig::{COUNTER, Counting, PLC, counting_device, embedded, file, lateness, nothing_is_missing, running, tcp};
+use crate::rig::{
+    COUNTER, Counting, PLC, answers, counting_device, embedded, file, lateness, nothing_is_missing, running, tcp,
+};
 
 /// Sets how many descriptors a process may have from here on.
 fn descriptors_max(id: u32, count: u32) {
@@ -151,4 +156,45 @@ fn very_many_devices_connect_one_after_another_and_a_change_of_one_stops_no_othe
     // A machine that does much else may cost some a cycle; a change that stopped the others would cost each of them one.
     assert!(more <= devices_count as f64 / 10.0, "{more} cycles were missed");
     drop(gateway);
+}
+
+/// What a small box leaves to the gateway.
+const MEMORY_BYTES: u64 = 64_000_000;
+
+const BACKLOG_BYTES: u64 = 1 << 30;
+
+#[test]
+fn ten_thousand_tags_and_a_gigabyte_of_backlog_need_no_more_than_64_megabytes() {
+    const DEVICES: usize = 10;
+    const TAGS: u16 = 1_000;
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    plc.plant.write_holding(1, 10, &(0..TAGS).map(|tag| tag.wrapping_mul(40_503)).collect::<Vec<u16>>());
+    let broker = field.broker();
+    let proxy = field.proxy(broker.address(), Framing::Stream);
+    let recorder = Subscriber::counting(broker.address());
+    let wide = |index: usize| {
+        let tags: String = (0..TAGS).map(|tag| format!("      t{tag}: \"hr:{}\"\n", tag + 10)).collect();
+        format!("  d{index}:\n    url: {}\n    every: 1s\n    timeout: 5s\n    tags:\n{tags}", tcp(plc.address))
+    };
+    let devices = format!("{}{}", counting_device(PLC, &tcp(plc.address)), (0..DEVICES).map(wide).collect::<String>());
+    let site = Site::new(&file(&devices, &format!("mqtt://{}", proxy.address())));
+    proxy.link(Link::Refuse);
+    let gateway = site.start();
+    answers(&plc.oracle, 80);
+    gateway.kill();
+    let waiting = backlog::grow(&site.buffer(), "cloud", BACKLOG_BYTES);
+    let mut gateway = site.start();
+    let Some(bound) = MemoryBound::of(gateway.id(), MEMORY_BYTES) else { return };
+    proxy.link(Link::Up);
+    wait::for_it("the backlog drains", wait::SOON * 2, || recorder.counted() > 100_000);
+    wait::pass(Duration::from_secs(if need::long() { 120 } else { 15 }));
+    assert!(gateway.ended().is_none(), "it lives");
+    let most_kib = gateway.resident_most_kib();
+    let drained = recorder.counted();
+    eprintln!("{waiting} readings waited, {drained} have come, most memory {most_kib} KiB");
+    assert!(most_kib * 1024 <= MEMORY_BYTES, "{most_kib} KiB");
+    assert!(drained < waiting, "the backlog was there all the time");
+    gateway.kill();
+    drop(bound);
 }

@@ -20,6 +20,7 @@ mod lanes;
 mod outages;
 mod kafka;
 mod misbehaving_brokers;
+mod poison;
 mod dead_devices;
 mod lying_devices;
 mod serial_lines;

@@ -1,6 +1,7 @@
 //! Disks that fill up, refuse, or are slow, under the real binary.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,6 +36,30 @@ impl SmallDisk {
     /// The kernel refuses, for instance because a file is open for writing.
     pub fn remount(&self, how: &str) {
         mount(&["-o", &format!("remount,{how}"), &self.at.display().to_string()]).expect("it can be mounted anew");
+    }
+
+    /// Lets a file of somebody else take all that is free.
+    ///
+    /// # Panics
+    /// The disk refuses for another reason than that it is full.
+    pub fn fill(&self) {
+        let mut file = OpenOptions::new().create(true).append(true).open(self.foreign()).expect("a file");
+        loop {
+            match file.write(&[0x5a; 4096]) {
+                Ok(_) => {}
+                Err(cause) if cause.kind() == io::ErrorKind::StorageFull => return,
+                Err(cause) => panic!("the disk cannot be filled: {cause}"),
+            }
+        }
+    }
+
+    /// Removes what [`SmallDisk::fill`] made.
+    pub fn clear(&self) {
+        fs::remove_file(self.foreign()).expect("it was filled");
+    }
+
+    fn foreign(&self) -> PathBuf {
+        self.at.join("somebody-elses-file")
     }
 }
 

@@ -98,6 +98,11 @@ impl Gateway {
         status_kib(self.id(), "VmRSS:")
     }
 
+    /// The most resident memory that it ever had, KiB.
+    pub fn resident_most_kib(&self) -> u64 {
+        status_kib(self.id(), "VmHWM:")
+    }
+
     /// Open file descriptors.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)

@@ -3,8 +3,8 @@
 //!
 //! [`need`] says what is installed, [`site`] is a gateway file with its directory, [`gateway`] the process,
 //! [`field`] the simulated PLCs, [`pymodbus`], [`snap7`], [`opcua`], [`broker`], [`nats`], [`kafka`] and [`registry`] the
-//! real far sides, [`dissector`] what looks at the wire, [`subscriber`] what records at the broker, [`oracle`] the
-//! comparison, [`wait`] the only place where a test waits.
+//! real far sides, [`disk`], [`memory`] and [`backlog`] what the gateway has to live with, [`dissector`] what looks at the
+//! wire, [`subscriber`] what records at the broker, [`oracle`] the comparison, [`wait`] the only place where a test waits.
 
 pub mod need;
 pub mod wait;
@@ -12,6 +12,8 @@ pub mod site;
 pub mod gateway;
 pub mod decoders;
 pub mod disk;
+pub mod memory;
+pub mod backlog;
 pub mod field;
 pub mod pymodbus;
 pub mod snap7;

@@ -13,6 +13,7 @@
 //! keeps. While there is no connection nothing is read; after a reconnect everything that did not come back is sent
 //! again. What is held in memory is bounded by the window, and one chapter of the log and one decoded block a lane.
 
+mod again;
 pub mod backlog;
 mod commands;
 pub mod counters;
@@ -22,6 +23,7 @@ mod poison;
 pub mod quarantine;
 pub mod replay;
 mod requests;
+pub mod retry;
 pub mod route;
 mod stream;
 mod supply;
@@ -44,7 +46,7 @@ use self::counters::{Counters, count, state};
 use self::lanes::Lanes;
 use self::poison::{About, Accepted};
 use self::quarantine::Quarantine;
-use self::replay::Jobs;
+use self::replay::{Job, Jobs, What};
 use self::requests::Requests;
 use self::route::Drain;
 use self::supply::Supply;
@@ -263,7 +265,7 @@ impl<B: Backlog> Forward<B> {
             self.fill();
             let end = *self.end.borrow();
             self.lanes.read_on(&self.log, &self.delivered, end);
-            if let Some(job) = self.lanes.replay_news(&mut self.window, Instant::now().into_std()) {
+            if let Some(job) = self.lanes.job_news(&mut self.window, Instant::now().into_std()) {
                 self.requests.keep(&job).await;
             }
             let until = self.wake_at();
@@ -275,9 +277,8 @@ impl<B: Backlog> Forward<B> {
                     return Over::Ended(Ended::StoreClosed);
                 },
                 () = self.publisher.events(&mut events) => {}
-                job = self.requests.next(), if !self.lanes.is_replaying() => match self.log.seek(job.from_ns).await {
-                    Ok(from) => self.lanes.replay(job, from, end),
-                    Err(StoreClosed) => return Over::Ended(Ended::StoreClosed),
+                job = self.requests.next(), if !self.lanes.is_sending_again() => if self.begin(job, end).await.is_err() {
+                    return Over::Ended(Ended::StoreClosed);
                 },
                 (to, answer) = self.commands.answered() => self.publisher.answer(to, &answer),
                 () = sleep_until(until) => {}
@@ -292,6 +293,18 @@ impl<B: Backlog> Forward<B> {
                 self.commit();
             }
         }
+    }
+
+    /// Begins with a job.
+    async fn begin(&mut self, job: Job, end: Seq) -> Result<(), StoreClosed> {
+        match job.what.clone() {
+            What::Range(range) => {
+                let from = self.log.seek(range.from_ns).await?;
+                self.lanes.replay(job, range, from, end);
+            }
+            What::Quarantined(_) => self.lanes.retry(job, self.quarantine.clone()),
+        }
+        Ok(())
     }
 
     /// Hands over as much as the window and the far side take.

@@ -7,19 +7,24 @@ use buffer::Lock;
 use serde_json::{Value, json};
 
 use super::place::{Place, counted, plain, refused};
+use super::replay::watch;
 use crate::command::Exit;
 use crate::command::stdout::{print, stream};
 use crate::command::table::table;
 use crate::pipeline::forward::quarantine::{Kept, Quarantine};
+use crate::pipeline::forward::replay::Jobs;
+use crate::pipeline::forward::retry;
 
 /// What stands where a line of the file cannot be understood.
 const CUT_SHORT: &str = "(cannot be understood: a kill or damage cut it short)";
 
-/// Look at the messages that an uplink refused for good, and drop them.
+/// Look at the messages that an uplink refused for good, offer them once more, or drop them.
 #[derive(clap::Args)]
 #[command(after_help = "\
-list, show and export work beside a running gateway. drop does not: the gateway may be adding to the same file, so it
-takes the gateway's lock and refuses while one runs. The others' numbers change with a drop.")]
+list, show and export work beside a running gateway. retry asks the gateway that runs, or the next one: it sends the
+messages as they were refused, under the same numbers, marked as a replay, and takes out of the quarantine what the far
+side has. What is refused again stays, and the exit code is 1. drop does not work beside a gateway, which may be adding to
+the same file: it takes the gateway's lock and refuses while one runs. Numbers change when messages before them go.")]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -57,6 +62,20 @@ enum Action {
         #[arg(long, value_name = "NAME")]
         uplink: Option<String>,
     },
+    /// Let the gateway offer messages once more, after what the far side minded was put right
+    Retry {
+        #[command(flatten)]
+        one: OfUplink,
+        /// Their numbers in the list
+        #[arg(value_name = "N", required_unless_present = "all", conflicts_with = "all")]
+        numbers: Vec<u64>,
+        /// All of this uplink
+        #[arg(long)]
+        all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove messages for good; the gateway must not run
     Drop {
         #[command(flatten)]
@@ -84,6 +103,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
         }
         Action::Show { one, number, json } => show(one, *number, *json),
         Action::Export { place, uplink } => export(&quarantines(place, uplink.as_deref())?),
+        Action::Retry { one, numbers, json, .. } => retry(one, numbers, *json),
         Action::Drop { one, numbers } => remove(one, numbers),
     }
 }
@@ -213,6 +233,18 @@ fn export(quarantines: &[Quarantine]) -> Result<Exit, Exit> {
         written
     })?;
     failed.map_or_else(Ok, |()| Ok(Exit::Success))
+}
+
+fn retry(one: &OfUplink, numbers: &[u64], json: bool) -> Result<Exit, Exit> {
+    let folder = existing(&one.place)?;
+    let number = retry::ask(&folder, &one.uplink, &numbers.iter().copied().collect()).map_err(|cause| {
+        eprintln!("{cause}");
+        match cause {
+            retry::NotAsked::Unknown(_) | retry::NotAsked::Empty => Exit::Configuration,
+            retry::NotAsked::Disk(_) => Exit::Failure,
+        }
+    })?;
+    watch(&Jobs::beside(&folder), number, &folder, json)
 }
 
 fn remove(one: &OfUplink, numbers: &[u64]) -> Result<Exit, Exit> {

@@ -12,7 +12,7 @@ use super::place::{Place, counted, plain};
 use crate::clock::parse_time;
 use crate::command::Exit;
 use crate::command::stdout::print;
-use crate::pipeline::forward::replay::{Job, JobState, Jobs};
+use crate::pipeline::forward::replay::{Job, JobState, Jobs, Range, What};
 
 /// How often the progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -64,18 +64,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
         eprintln!("`--to` is not later than `--from`: there is nothing between them");
         return Err(Exit::Usage);
     }
-    let job = Job {
-        number: 0,
-        uplink: uplink.clone(),
-        from_ns,
-        to_ns: args.to,
-        tags: args.tag.clone(),
-        state: JobState::Waiting,
-        next: None,
-        end: None,
-        readings: 0,
-    };
-    let number = jobs.add(job).map_err(|cause| {
+    let range = Range { from_ns, to_ns: args.to, tags: args.tag.clone() };
+    let number = jobs.add(Job::asked(uplink, What::Range(range))).map_err(|cause| {
         eprintln!("cannot ask for the replay in {}: {cause}; run it as the gateway's user", folder.display());
         Exit::Failure
     })?;
@@ -83,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
 }
 
 /// Waits until the job is done, or tells that nobody works on it.
-fn watch(jobs: &Jobs, number: u32, folder: &Path, json: bool) -> Result<Exit, Exit> {
+pub(super) fn watch(jobs: &Jobs, number: u32, folder: &Path, json: bool) -> Result<Exit, Exit> {
     let is_shown = std::io::stderr().is_terminal();
     for looks in 0_u64.. {
         let job = jobs.get(number).ok().flatten();
@@ -98,26 +88,44 @@ fn watch(jobs: &Jobs, number: u32, folder: &Path, json: bool) -> Result<Exit, Ex
                 eprint!("\r\x1b[K");
             }
             print(&if json { format!("{:#}\n", listed(&job)) } else { told(&job) });
-            return Ok(Exit::Success);
+            return Ok(if job.refused == 0 { Exit::Success } else { Exit::Incomplete });
         }
         if is_shown {
-            let state = if job.state == JobState::Waiting { "waits for the uplink" } else { "runs" };
-            let left = job.end.unwrap_or(0).saturating_sub(job.next.unwrap_or(0));
-            let readings = counted(job.readings, "reading");
-            eprint!("\r\x1b[Kreplay {number} {state}: {readings} sent, {left} places of the log to go");
+            eprint!("\r\x1b[Kreplay {number} {}", progress(&job));
         }
         sleep(LOOK_EVERY);
     }
     Err(Exit::Failure)
 }
 
+fn progress(job: &Job) -> String {
+    let state = if job.state == JobState::Waiting { "waits for the uplink" } else { "runs" };
+    match &job.what {
+        What::Range(_) => {
+            let left = job.end.unwrap_or(0).saturating_sub(job.next.unwrap_or(0));
+            format!("{state}: {} sent, {left} places of the log to go", counted(job.sent, "reading"))
+        }
+        What::Quarantined(_) => format!("{state}: {} delivered, {} refused", counted(job.sent, "message"), job.refused),
+    }
+}
+
 fn told(job: &Job) -> String {
     let (number, uplink) = (job.number, plain(&job.uplink));
-    match job.state {
-        JobState::Done => {
-            format!("replay {number}: {} sent to {uplink} once more\n", counted(job.readings, "reading"))
+    match (job.state, &job.what) {
+        (JobState::Done, What::Range(_)) => {
+            format!("replay {number}: {} sent to {uplink} once more\n", counted(job.sent, "reading"))
         }
-        JobState::Waiting | JobState::Running => {
+        (JobState::Done, What::Quarantined(_)) => {
+            let stay = match job.refused {
+                0 => String::new(),
+                refused => format!(", {} refused once more and kept", counted(refused, "message")),
+            };
+            format!(
+                "replay {number}: {} out of the quarantine delivered to {uplink}{stay}\n",
+                counted(job.sent, "message")
+            )
+        }
+        (JobState::Waiting | JobState::Running, _) => {
             format!("replay {number} waits: no gateway runs on this buffer; it goes on when one is started\n")
         }
     }
@@ -139,8 +147,16 @@ fn list(jobs: &Jobs, json: bool) -> Result<Exit, Exit> {
         (false, true) => "no replay was asked for; name an uplink and a time: --uplink NAME --from TIME\n".into(),
         (false, false) => {
             let line = |job: &Job| {
-                let (state, readings) = (job.state.name(), counted(job.readings, "reading"));
-                format!("replay {} to {}: {state}, {readings}\n", job.number, plain(&job.uplink))
+                let (number, uplink, state) = (job.number, plain(&job.uplink), job.state.name());
+                match &job.what {
+                    What::Range(_) => {
+                        format!("replay {number} to {uplink}: {state}, {}\n", counted(job.sent, "reading"))
+                    }
+                    What::Quarantined(_) => {
+                        let delivered = counted(job.sent, "message");
+                        format!("replay {number} of the quarantine to {uplink}: {state}, {delivered}\n")
+                    }
+                }
             };
             jobs.iter().map(line).collect()
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use buffer::{Damage, Gap, Inspector, Overview, Seq};
+use buffer::{Class, Damage, Gap, Inspector, Overview, Seq};
 use driver_core::{Clock, SystemClock};
 use serde_json::json;
 
@@ -71,6 +71,32 @@ pub(super) fn uplinks(inspector: &Inspector) -> buffer::Result<Vec<Standing>> {
     overview.uplinks.iter().map(standing).collect()
 }
 
+/// What lies there of one class.
+struct OfClass {
+    class: Class,
+    segments: usize,
+    bytes: u64,
+    first_seq: Seq,
+    oldest_ns: Option<i64>,
+}
+
+/// The classes of which something lies there, the most valuable first.
+fn classes(overview: &Overview) -> Vec<OfClass> {
+    let of = |class: Class| {
+        let mut files = overview.segments.iter().filter(|segment| segment.class == class).peekable();
+        files.peek()?;
+        let empty = OfClass { class, segments: 0, bytes: 0, first_seq: Seq::MAX, oldest_ns: None };
+        Some(files.fold(empty, |sum, file| OfClass {
+            segments: sum.segments + 1,
+            bytes: sum.bytes + file.bytes,
+            first_seq: sum.first_seq.min(file.seqs.map_or(overview.next_seq, |seqs| seqs.first)),
+            oldest_ns: sum.oldest_ns.into_iter().chain(file.time_ns.map(|(from, _)| from)).min(),
+            ..sum
+        }))
+    };
+    Class::ALL.into_iter().filter_map(of).collect()
+}
+
 /// Oldest and newest time of what is kept.
 fn times(overview: &Overview) -> Option<(i64, i64)> {
     let times = overview.segments.iter().filter_map(|segment| segment.time_ns);
@@ -116,8 +142,26 @@ fn head(path: &str, overview: &Overview) -> String {
         let text = |ns| time_text(ns).unwrap_or_else(|| "a time before the clock was set".into());
         write_line(&mut out, &format!("taken     {} to {}", text(from), text(to)));
     }
-    write_line(&mut out, &format!("on disk   {segments}, {:.1} MiB", overview.disk_bytes as f64 / MIB));
+    let reserve = match overview.ballast_bytes {
+        0 => "nothing in reserve".into(),
+        bytes => format!("{:.1} MiB in reserve", bytes as f64 / MIB),
+    };
+    write_line(&mut out, &format!("on disk   {segments}, {:.1} MiB; {reserve}", overview.disk_bytes as f64 / MIB));
+    out.push_str(&classes_table(overview));
     out
+}
+
+fn classes_table(overview: &Overview) -> String {
+    let row = |of: &OfClass| {
+        let oldest = of.oldest_ns.and_then(time_text).unwrap_or_else(|| "-".into());
+        let (segments, mib) = (of.segments.to_string(), format!("{:.1}", of.bytes as f64 / MIB));
+        [of.class.name().into(), segments, mib, of.first_seq.to_string(), oldest]
+    };
+    let rows: Vec<[String; 5]> = classes(overview).iter().map(row).collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!("\n{}", table(["class", "segments", "MiB", "from seq", "oldest"], &rows)),
+    }
 }
 
 /// The gaps by their reasons.
@@ -161,6 +205,15 @@ pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing], d
         })
     };
     let damage = |damage: &Damage| json!({ "file": path_text(&damage.path), "offset": damage.offset, "part": damage.part.name() });
+    let class = |of: &OfClass| {
+        json!({
+            "class": of.class.name(),
+            "segments": of.segments,
+            "disk_bytes": of.bytes,
+            "first_seq": of.first_seq,
+            "oldest": of.oldest_ns.and_then(time_text),
+        })
+    };
     let (from, to) = times(overview).unzip();
     let stats = json!({
         "path": path,
@@ -172,6 +225,8 @@ pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing], d
         "to": to.and_then(time_text),
         "segments": overview.segments.len(),
         "disk_bytes": overview.disk_bytes,
+        "ballast_bytes": overview.ballast_bytes,
+        "classes": classes(overview).iter().map(class).collect::<Vec<_>>(),
         "uplinks": uplinks.iter().map(uplink).collect::<Vec<_>>(),
         "gaps": overview.gaps.iter().map(gap_json).collect::<Vec<_>>(),
         "missing": overview.missing.iter().map(gap_json).collect::<Vec<_>>(),

@@ -231,6 +231,9 @@ fn stats_tell_where_each_uplink_stands() {
     let json: serde_json::Value =
         serde_json::from_str(&stats::json_text("here", inspector.overview(), &uplinks, &[])).expect("JSON");
     assert_eq!((&json["uplinks"][0]["pending"], &json["next_seq"]), (&50.into(), &61.into()));
+    let class = &json["classes"][0];
+    assert_eq!((&class["class"], &class["first_seq"], &class["segments"]), (&"normal".into(), &1.into(), &1.into()));
+    assert!(text.contains("nothing in reserve\n") && text.contains("\nnormal"), "{text}");
 }
 
 #[test]

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use buffer::{Block, Cursor, Seq, SeqRange};
 use tracing::{error, info};
 
+use super::again::Again;
 use super::backlog::Backlog;
 use super::pace::{More, Pace};
-use super::replay::{Job, JobState};
+use super::quarantine::Quarantine;
+use super::replay::{Job, JobState, Range};
 use super::route::{Drain, Route};
 use super::stream::Stream;
 use super::supply::{Step, Supply};
@@ -27,19 +29,6 @@ const JITTER_OF_OUTAGE: f64 = 0.1;
 const JITTER_MAX: Duration = Duration::from_secs(30);
 const JITTER_AT_START: Duration = Duration::from_secs(2);
 
-/// How often the progress of a replay is kept.
-const KEEP_EVERY: Duration = Duration::from_secs(1);
-
-/// A range of the log that is being sent once more.
-struct Replay {
-    job: Job,
-    stream: Stream,
-    /// From where it reads on.
-    at: Seq,
-    end: Seq,
-    kept_at: Option<Instant>,
-}
-
 /// The lanes.
 pub(super) struct Lanes {
     uplink: Box<str>,
@@ -48,7 +37,7 @@ pub(super) struct Lanes {
     jitter: Jitter,
     live: Stream,
     history: Stream,
-    replay: Option<Replay>,
+    again: Option<Again>,
     /// Readings that replays sent since the start.
     replayed: u64,
     /// Since when there is no connection; `None` before the first.
@@ -67,7 +56,7 @@ impl Lanes {
             jitter: Jitter::random(),
             history: Stream::new(supply.another(Lane::History)?),
             live: Stream::new(supply),
-            replay: None,
+            again: None,
             replayed: 0,
             lost_at: None,
             draining: false,
@@ -106,27 +95,32 @@ impl Lanes {
         {
             self.history.read(log, wanted);
         }
-        if let Some(replay) = self.replay.as_mut().filter(|replay| replay.stream.wants_more() && replay.at < replay.end)
-        {
-            replay.stream.read(log, SeqRange { first: replay.at, last: replay.end - 1 });
+        if let Some(again) = &mut self.again {
+            again.read_on(log);
         }
     }
 
     /// Begins to send a range of the log once more, from this seq on; the end of the log is the end of it at most.
-    pub(super) fn replay(&mut self, mut job: Job, from: Seq, log_end: Seq) {
-        let (at, end) = (*job.next.get_or_insert(from), *job.end.get_or_insert(log_end));
-        job.state = JobState::Running;
-        match self.live.supply.of_replay(job.clone()) {
-            Ok(supply) => {
-                self.replay = Some(Replay { job, stream: Stream::new(supply), at, end, kept_at: None });
-            }
+    pub(super) fn replay(&mut self, job: Job, range: Range, from: Seq, log_end: Seq) {
+        match self.live.supply.of_replay(job.number, range) {
+            Ok(supply) => self.again = Some(Again::of_log(job, from, log_end, supply)),
             Err(cause) => error!(uplink = &*self.uplink, "a replay cannot begin: {cause}; it is tried again"),
         }
     }
 
-    /// Whether a replay is being sent.
-    pub(super) fn is_replaying(&self) -> bool {
-        self.replay.is_some()
+    /// Begins to offer messages of the quarantine once more.
+    pub(super) fn retry(&mut self, job: Job, quarantine: Quarantine) {
+        self.again = Some(Again::of_quarantine(job, quarantine));
+    }
+
+    /// Whether a job is being worked on.
+    pub(super) fn is_sending_again(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Whether a message of this lane lies in quarantine already.
+    pub(super) fn is_of_quarantine(&self, lane: Lane) -> bool {
+        self.again.as_ref().is_some_and(|again| again.lane() == lane && again.is_of_quarantine())
     }
 
     /// Readings that replays sent since the start.
@@ -136,30 +130,17 @@ impl Lanes {
 
     /// How much of the log the replay still has before it, readings; 0 while there is none.
     pub(super) fn replay_left(&self) -> u64 {
-        self.replay.as_ref().map_or(0, |replay| replay.end.saturating_sub(replay.job.next.unwrap_or(replay.at)))
+        self.again.as_ref().map_or(0, Again::readings_left)
     }
 
-    /// How far the replay is, when that is to be kept: now and then, and at its end.
-    pub(super) fn replay_news(&mut self, window: &mut Window, now: Instant) -> Option<Job> {
-        let replay = self.replay.as_mut()?;
-        let lane = Lane::Replay(replay.job.number);
-        // Its acknowledgements move no cursor.
-        drop(window.take_done(lane));
-        let made = replay.stream.supply.take_made();
-        self.replayed += made;
-        replay.job.readings += made;
-        replay.job.next = window.first(lane).or(replay.stream.supply.first_seq()).or(Some(replay.at));
-        if replay.at >= replay.end && replay.stream.wants_more() && window.is_idle(lane) {
-            let job = Job { state: JobState::Done, ..replay.job.clone() };
-            info!(uplink = &*self.uplink, job = job.number, readings = job.readings, "the replay is delivered");
-            self.replay = None;
-            return Some(job);
-        }
-        let is_due = replay.kept_at.is_none_or(|kept_at| now.saturating_duration_since(kept_at) >= KEEP_EVERY);
-        is_due.then(|| {
-            replay.kept_at = Some(now);
-            replay.job.clone()
-        })
+    /// How far the job is, when that is to be kept.
+    pub(super) fn job_news(&mut self, window: &mut Window, now: Instant) -> Option<Job> {
+        let again = self.again.as_mut()?;
+        let before = again.readings_sent();
+        let news = again.news(&self.uplink, window, now);
+        self.replayed += again.readings_sent() - before;
+        self.again.take_if(|_| news.as_ref().is_some_and(|job| job.state == JobState::Done));
+        news
     }
 
     /// Waits until something was read for one of them. May be dropped and called again.
@@ -167,12 +148,7 @@ impl Lanes {
         tokio::select! {
             next = self.live.arrived(delivered) => self.route.live_read(next?),
             next = self.history.arrived(delivered) => self.route.history_read(next?),
-            next = replay_arrived(&mut self.replay) => {
-                let next = next?;
-                if let Some(replay) = &mut self.replay {
-                    replay.at = replay.at.max(next);
-                }
-            }
+            arrived = again_arrived(&mut self.again) => arrived?,
         }
         Ok(())
     }
@@ -185,11 +161,7 @@ impl Lanes {
         if !self.pace.may_send(now) || !window.has_room(Lane::History) {
             return false;
         }
-        let bytes = make(&mut self.history.supply, Lane::History, window).or_else(|| {
-            let replay = self.replay.as_mut()?;
-            let lane = Lane::Replay(replay.job.number);
-            make(&mut replay.stream.supply, lane, window)
-        });
+        let bytes = make(&mut self.history.supply, Lane::History, window).or_else(|| self.again.as_mut()?.make(window));
         let Some(bytes) = bytes else { return false };
         self.pace.sent(bytes, now);
         true
@@ -205,11 +177,14 @@ impl Lanes {
                 self.pace.returned(message.size_bytes(), more, now);
             }
         }
+        if let Some(again) = self.again.as_mut().filter(|again| again.lane() == message.lane()) {
+            again.returned(message, took.is_some());
+        }
     }
 
     /// Whether something of other lanes than the live one is ready to be sent.
     fn has_more_behind(&self) -> bool {
-        !self.history.supply.is_empty() || self.replay.as_ref().is_some_and(|replay| !replay.stream.supply.is_empty())
+        !self.history.supply.is_empty() || self.again.as_ref().is_some_and(Again::has_more)
     }
 
     /// Messages that say the same as this one in two parts or more; fewer where it cannot be taken apart.
@@ -249,17 +224,16 @@ impl Lanes {
     }
 }
 
-/// Waits until something was read for the replay, for ever where there is none. What it sends was delivered before, so no
-/// cursor keeps anything back.
-async fn replay_arrived(replay: &mut Option<Replay>) -> Result<Seq, StoreClosed> {
-    match replay {
-        Some(replay) => replay.stream.arrived(&Cursor::starting_at(1)).await,
+/// Waits until something was read for the job, for ever where there is none.
+async fn again_arrived(again: &mut Option<Again>) -> Result<(), StoreClosed> {
+    match again {
+        Some(again) => again.arrived().await,
         None => std::future::pending().await,
     }
 }
 
 /// Moves the next message of a lane into the window; its bytes, or `None` when there is none.
-fn make(supply: &mut Supply, lane: Lane, window: &mut Window) -> Option<usize> {
+pub(super) fn make(supply: &mut Supply, lane: Lane, window: &mut Window) -> Option<usize> {
     loop {
         let message = match supply.step() {
             Step::Begin(seqs) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use buffer::{Block, Item};
 use tokio::time::Instant;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::backlog::Backlog;
 use super::counters::count;
@@ -86,6 +86,10 @@ impl<B: Backlog> Forward<B> {
 
     /// Puts smaller messages in the place of one of several readings; whether that could be done.
     async fn halve(&mut self, message: &Message, about: About, reason: &str) -> bool {
+        if self.lanes.is_of_quarantine(message.lane()) {
+            // That was done when it was refused first.
+            return false;
+        }
         let halves = match self.block_of(message, about).await {
             Some(block) => self.halves(message, &block).await,
             None => Vec::new(),
@@ -119,8 +123,23 @@ impl<B: Backlog> Forward<B> {
         self.lanes.halves(message, block, schema)
     }
 
+    /// A message that came out of the quarantine was refused once more: it lies there still.
+    fn stays_in_quarantine(&mut self, message: &Message, reason: &str) {
+        self.window.give_up(message.token);
+        self.lanes.returned(message, None, Instant::now().into_std());
+        if is_news(reason, &mut self.told.set_aside) {
+            warn!(
+                uplink = &*self.name,
+                "messages out of the quarantine are refused once more and stay there: {reason}"
+            );
+        }
+    }
+
     /// Puts a message into quarantine, so that the rest flows. What cannot be kept there is offered again.
     async fn set_aside(&mut self, message: Message, reason: &str) {
+        if self.lanes.is_of_quarantine(message.lane()) {
+            return self.stays_in_quarantine(&message, reason);
+        }
         let token = message.token;
         let (quarantine, owned) = (self.quarantine.clone(), reason.to_owned());
         let kept = tokio::task::spawn_blocking(move || quarantine.keep(&message, &owned)).await;

@@ -1,11 +1,12 @@
 //! Messages that the far side will not take: kept in a file beside the log, one JSON object a line.
 //!
 //! ```text
-//! {"reason":"…","topic":"acme/line7/press","key":"…","content_type":"…","epoch":7,"first":1234,"last":1300,"payload":"{…}"}
+//! {"reason":"…","topic":"acme/line7/press","key":"…","content_type":"…","epoch":7,"first":1234,"last":1300,"time_ns":…,"payload":"{…}"}
 //! ```
 //!
-//! What is no UTF-8 stands as `"payload_hex"` and `"key_hex"`; lines of earlier versions have neither key nor content type. The file is bounded: when it is full, what is refused stays in
-//! the log and is offered again and again, so that a mistake in the broker's rights costs no data.
+//! What is no UTF-8 stands as `"payload_hex"` and `"key_hex"`; lines of earlier versions have neither key, content type nor
+//! time. The file is bounded: when it is full, what is refused stays in the log and is offered again and again, so that a
+//! mistake in the broker's rights costs no data.
 
 mod kept;
 
@@ -18,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use buffer::Lock;
 use serde_json::{Value, json};
 
-pub use self::kept::{Kept, KeptMessages};
+pub use self::kept::{Digest, Kept, KeptMessages};
 
 use crate::uplink::{Message, file_of};
 
@@ -77,13 +78,16 @@ impl Quarantine {
         &self.path
     }
 
-    /// What was kept, from the first on; nothing where there is no file.
+    /// What was kept up to now, from the first on; nothing where there is no file.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn messages(&self) -> io::Result<KeptMessages> {
         match File::open(&self.path) {
-            Ok(file) => Ok(KeptMessages::of(BufReader::new(Box::new(file)))),
+            Ok(file) => {
+                let bytes = file.metadata()?.len();
+                Ok(KeptMessages::of(BufReader::new(Box::new(file.take(bytes)))))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(KeptMessages::of(BufReader::new(Box::new(io::empty()))))
             }
@@ -105,13 +109,25 @@ impl Quarantine {
     /// # Errors
     /// The disk refuses; nothing is removed.
     pub fn remove_beside(&self, numbers: &BTreeSet<u64>) -> io::Result<u64> {
+        self.remove_all(|kept| numbers.contains(&kept.number))
+    }
+
+    /// As [`Quarantine::remove_beside`], by what the lines are known by: numbers may have changed meanwhile.
+    ///
+    /// # Errors
+    /// The disk refuses; nothing is removed.
+    pub fn remove_known(&self, digests: &BTreeSet<Digest>) -> io::Result<u64> {
+        self.remove_all(|kept| digests.contains(&kept.digest()))
+    }
+
+    fn remove_all(&self, goes: impl Fn(&Kept) -> bool) -> io::Result<u64> {
         let _changing = changing();
         let half = self.path.with_extension("half");
         let mut out = BufWriter::new(private(OpenOptions::new().create(true).write(true).truncate(true)).open(&half)?);
         let mut removed = 0;
         for kept in self.messages()? {
             let kept = kept?;
-            if numbers.contains(&kept.number) {
+            if goes(&kept) {
                 removed += 1;
             } else {
                 out.write_all(&kept.line)?;
@@ -180,6 +196,7 @@ fn line(message: &Message, reason: &str) -> Vec<u8> {
         "epoch": message.epoch,
         "first": message.seqs.first,
         "last": message.seqs.last,
+        "time_ns": message.time.map(|time| time.0),
     });
     put(&mut object, "payload", &message.payload);
     if let Some(key) = &message.key {
@@ -205,6 +222,7 @@ fn put(object: &mut Value, name: &str, bytes: &[u8]) {
 mod tests {
     use buffer::SeqRange;
     use bytes::Bytes;
+    use driver_core::Timestamp;
 
     use super::*;
     use crate::uplink::{Lane, Token};
@@ -215,8 +233,8 @@ mod tests {
             topic: "plant/press".into(),
             key: None,
             payload: Bytes::from_static(payload),
-            time: None,
-            content_type: "application/json",
+            time: Some(Timestamp(1_795_400_913_000_000_000)),
+            content_type: "application/json".into(),
             epoch: 7,
             seqs: SeqRange { first: 5, last: 9 },
         }
@@ -232,6 +250,10 @@ mod tests {
         let kept: Vec<Kept> = quarantine.messages().expect("a file").map(|kept| kept.expect("a line")).collect();
         assert_eq!(kept[0].content_type().as_deref(), Some("application/json"));
         assert_eq!((kept[0].key(), kept[1].key()), (None, Some(b"press\xff".to_vec())));
+        let lane = Lane::Replay(3);
+        let again = |message: Message, part| Message { token: Token { lane, seq: 5, part }, ..message };
+        assert_eq!(kept[0].message(lane), Some(again(message(b"{\"a\":1}"), 1)), "whole, in another lane");
+        assert_eq!(kept[1].message(lane), Some(again(keyed, 2)));
         let text = fs::read_to_string(folder.path().join("quarantine/cl_oud.jsonl")).expect("a file");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

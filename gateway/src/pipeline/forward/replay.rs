@@ -1,13 +1,16 @@
-//! Replay jobs: a range of the log that is to be sent once more, as a small file that anybody may look at.
+//! Replay jobs: what is to be sent once more, a range of the log or messages out of the quarantine, as a small file that
+//! anybody may look at.
 //!
 //! ```text
 //! <buffer>/requests/replay-3.json
 //! {"uplink":"cloud","from_ns":…,"to_ns":…,"tags":["press.*"],"state":"running","next":5120,"end":90000,"readings":4096}
+//! {"uplink":"cloud","quarantined":["9f86d081884c7d659a2feaa0c55ad015"],"state":"done","messages":1,"refused":0}
 //! ```
 //!
 //! A command writes the file and the gateway takes it up, keeps its progress in it, and goes on where it stood after a
 //! restart. From then on the gateway alone writes it. The file is replaced as a whole, so a reader never sees half of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +19,7 @@ use buffer::Seq;
 use driver_core::TagId;
 use serde_json::{Value, json};
 
+use super::quarantine::Digest;
 use crate::glob;
 use crate::pipeline::schema::Schema;
 
@@ -35,20 +39,38 @@ pub struct Job {
     pub number: u32,
     /// The uplink that gets it.
     pub uplink: String,
-    /// Readings from this time on, nanoseconds since 1970 UTC …
-    pub from_ns: i64,
-    /// … and before this one; `None`: up to the end of the log when the job begins.
-    pub to_ns: Option<i64>,
-    /// Patterns for `device.tag`; without one, all tags.
-    pub tags: Vec<String>,
+    /// What it gets.
+    pub what: What,
     /// How far it is.
     pub state: JobState,
     /// From where it goes on; `None` before it has begun.
     pub next: Option<Seq>,
     /// Where it ends; `None` before it has begun.
     pub end: Option<Seq>,
-    /// Readings that were sent so far.
-    pub readings: u64,
+    /// Readings that were sent so far; of a quarantine, messages that the far side has now.
+    pub sent: u64,
+    /// Messages of a quarantine that the far side has refused once more.
+    pub refused: u64,
+}
+
+/// What is to be sent once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// Readings that the log still holds.
+    Range(Range),
+    /// Messages in the uplink's quarantine, by their digests; all that lie there when the job begins, without one.
+    Quarantined(BTreeSet<Digest>),
+}
+
+/// Readings of the log by time and tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// From this time on, nanoseconds since 1970 UTC …
+    pub from_ns: i64,
+    /// … and before this one; `None`: up to the end of the log when the job begins.
+    pub to_ns: Option<i64>,
+    /// Patterns for `device.tag`; without one, all tags.
+    pub tags: Vec<String>,
 }
 
 /// How far a job is.
@@ -78,29 +100,54 @@ impl JobState {
 }
 
 impl Job {
+    /// One that nobody has taken up.
+    pub fn asked(uplink: &str, what: What) -> Job {
+        let (state, uplink) = (JobState::Waiting, uplink.to_owned());
+        Job { number: 0, uplink, what, state, next: None, end: None, sent: 0, refused: 0 }
+    }
+
     /// As it stands in its file.
     pub fn json(&self) -> Value {
-        json!({
-            "uplink": self.uplink, "from_ns": self.from_ns, "to_ns": self.to_ns, "tags": self.tags,
-            "state": self.state.name(), "next": self.next, "end": self.end, "readings": self.readings,
-        })
+        match &self.what {
+            What::Range(Range { from_ns, to_ns, tags }) => json!({
+                "uplink": self.uplink, "from_ns": from_ns, "to_ns": to_ns, "tags": tags,
+                "state": self.state.name(), "next": self.next, "end": self.end, "readings": self.sent,
+            }),
+            What::Quarantined(digests) => json!({
+                "uplink": self.uplink, "quarantined": digests.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "state": self.state.name(), "messages": self.sent, "refused": self.refused,
+            }),
+        }
     }
 
     /// Understands a file's text; `None` when it is none.
     fn parse(number: u32, text: &[u8]) -> Option<Job> {
         let content: Value = serde_json::from_slice(text).ok()?;
-        let tags = content["tags"].as_array()?;
+        let (what, sent) = match &content["quarantined"] {
+            Value::Array(digests) => {
+                let digests = digests.iter().map(|digest| Digest::parse(digest.as_str()?)).collect::<Option<_>>()?;
+                (What::Quarantined(digests), "messages")
+            }
+            _ => (What::Range(Range::parse(&content)?), "readings"),
+        };
         Some(Job {
             number,
             uplink: content["uplink"].as_str()?.to_owned(),
-            from_ns: content["from_ns"].as_i64()?,
-            to_ns: content["to_ns"].as_i64(),
-            tags: tags.iter().map(|tag| tag.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+            what,
             state: JobState::from_name(content["state"].as_str()?)?,
             next: content["next"].as_u64(),
             end: content["end"].as_u64(),
-            readings: content["readings"].as_u64().unwrap_or(0),
+            sent: content[sent].as_u64().unwrap_or(0),
+            refused: content["refused"].as_u64().unwrap_or(0),
         })
+    }
+}
+
+impl Range {
+    fn parse(content: &Value) -> Option<Range> {
+        let tags = content["tags"].as_array()?.iter().map(|tag| tag.as_str().map(str::to_owned));
+        let (from_ns, to_ns) = (content["from_ns"].as_i64()?, content["to_ns"].as_i64());
+        Some(Range { from_ns, to_ns, tags: tags.collect::<Option<_>>()? })
     }
 
     /// Whether a reading is wanted.
@@ -191,6 +238,9 @@ impl Jobs {
             return Err(io::Error::other(format!("{JOBS_MAX} replays wait already")));
         }
         job.number = jobs.last().map_or(1, |last| last.number + 1);
+        if job.json().to_string().len() as u64 > FILE_BYTES_MAX {
+            return Err(io::Error::other("more is named than a request holds: ask for less at once, or for all"));
+        }
         self.write(&job)?;
         Ok(job.number)
     }
@@ -220,18 +270,23 @@ mod tests {
     use super::*;
     use crate::pipeline::schema::SchemaBuilder;
 
+    fn range() -> Range {
+        Range { from_ns: 10, to_ns: Some(20), tags: vec!["press.*".into()] }
+    }
+
     fn job() -> Job {
-        Job {
-            number: 0,
-            uplink: "cloud".into(),
-            from_ns: 10,
-            to_ns: Some(20),
-            tags: vec!["press.*".into()],
-            state: JobState::Waiting,
-            next: None,
-            end: None,
-            readings: 0,
-        }
+        Job::asked("cloud", What::Range(range()))
+    }
+
+    #[test]
+    fn a_job_of_the_quarantine_is_kept_with_its_digests_and_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let jobs = Jobs::beside(folder.path());
+        let digests = |count: u32| What::Quarantined((0..count).map(|line| Digest::of(&line.to_le_bytes())).collect());
+        let asked = Job { sent: 3, refused: 1, ..Job::asked("cloud", digests(2)) };
+        let number = jobs.add(asked.clone()).expect("added");
+        assert_eq!(jobs.get(number).expect("readable"), Some(Job { number, ..asked }));
+        assert!(jobs.add(Job::asked("cloud", digests(10_000))).is_err(), "a file that nobody would read");
     }
 
     #[test]
@@ -272,11 +327,11 @@ mod tests {
         schema.device("mixer");
         schema.tag("count", "");
         let schema = schema.build();
-        let wants = |at_ns, tag| job().wants(at_ns, TagId(tag), Some(&schema));
+        let wants = |at_ns, tag| range().wants(at_ns, TagId(tag), Some(&schema));
         assert_eq!(
             [wants(9, 0), wants(10, 0), wants(19, 0), wants(20, 0), wants(15, 1)],
             [false, true, true, false, false]
         );
-        assert!(!job().wants(15, TagId(0), None));
+        assert!(!range().wants(15, TagId(0), None));
     }
 }

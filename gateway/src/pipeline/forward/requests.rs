@@ -41,7 +41,7 @@ impl Requests {
             self.looking = None;
             self.look_at = Instant::now() + LOOK_EVERY;
             if let Some(job) = self.noted(found).flatten() {
-                info!(uplink = &*self.uplink, job = job.number, "a replay begins");
+                info!(uplink = &*self.uplink, job = job.number, "a replay begins, as was asked for");
                 return job;
             }
         }

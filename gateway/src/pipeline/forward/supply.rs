@@ -9,7 +9,7 @@ use driver_core::Reading;
 use tracing::{error, warn};
 
 use super::backlog::Chapter;
-use super::replay::Job;
+use super::replay::Range;
 use crate::pipeline::encode::{Decoder, Places};
 use crate::pipeline::redate::Redate;
 use crate::pipeline::schema::Schema;
@@ -31,7 +31,7 @@ pub(super) struct Supply {
     items: VecDeque<Waiting>,
     block_begun: bool,
     /// What is wanted of each block; `None`: all of it.
-    choice: Option<Arc<Job>>,
+    choice: Option<Arc<Range>>,
     /// Nothing of the item that was begun is wanted.
     is_passed_over: bool,
     /// What the block that was begun no longer holds, to be told behind its readings.
@@ -83,9 +83,9 @@ impl Supply {
     }
 
     /// Another one, for what a replay wants.
-    pub(super) fn of_replay(&self, job: Job) -> io::Result<Supply> {
-        let supply = self.another(Lane::Replay(job.number))?;
-        Ok(Supply { choice: Some(Arc::new(job)), ..supply })
+    pub(super) fn of_replay(&self, job: u32, range: Range) -> io::Result<Supply> {
+        let supply = self.another(Lane::Replay(job))?;
+        Ok(Supply { choice: Some(Arc::new(range)), ..supply })
     }
 
     /// How many readings were made into messages since this was last asked.
@@ -204,9 +204,9 @@ impl Supply {
                     offsets = choose(&mut readings, offsets, from, |place, _| (from..=to).contains(&place));
                     self.left_out = left_out(self.lane, block, seqs, readings.len());
                 }
-                if let Some(job) = self.choice.clone() {
+                if let Some(range) = self.choice.clone() {
                     self.left_out = None;
-                    let wants = |reading: &Reading| job.wants(reading.timestamp.0, reading.tag, schema.as_deref());
+                    let wants = |reading: &Reading| range.wants(reading.timestamp.0, reading.tag, schema.as_deref());
                     offsets = choose(&mut readings, offsets, 0, |_, reading| wants(reading));
                 }
                 self.block_begun = true;

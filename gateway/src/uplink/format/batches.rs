@@ -167,7 +167,7 @@ impl<R: Rows> Batches<R> {
             key: None,
             payload: std::mem::replace(&mut self.out, next).into(),
             time,
-            content_type: R::CONTENT_TYPE,
+            content_type: R::CONTENT_TYPE.into(),
             epoch: block.records.epoch,
             seqs,
         }
@@ -191,7 +191,7 @@ impl<R: Rows + 'static> Format for Batches<R> {
 
     fn gap(&mut self, missing: &Missing) -> Message {
         self.out.clear();
-        let content_type = self.rows.gap(missing, &mut self.out);
+        let content_type = self.rows.gap(missing, &mut self.out).into();
         Message {
             token: Token { lane: missing.lane, seq: missing.gap.seqs.first, part: 0 },
             topic: self.gap_topic.clone(),

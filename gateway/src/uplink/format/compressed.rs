@@ -67,7 +67,9 @@ impl Compressed {
     /// What cannot be compressed for want of memory goes as it is, and says so by its content type.
     fn compressed(&mut self, message: Message) -> Message {
         match self.method.run(&message.payload) {
-            Ok(payload) => Message { payload, content_type: self.method.compression().content_type(), ..message },
+            Ok(payload) => {
+                Message { payload, content_type: self.method.compression().content_type().into(), ..message }
+            }
             Err(_) => message,
         }
     }
@@ -157,7 +159,8 @@ mod tests {
             }
             .expect("it unpacks");
             assert_eq!(unpacked, text(&plain[0]));
-            let rest = Message { payload: plain[0].payload.clone(), content_type: plain[0].content_type, ..message };
+            let rest =
+                Message { payload: plain[0].payload.clone(), content_type: plain[0].content_type.clone(), ..message };
             assert_eq!(rest, plain[0]);
         }
     }

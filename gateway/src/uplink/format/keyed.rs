@@ -265,7 +265,7 @@ impl Keyed {
         }
         self.memory.extend_from_slice(&self.out);
         let payload = self.memory.split().freeze();
-        let (Place { topic, key }, content_type) = (place, self.content.content_type(kind));
+        let (Place { topic, key }, content_type) = (place, self.content.content_type(kind).into());
         Message { token, topic, key: Some(key), payload, time, content_type, epoch, seqs }
     }
 

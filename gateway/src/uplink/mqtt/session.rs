@@ -209,7 +209,7 @@ impl Session {
             delivery,
             alias: None,
             expires_s: self.keeping.expires_s,
-            content_type: message.content_type,
+            content_type: &message.content_type,
             correlation: None,
             user_properties: &properties,
         };
@@ -378,7 +378,7 @@ fn own<'a>(topic: &'a str, payload: &'a [u8], delivery: Delivery) -> Publish<'a>
         payload,
         retain: Retain::Pass,
         delivery,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         alias: None,
         expires_s: None,
         correlation: None,

@@ -67,7 +67,7 @@ impl SparkplugFormat {
             key: None,
             payload: Bytes::copy_from_slice(&self.out),
             time,
-            content_type: CONTENT_TYPE,
+            content_type: CONTENT_TYPE.into(),
             epoch: block.records.epoch,
             seqs,
         })
@@ -106,7 +106,7 @@ impl Format for SparkplugFormat {
             key: None,
             payload: Bytes::copy_from_slice(&self.out),
             time: None,
-            content_type: CONTENT_TYPE,
+            content_type: CONTENT_TYPE.into(),
             epoch: missing.epoch,
             seqs: missing.gap.seqs,
         }

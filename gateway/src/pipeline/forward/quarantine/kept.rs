@@ -1,10 +1,41 @@
 //! What a quarantine holds, line by line. A line that a kill cut short is told as such and stays where it is.
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+use buffer::SeqRange;
+use bytes::Bytes;
+use driver_core::Timestamp;
+use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
 use super::FILE_BYTES_MAX;
+use crate::uplink::{Lane, Message, Token};
+
+/// The first half of the SHA-256 of a line: what it is known by while others before it go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Digest([u8; 16]);
+
+impl Digest {
+    /// Of a line without its end.
+    pub fn of(line: &[u8]) -> Digest {
+        let whole = digest(&SHA256, line);
+        let mut half = [0; 16];
+        half.copy_from_slice(&whole.as_ref()[..16]);
+        Digest(half)
+    }
+
+    /// From its hexadecimal digits; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Digest> {
+        Some(Digest(bytes_of(text)?.try_into().ok()?))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// A line of a quarantine.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +92,27 @@ impl Kept {
         self.text("content_type")
     }
 
+    /// What the line is known by while others before it go.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.line)
+    }
+
+    /// The message that was refused, for another lane; `None` where the line cannot be understood. What an earlier version
+    /// did not keep it goes without: the key, the time, what the payload is.
+    pub fn message(&self, lane: Lane) -> Option<Message> {
+        let (epoch, first, last) = self.place()?;
+        Some(Message {
+            token: Token { lane, seq: first, part: u32::try_from(self.number).ok()? },
+            topic: self.topic()?.into(),
+            key: self.key().map(Bytes::from),
+            payload: self.payload()?.into(),
+            time: self.content["time_ns"].as_i64().map(Timestamp),
+            content_type: self.content_type().unwrap_or_default().into(),
+            epoch: u32::try_from(epoch).ok()?,
+            seqs: (first <= last).then_some(SeqRange { first, last })?,
+        })
+    }
+
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         match self.text(name) {
             Some(text) => Some(text.into_bytes()),
@@ -81,12 +133,12 @@ fn bytes_of(hex: &str) -> Option<Vec<u8>> {
 
 /// The lines of one file, from the first on. No more than one is held.
 pub struct KeptMessages {
-    file: BufReader<Box<dyn Read>>,
+    file: BufReader<Box<dyn Read + Send>>,
     number: u64,
 }
 
 impl KeptMessages {
-    pub(super) fn of(file: BufReader<Box<dyn Read>>) -> KeptMessages {
+    pub(super) fn of(file: BufReader<Box<dyn Read + Send>>) -> KeptMessages {
         KeptMessages { file, number: 0 }
     }
 
@@ -118,7 +170,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: Vec<u8>) -> Vec<Kept> {
-        let file = BufReader::new(Box::new(io::Cursor::new(bytes)) as Box<dyn Read>);
+        let file = BufReader::new(Box::new(io::Cursor::new(bytes)) as Box<dyn Read + Send>);
         KeptMessages::of(file).map(|kept| kept.expect("memory")).collect()
     }
 
@@ -139,7 +191,7 @@ mod tests {
             let lines: Vec<u8> = kept.iter().flat_map(|kept| kept.line.iter().copied().chain([b'\n'])).collect();
             prop_assert_eq!(&lines[..bytes.len()], &bytes[..]);
             for kept in kept {
-                drop((kept.json(), kept.payload(), kept.place(), kept.reason(), kept.topic()));
+                drop((kept.json(), kept.message(Lane::Replay(1)), kept.reason()));
             }
         }
     }

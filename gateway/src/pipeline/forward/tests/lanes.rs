@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::replay::{Job, JobState};
+use super::super::replay::{Job, JobState, Range};
+use super::super::retry;
 use super::*;
 
 /// So many blocks are a backlog.
@@ -110,17 +111,7 @@ async fn a_month_of_short_outages_keeps_what_the_cursor_can_hold() {
 }
 
 fn job(from_ns: i64, to_ns: i64, tag: &str) -> Job {
-    Job {
-        number: 0,
-        uplink: "cloud".into(),
-        from_ns,
-        to_ns: Some(to_ns),
-        tags: vec![tag.into()],
-        state: JobState::Waiting,
-        next: None,
-        end: None,
-        readings: 0,
-    }
+    Job::asked("cloud", What::Range(Range { from_ns, to_ns: Some(to_ns), tags: vec![tag.into()] }))
 }
 
 #[tokio::test]
@@ -135,8 +126,8 @@ async fn a_range_is_sent_once_more_with_its_identities_and_its_job() {
     let is_done = |number| jobs.get(number).expect("readable").is_some_and(|job| job.state == JobState::Done);
     bench.until(|| is_done(other) && is_done(number)).await;
     let done = jobs.get(number).expect("readable").expect("a job");
-    assert_eq!(done.readings, 190);
-    assert_eq!(jobs.get(other).expect("readable").map(|job| job.readings), Some(0));
+    assert_eq!(done.sent, 190);
+    assert_eq!(jobs.get(other).expect("readable").map(|job| job.sent), Some(0));
     let far = bench.far.lock().expect("no panic");
     let again: Vec<&Message> =
         far.received.values().map(|(message, _)| message).filter(|m| m.lane() != Lane::Live).collect();
@@ -159,12 +150,63 @@ async fn a_replay_goes_on_after_a_restart_where_it_stood() {
     log.acknowledge(vec![SeqRange { first: 1, last: 1_000 }]);
     let bench = Bench::start(log, always(Answer::Acknowledge));
     let jobs = Jobs::beside(bench.folder.path());
-    let begun =
-        Job { state: JobState::Running, next: Some(901), end: Some(1_001), readings: 900, ..job(1, 5_000, "*") };
+    let begun = Job { state: JobState::Running, next: Some(901), end: Some(1_001), sent: 900, ..job(1, 5_000, "*") };
     let number = jobs.add(begun).expect("added");
     bench.until(|| jobs.get(number).expect("readable").is_some_and(|job| job.state == JobState::Done)).await;
-    assert_eq!(jobs.get(number).expect("readable").map(|job| job.readings), Some(1_000));
+    assert_eq!(jobs.get(number).expect("readable").map(|job| job.sent), Some(1_000));
     assert_eq!(bench.far.lock().expect("no panic").received.len(), 10);
+}
+
+/// What lies in quarantine, by its payload.
+fn in_quarantine(bench: &Bench) -> Vec<String> {
+    let messages = Quarantine::beside(bench.folder.path(), "cloud").messages().expect("readable");
+    let payload = |kept: quarantine::Kept| String::from_utf8(kept.payload().expect("whole")).expect("UTF-8");
+    messages.map(|kept| payload(kept.expect("readable"))).collect()
+}
+
+#[tokio::test]
+async fn what_lies_in_quarantine_is_offered_once_more_and_leaves_it_when_the_far_side_has_it() {
+    let log = FakeLog::new();
+    log.append(3);
+    let far = FarSide::new(|message| match &*message.payload {
+        b"poison" => Answer::Refuse(Lasting::ForThisMessage),
+        _ => Answer::Acknowledge,
+    });
+    let bench = Bench::start(log, far.clone());
+    bench.drained().await;
+    let quarantine = Quarantine::beside(bench.folder.path(), "cloud");
+    for (seq, payload) in [(5, "first"), (6, "poison"), (7, "third")] {
+        let message = Message {
+            token: Token { lane: Lane::Live, seq, part: 0 },
+            topic: "plant/press".into(),
+            key: Some(Bytes::from_static(b"press")),
+            payload: Bytes::from_static(payload.as_bytes()),
+            time: Some(Timestamp(seq as i64)),
+            content_type: "application/json".into(),
+            epoch: 2,
+            seqs: SeqRange { first: seq, last: seq },
+        };
+        quarantine.keep(&message, "too odd").expect("kept");
+    }
+    let jobs = Jobs::beside(bench.folder.path());
+    let done = async |numbers: &[u64]| {
+        let numbers = numbers.iter().copied().collect();
+        let number = retry::ask(bench.folder.path(), "cloud", &numbers).expect("asked");
+        bench.until(|| jobs.get(number).expect("readable").is_some_and(|job| job.state == JobState::Done)).await;
+        let job = jobs.get(number).expect("readable").expect("a job");
+        (job.sent, job.refused)
+    };
+    assert_eq!(done(&[3]).await, (1, 0));
+    assert_eq!(in_quarantine(&bench), ["first", "poison"]);
+    assert!(retry::ask(bench.folder.path(), "cloud", &[3].into()).is_err(), "there is none of this number any more");
+    tokio::time::pause();
+    assert_eq!(done(&[]).await, (1, 1));
+    assert_eq!(in_quarantine(&bench), ["poison"], "it stays, and stands there once");
+    let far = far.lock().expect("no panic");
+    let again: Vec<&Message> = far.received.values().map(|(message, _)| message).filter(|m| m.epoch == 2).collect();
+    assert_eq!(again.len(), 2);
+    assert!(again.iter().all(|message| message.key.as_deref() == Some(b"press") && message.lane().job().is_some()));
+    assert_eq!(bench.log.low(), 31, "it moves no cursor");
 }
 
 fn drains() -> impl Strategy<Value = Drain> {

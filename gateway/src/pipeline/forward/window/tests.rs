@@ -15,7 +15,7 @@ fn message(seq: Seq, part: u32) -> Message {
         key: None,
         payload: Bytes::from(vec![b'x'; 99]),
         time: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         epoch: 1,
         seqs: SeqRange { first: seq, last: seq },
     }

@@ -32,7 +32,7 @@ fn message(seq: u64, lane: Lane) -> Message {
         key: Some(Bytes::from(format!("key {}", seq % 7))),
         payload: Bytes::from(format!("value {seq}")),
         time: Some(Timestamp(1)),
-        content_type: "text/plain",
+        content_type: "text/plain".into(),
         epoch: 3,
         seqs: buffer::SeqRange { first: seq, last: seq },
     }

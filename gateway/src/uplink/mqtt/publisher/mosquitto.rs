@@ -132,7 +132,7 @@ fn message(topic: &str, seq: u64) -> Message {
         key: None,
         payload: Bytes::from(format!("{{\"seq\":{seq}}}")),
         time: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
     }

@@ -109,7 +109,7 @@ fn message(seq: u64) -> Message {
         key: None,
         payload: Bytes::from(format!("{{\"seq\":{seq}}}")),
         time: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq + 1 },
     }

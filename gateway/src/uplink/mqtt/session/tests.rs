@@ -10,7 +10,7 @@ fn message(seq: u64) -> Message {
         key: None,
         payload: Bytes::from_static(b"{}"),
         time: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
     }
