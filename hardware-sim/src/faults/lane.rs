@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::distort::{Distorted, Frame, distort};
+use super::distort::{Distorted, Frame, Piece, distort};
 use super::{Faults, Framing, Link};
 use crate::frame::{Extent, Way, mbap, rtu, tpkt};
 
@@ -42,6 +42,14 @@ pub(super) enum End {
 /// The last request of a connection, which its replies want to know.
 pub(super) type LastRequest = Arc<Mutex<Vec<u8>>>;
 
+/// Bytes of a frame that arrive together.
+#[derive(Debug)]
+struct Chunk {
+    bytes: Vec<u8>,
+    frame: u64,
+    is_last: bool,
+}
+
 /// The state of one direction.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -53,7 +61,10 @@ pub(super) struct Lane {
     partial: Vec<u8>,
     partial_until: Option<Instant>,
     previous: Vec<u8>,
-    queue: BTreeMap<(Instant, u64), Vec<u8>>,
+    queue: BTreeMap<(Instant, u64), Chunk>,
+    /// The frame of which some bytes have arrived and others have not.
+    begun: Option<u64>,
+    frames: u64,
     under_way: usize,
     queued: u64,
     ordered_until: Instant,
@@ -81,6 +92,8 @@ impl Lane {
             partial_until: None,
             previous: Vec::new(),
             queue: BTreeMap::new(),
+            begun: None,
+            frames: 0,
             under_way: 0,
             queued: 0,
             ordered_until: now,
@@ -110,7 +123,7 @@ impl Lane {
     pub(super) fn finish(&mut self, now: Instant, link: Link) {
         let rest = std::mem::take(&mut self.partial);
         self.partial_until = None;
-        self.enqueue(&rest, now, link, Order::Kept);
+        self.enqueue(&[Piece { after: Duration::ZERO, bytes: rest }], now, link, Order::Kept);
     }
 
     /// When [`due`](Self::due) will have something to do.
@@ -128,7 +141,15 @@ impl Lane {
         while let Some(entry) = self.queue.first_entry()
             && entry.key().0 <= now
         {
-            arrived.extend(entry.remove());
+            let chunk = entry.remove();
+            // No far side writes one frame into another: what overtakes waits for the end of the frame that has begun.
+            if let Some(due) = self.end_of_another(chunk.frame) {
+                self.queued += 1;
+                self.queue.insert((due, self.queued), chunk);
+            } else {
+                self.begun = (!chunk.is_last).then_some(chunk.frame);
+                arrived.extend(chunk.bytes);
+            }
         }
         self.under_way -= arrived.len();
         if let Link::CutAfter(bytes) = link {
@@ -138,9 +159,17 @@ impl Lane {
         arrived
     }
 
+    /// When the last bytes of the frame that has begun arrive, if it is another one.
+    fn end_of_another(&self, frame: u64) -> Option<Instant> {
+        let begun = self.begun.filter(|begun| *begun != frame)?;
+        let last = self.queue.iter().rev().find(|(_, queued)| queued.frame == begun);
+        last.map(|((due, _), _)| *due)
+    }
+
     /// Everything under way is lost.
     pub(super) fn lose(&mut self) {
         self.queue.clear();
+        self.begun = None;
         self.partial.clear();
         self.partial_until = None;
         self.under_way = 0;
@@ -187,13 +216,11 @@ impl Lane {
             _ => self.faults.done(fault),
         }
         match distorted {
-            Distorted::Pieces(pieces) => {
-                for piece in pieces {
-                    self.enqueue(&piece.bytes, now + piece.after, link, Order::Kept);
-                }
+            Distorted::Pieces(pieces) => self.enqueue(&pieces, now, link, Order::Kept),
+            Distorted::Overtaken(piece) => self.enqueue(&[piece], now, link, Order::Any),
+            Distorted::Inapplicable => {
+                self.enqueue(&[Piece { after: Duration::ZERO, bytes: bytes.clone() }], now, link, Order::Kept);
             }
-            Distorted::Overtaken(piece) => self.enqueue(&piece.bytes, now + piece.after, link, Order::Any),
-            Distorted::Inapplicable => self.enqueue(&bytes, now, link, Order::Kept),
             Distorted::Reset => return Some(End::Reset),
             Distorted::Close => return Some(End::Closed),
         }
@@ -211,13 +238,20 @@ impl Lane {
         before
     }
 
-    fn enqueue(&mut self, bytes: &[u8], from: Instant, link: Link, order: Order) {
+    /// The pieces of one frame.
+    fn enqueue(&mut self, pieces: &[Piece], now: Instant, link: Link, order: Order) {
+        self.frames += 1;
         let pace = self.own_pace.unwrap_or_else(|| Pace::of(link));
-        let mut free = match order {
-            Order::Kept => from.max(self.line_free),
-            Order::Any => from,
-        };
-        for chunk in bytes.chunks(pace.chunk) {
+        let chunks: Vec<(Instant, &[u8])> = pieces
+            .iter()
+            .flat_map(|piece| piece.bytes.chunks(pace.chunk).map(move |chunk| (now + piece.after, chunk)))
+            .collect();
+        let mut free = now;
+        for (index, (from, chunk)) in chunks.iter().enumerate() {
+            free = match order {
+                Order::Kept => (*from).max(self.line_free),
+                Order::Any => free.max(*from),
+            };
             free += pace.per_byte * chunk.len() as u32;
             let mut due = free + pace.latency;
             if order == Order::Kept {
@@ -227,7 +261,9 @@ impl Lane {
             }
             self.queued += 1;
             self.under_way += chunk.len();
-            self.queue.insert((due, self.queued), chunk.to_vec());
+            let is_last = index + 1 == chunks.len();
+            let chunk = Chunk { bytes: chunk.to_vec(), frame: self.frames, is_last };
+            self.queue.insert((due, self.queued), chunk);
         }
     }
 }
@@ -293,6 +329,17 @@ mod tests {
         let (mut lane, _, start) = lane(Framing::ModbusTcp, Way::Reply, None);
         lane.take(b"GET / HTTP/1.1", start, Link::Up);
         assert_eq!(lane.due(start, Link::Up), b"GET / HTTP/1.1");
+    }
+
+    #[test]
+    fn what_overtakes_does_not_arrive_within_another_frame() {
+        let (mut lane, faults, start) = lane(Framing::ModbusTcp, Way::Reply, None);
+        faults.script([Fault::Late(45 * MS), Fault::Drip(10 * MS)]);
+        let second = [&[0, 10], &REPLY[2..]].concat();
+        lane.take(REPLY, start, Link::Up);
+        lane.take(&second, start, Link::Up);
+        let arrived: Vec<u8> = drain(&mut lane, start, Link::Up).into_iter().flat_map(|(_, bytes)| bytes).collect();
+        assert_eq!(arrived, [&second, REPLY].concat());
     }
 
     #[test]

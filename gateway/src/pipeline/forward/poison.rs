@@ -125,7 +125,7 @@ impl<B: Backlog> Forward<B> {
 
     /// A message that came out of the quarantine was refused once more: it lies there still.
     fn stays_in_quarantine(&mut self, message: &Message, reason: &str) {
-        self.window.give_up(message.token);
+        self.window.give_up(message.token, Instant::now().into_std());
         self.lanes.returned(message, None, Instant::now().into_std());
         if is_news(reason, &mut self.told.set_aside) {
             warn!(
