@@ -254,7 +254,7 @@ mod tests {
         let again = |message: Message, part| Message { token: Token { lane, seq: 5, part }, ..message };
         assert_eq!(kept[0].message(lane), Some(again(message(b"{\"a\":1}"), 1)), "whole, in another lane");
         assert_eq!(kept[1].message(lane), Some(again(keyed, 2)));
-        let text = fs::read_to_string(folder.path().join("quarantine/cl_oud.jsonl")).expect("a file");
+        let text = fs::read_to_string(folder.path().join("quarantine/cl%2f%oud.jsonl")).expect("a file");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(lines[0]["payload"], "{\"a\":1}");
