@@ -378,7 +378,7 @@ fn own<'a>(topic: &'a str, payload: &'a [u8], delivery: Delivery) -> Publish<'a>
         payload,
         retain: Retain::Pass,
         delivery,
-        content_type: "application/json".into(),
+        content_type: "application/json",
         alias: None,
         expires_s: None,
         correlation: None,
