@@ -12,6 +12,7 @@ function on(id, happens, where, act) {
   by(id).addEventListener(happens, async (event) => {
     event.preventDefault();
     const pressed = [...by(id).querySelectorAll("button")].concat(by(id)).filter((one) => "disabled" in one);
+    const focused = document.activeElement;
     say(by(where), "");
     pressed.forEach((button) => { button.disabled = true; });
     try {
@@ -20,6 +21,8 @@ function on(id, happens, where, act) {
       say(by(where), cause.message);
     } finally {
       pressed.forEach((button) => { button.disabled = false; });
+      // What is switched off loses the keyboard's place.
+      if (document.activeElement === document.body) focused.focus();
     }
   });
 }
