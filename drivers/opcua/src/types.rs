@@ -64,9 +64,13 @@ pub(crate) struct Field {
 }
 
 impl Types {
-    /// The data type of an encoding: not asked for yet, or what came of it.
+    /// The data type of an encoding: not asked for yet, or what came of it. A server with more than are kept is not asked for
+    /// ever: the rest counts as not told.
     pub(crate) fn of_encoding(&self, encoding: &NodeId) -> Option<Option<&NodeId>> {
-        self.encodings.get(encoding).map(Option::as_ref)
+        match self.encodings.get(encoding) {
+            Some(known) => Some(known.as_ref()),
+            None => (self.encodings.len() >= TYPES_MAX).then_some(None),
+        }
     }
 
     /// A data type, where it is known.
@@ -135,4 +139,19 @@ pub(crate) fn structure(definition: &StructureDefinition) -> Option<DataType> {
     });
     let fields = fields.collect::<Option<Vec<Field>>>()?;
     Some(DataType::Structure(Structure { form, fields }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_with_more_types_than_are_kept_is_not_asked_for_ever() {
+        let mut types = Types::default();
+        for number in 0..TYPES_MAX as u32 {
+            assert_eq!(types.of_encoding(&NodeId::new(2, number)), None);
+            types.note_encoding(NodeId::new(2, number), None);
+        }
+        assert_eq!(types.of_encoding(&NodeId::new(3, 1_u32)), Some(None));
+    }
 }
