@@ -42,10 +42,13 @@ async function walk(page, steps) {
   return reached.filter((place) => place !== null);
 }
 
+// Rows that arrive push what is below them away between a look for it and the press: a locator waits until it stands still.
+const press = (page, what) => page.locator(what).click();
+
 const isLive = () => document.querySelectorAll("#tag-rows .pill.good").length > 0;
 
 async function login(page) {
-  await page.click("#open-login");
+  await press(page, "#open-login");
   await page.type("#user", user);
   await page.type("#password", password);
   await page.keyboard.press("Enter");
@@ -63,18 +66,17 @@ async function states(browser, size, scheme) {
   await page.waitForFunction(isLive, { timeout: 20000 });
   await look(page, size, scheme, "stranger");
   if (size === "desktop" && scheme === "light") say({ step: "keyboard", reached: await walk(page, 12) });
-  await page.click("#open-login");
+  await press(page, "#open-login");
   await look(page, size, scheme, "login-dialog");
   await page.keyboard.press("Escape");
   say({ step: "escape", open: await page.$eval("#login", (dialog) => dialog.open) });
   await login(page);
-  for (const fold of await page.$$("details > summary")) await fold.click();
+  for (const fold of await page.$$("details > summary")) await fold.asLocator().click();
   await page.waitForFunction(() => document.querySelector("#config-text").value && document.querySelector("#recorder-rows tr"), { timeout: 10000 });
-  await page.click("#config-check");
+  await press(page, "#config-check");
   await page.waitForSelector("#config-report:not([hidden])", { timeout: 10000 });
   await look(page, size, scheme, "engineer");
-  const write = await page.$("#tag-rows button");
-  await write.click();
+  await press(page, "#tag-rows button");
   await look(page, size, scheme, "command-dialog");
   await context.close();
 }
