@@ -60,6 +60,29 @@ impl Door {
         self.send("POST", "/api/v1/login", "X-Forebay: page\r\n", &json!({ "user": user, "password": password }))
     }
 
+    fn refused_messages_are_decided_about_by(&self, engineer: &str, operator: &str) {
+        let quarantine = self.site.buffer().join("quarantine");
+        std::fs::create_dir_all(&quarantine).expect("a folder");
+        std::fs::write(quarantine.join("cloud.jsonl"), refused().repeat(2)).expect("written");
+        let numbers = |numbers: &[u64]| json!({ "uplink": "cloud", "numbers": numbers });
+        for (path, headers, body, expected) in [
+            ("/api/v1/quarantine/retry", operator, numbers(&[1]), 403),
+            ("/api/v1/quarantine/retry", engineer, numbers(&[]), 400),
+            ("/api/v1/quarantine/retry", engineer, numbers(&[3]), 404),
+            ("/api/v1/quarantine/retry", engineer, json!({ "uplink": "..", "numbers": [1] }), 404),
+            ("/api/v1/quarantine/retry", engineer, numbers(&[1]), 200),
+            ("/api/v1/quarantine/drop", operator, numbers(&[2]), 403),
+            ("/api/v1/quarantine/drop", engineer, numbers(&[2]), 200),
+        ] {
+            let (status, _, answer) = self.send("POST", path, headers, &body);
+            assert_eq!(status, expected, "{path} {body} {answer}");
+        }
+        // Nothing was delivered, for nobody listens: what is to be sent again is still kept.
+        let (_, _, left) = self.send("GET", "/api/v1/quarantine?uplink=cloud", engineer, &Value::Null);
+        let left: Value = serde_json::from_str(&left).expect("JSON");
+        assert_eq!(left["messages"].as_array().map(Vec::len), Some(1), "{left}");
+    }
+
     /// The headers of somebody who has logged in.
     fn logged_in(&self, user: &str) -> String {
         let (status, head, body) = self.login(user, PASSWORD);
@@ -68,6 +91,13 @@ impl Door {
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
         format!("Cookie: {}\r\n", cookie.split(';').next().unwrap_or_default())
     }
+}
+
+/// A message that a broker refused, as the gateway keeps it.
+pub(crate) fn refused() -> String {
+    let message = json!({ "reason": "not authorized", "topic": "g/press/n", "content_type": "application/json",
+        "epoch": 1, "first": 7, "last": 9, "payload": "{\"value\":1}" });
+    format!("{message}\n")
 }
 
 pub(crate) fn hash(password: &str) -> String {
@@ -127,6 +157,7 @@ fn each_role_may_do_what_it_says_and_nobody_else() {
     let (status, _, body) = door.send("GET", "/api/v1/quarantine?uplink=cloud", &emil, &Value::Null);
     assert!(status == 200 && body.contains("\"messages\":[]"), "{body}");
     assert_eq!(door.send("GET", "/api/v1/quarantine?uplink=..%2F..", &emil, &Value::Null).0, 404);
+    door.refused_messages_are_decided_about_by(&emil, &(door.logged_in("olga") + own));
     let (_, _, body) = door.send("POST", "/api/v1/logout", &emil, &Value::Null);
     assert!(body.contains("null"), "{body}");
     assert_eq!(door.send("POST", "/api/v1/read", &emil, &read).0, 401, "the login has ended");

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hardware_sim::faults::{Framing, Link};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::field::{Field, free_port};
 use tests::http::get;
 use tests::site::Site;
 use tests::{need, wait};
 
-use crate::access::{PASSWORD, hash};
+use crate::access::{PASSWORD, hash, refused};
 use crate::rig::{Counting, counting_device, tcp};
 
 /// What the script does in all, on a busy machine.
@@ -21,13 +21,6 @@ const WITHIN: Duration = Duration::from_secs(240);
 
 /// A poll each second, half a second for an answer, the page's second, and a machine that does much else.
 const RED_WITHIN_MS: u64 = 5_000;
-
-/// A message that a broker refused, as the gateway keeps it.
-fn refused() -> String {
-    let message = json!({ "reason": "not authorized", "topic": "g/press/n", "content_type": "application/json",
-        "epoch": 1, "first": 7, "last": 9, "payload": "{\"value\":1}" });
-    format!("{message}\n")
-}
 
 #[test]
 fn people_can_use_the_page_with_eyes_keyboard_and_reader() {

@@ -144,6 +144,9 @@ async fn perform(
                 _ => Err(wrong("write ?uplink=NAME&number=1".into())),
             }
         }
+        "/api/v1/quarantine/retry" => {
+            Ok(quarantine::retry_some(vitals, &body::object(request, BODY_BYTES_MAX).await?, &who.name).await)
+        }
         "/api/v1/quarantine/drop" => {
             Ok(quarantine::drop_some(vitals, &body::object(request, BODY_BYTES_MAX).await?, &who.name).await)
         }

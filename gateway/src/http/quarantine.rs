@@ -10,6 +10,7 @@ use tracing::info;
 use super::query::Query;
 use super::reply::{Answer, json_answer, told};
 use crate::pipeline::forward::quarantine::{Kept, Quarantine};
+use crate::pipeline::forward::retry::{self, NotAsked};
 use crate::pipeline::vitals::Vitals;
 
 /// What a request for the list may say.
@@ -64,14 +65,9 @@ pub(super) async fn show(vitals: &Vitals, uplink: &str, number: u64) -> Answer {
 
 /// Removes messages for good. Their numbers and reasons are in the log.
 pub(super) async fn drop_some(vitals: &Vitals, body: &Value, who: &str) -> Answer {
-    let numbers: Option<BTreeSet<u64>> =
-        body["numbers"].as_array().and_then(|numbers| numbers.iter().map(Value::as_u64).collect());
-    let (Some(uplink), Some(numbers)) = (body["uplink"].as_str(), numbers.filter(|numbers| !numbers.is_empty())) else {
-        return told(StatusCode::BAD_REQUEST, "send {\"uplink\": NAME, \"numbers\": [1, 2]}");
-    };
+    let Some((uplink, numbers)) = chosen(body) else { return unchosen() };
     let Some(quarantine) = of(vitals, uplink) else { return no_uplink() };
-    let wanted = numbers.clone();
-    match spawn_blocking(move || quarantine.remove_beside(&wanted)).await {
+    match spawn_blocking(move || quarantine.remove_beside(&numbers)).await {
         Ok(Ok(dropped)) => {
             info!(uplink, who, dropped, "messages were dropped from the quarantine");
             json_answer(StatusCode::OK, &json!({ "uplink": uplink, "dropped": dropped }))
@@ -79,6 +75,39 @@ pub(super) async fn drop_some(vitals: &Vitals, body: &Value, who: &str) -> Answe
         Ok(Err(cause)) => unreadable(&cause),
         Err(panic) => told(StatusCode::INTERNAL_SERVER_ERROR, &panic.to_string()),
     }
+}
+
+/// Has messages offered once more: what the far side takes now leaves the quarantine, what it refuses stays.
+pub(super) async fn retry_some(vitals: &Vitals, body: &Value, who: &str) -> Answer {
+    let Some((uplink, numbers)) = chosen(body) else { return unchosen() };
+    if of(vitals, uplink).is_none() {
+        return no_uplink();
+    }
+    let (buffer, name) = (vitals.buffer.clone(), uplink.to_owned());
+    match spawn_blocking(move || retry::ask(&buffer, &name, &numbers)).await {
+        Ok(Ok(job)) => {
+            info!(uplink, who, job, "messages of the quarantine are sent again");
+            json_answer(StatusCode::OK, &json!({ "uplink": uplink, "job": job }))
+        }
+        Ok(Err(refused)) => {
+            let status = match refused {
+                NotAsked::Unknown(_) | NotAsked::Empty => StatusCode::NOT_FOUND,
+                NotAsked::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            told(status, &refused.to_string())
+        }
+        Err(panic) => told(StatusCode::INTERNAL_SERVER_ERROR, &panic.to_string()),
+    }
+}
+
+/// The uplink and the numbers of a request.
+fn chosen(body: &Value) -> Option<(&str, BTreeSet<u64>)> {
+    let numbers: BTreeSet<u64> = body["numbers"].as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
+    Some((body["uplink"].as_str()?, numbers)).filter(|(_, numbers)| !numbers.is_empty())
+}
+
+fn unchosen() -> Answer {
+    told(StatusCode::BAD_REQUEST, "send {\"uplink\": NAME, \"numbers\": [1, 2]}")
 }
 
 /// Only uplinks of the configuration have one: a name from outside makes no path.

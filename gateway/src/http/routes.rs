@@ -53,6 +53,7 @@ pub(super) const ROUTES: &[Route] = &[
     post("/api/v1/commands", Needs::Name),
     get("/api/v1/quarantine", Needs::Role(Role::Operator)),
     get("/api/v1/quarantine/message", Needs::Role(Role::Operator)),
+    post("/api/v1/quarantine/retry", ENGINEER),
     post("/api/v1/quarantine/drop", ENGINEER),
     get("/api/v1/recordings", ENGINEER),
     get("/api/v1/recordings/now", ENGINEER),

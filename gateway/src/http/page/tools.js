@@ -140,8 +140,16 @@ async function forChosen(path) {
   keptFor = null;
 }
 
+on("quarantine-retry", "click", "quarantine-told", async () => {
+  await forChosen("quarantine/retry");
+  say(by("quarantine-done"), "Sent again: what the far side takes now leaves the list within some seconds.");
+  // The uplinks' counts tell of what is new in the list, not of what left it.
+  setTimeout(() => { keptFor = null; }, 5000);
+});
 on("quarantine-drop", "click", "quarantine-told", async () => {
-  if (confirm("Drop the chosen messages for good?")) await forChosen("quarantine/drop");
+  if (!confirm("Drop the chosen messages for good?")) return;
+  await forChosen("quarantine/drop");
+  say(by("quarantine-done"), "Dropped.");
 });
 
 // -- the configuration
