@@ -50,7 +50,7 @@ use self::replay::{Job, Jobs, What};
 use self::requests::Requests;
 use self::route::Drain;
 use self::supply::Supply;
-use self::window::{Culprit, Returned, Window};
+use self::window::{Returned, Verdict, Window};
 use super::command::desk::Desk;
 use super::link::{Link, LinkAction, LinkEvent};
 use super::redate::Redate;
@@ -245,13 +245,14 @@ impl<B: Backlog> Forward<B> {
         let now = Instant::now().into_std();
         self.lanes.lost(now);
         let reason = format!("each time that it was sent alone, the far side ended the connection: {}", loss.reason);
-        match self.window.lost(loss.by, now) {
-            Some(Culprit::Proven(token, about)) => self.refused_for_good(token, about, &reason).await,
-            Some(Culprit::PerhapsTooLarge(token)) => self.make_smaller(token, &reason).await,
-            None => {}
+        let verdict = self.window.lost(loss.by, now);
+        match verdict {
+            Verdict::Open | Verdict::Accused => {}
+            Verdict::Guilty(token) => self.refused_for_good(token, About::TheMessage, &reason).await,
+            Verdict::PerhapsTooLarge(token) => self.make_smaller(token, &reason).await,
         }
         self.commit();
-        LinkEvent::Lost
+        if verdict == Verdict::Open { LinkEvent::Lost } else { LinkEvent::Explained }
     }
 
     /// Sends and takes in what comes back for as long as there is a connection.

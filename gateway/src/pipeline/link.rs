@@ -61,6 +61,8 @@ pub enum LinkEvent {
     Opened,
     /// The try failed, or the connection broke.
     Lost,
+    /// The connection broke, and what it broke at is not sent again: the next wait is as the first.
+    Explained,
 }
 
 /// What the line's owner does next.
@@ -91,6 +93,7 @@ impl Link {
                 let steady = now.duration_since(since) >= backoff.steady;
                 (wait(if steady { 0 } else { tries }), LinkAction::Stay)
             }
+            (Link::Connected { .. }, LinkEvent::Explained) => (wait(0), LinkAction::Stay),
             (state, _) => (state, LinkAction::Stay),
         }
     }
@@ -135,6 +138,7 @@ mod tests {
             (Link::Connecting { tries: 3 }, LinkEvent::Tick, Link::Connecting { tries: 3 }, LinkAction::Stay),
             (Link::Connecting { tries: 3 }, LinkEvent::Opened, connected, LinkAction::Stay),
             (connected, LinkEvent::Tick, connected, LinkAction::Stay),
+            (Link::Connecting { tries: 3 }, LinkEvent::Explained, Link::Connecting { tries: 3 }, LinkAction::Stay),
             (connected, LinkEvent::Opened, connected, LinkAction::Stay),
         ];
         for (state, event, expected, action) in cases {
@@ -144,22 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn the_count_starts_anew_only_after_a_connection_that_held() {
+    fn the_count_starts_anew_only_after_a_connection_that_held_or_when_it_is_known_what_it_broke_at() {
         let since = Instant::now();
-        let lost_after = |held: Duration| {
-            let (link, _) = Link::Connected { since, tries: 4 }.step(
-                LinkEvent::Lost,
-                since + held,
-                &RECONNECT,
-                &mut Jitter::seeded(1),
-            );
-            match link {
+        let tries_after = |event: LinkEvent, held: Duration| {
+            let connected = Link::Connected { since, tries: 4 };
+            match connected.step(event, since + held, &RECONNECT, &mut Jitter::seeded(1)).0 {
                 Link::Waiting { tries, .. } => tries,
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(lost_after(SECOND), 5);
-        assert_eq!(lost_after(10 * SECOND), 1);
+        assert_eq!(tries_after(LinkEvent::Lost, SECOND), 5);
+        assert_eq!(tries_after(LinkEvent::Lost, 10 * SECOND), 1);
+        assert_eq!(tries_after(LinkEvent::Explained, SECOND), 1);
     }
 
     #[test]

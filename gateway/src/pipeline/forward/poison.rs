@@ -77,10 +77,11 @@ impl<B: Backlog> Forward<B> {
         }
     }
 
-    /// Halves a message where that can be done.
+    /// Halves a message that may be too large; where that cannot be done, it is one like others.
     pub(super) async fn make_smaller(&mut self, token: Token, reason: &str) {
-        if let Some(message) = self.window.message(token).cloned() {
-            self.halve(&message, About::ItsSize, reason).await;
+        let Some(message) = self.window.message(token).cloned() else { return };
+        if !self.halve(&message, About::ItsSize, reason).await {
+            self.window.cannot_be_halved(token);
         }
     }
 

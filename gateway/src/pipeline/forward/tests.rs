@@ -50,16 +50,19 @@ impl FakeLog {
 
     /// Appends `count` blocks; the value of each reading is its seq.
     fn append(&self, count: u64) {
-        for _ in 0..count {
-            let first = *self.0.end.borrow();
-            let readings: Vec<Reading> = (first..first + READINGS_PER_BLOCK).map(reading).collect();
-            let mut payload = Vec::new();
-            let codec = Encoder::new().expect("memory").encode(&readings, &mut payload);
-            let meta = Meta { count: READINGS_PER_BLOCK as u32, t_min_ns: 0, t_max_ns: 0, codec, flags: 0, schema: 1 };
-            let seqs = SeqRange::starting_at(first, READINGS_PER_BLOCK);
-            let payload = Bytes::from(payload);
-            self.push(Item::Block(Block { seqs, epoch: 3, class: Class::Normal, meta, payload }));
-        }
+        (0..count).for_each(|_| self.append_block(READINGS_PER_BLOCK));
+    }
+
+    /// Appends a block of so many readings.
+    fn append_block(&self, readings: u64) {
+        let first = *self.0.end.borrow();
+        let seqs = SeqRange::starting_at(first, readings);
+        let readings: Vec<Reading> = (seqs.first..=seqs.last).map(reading).collect();
+        let mut payload = Vec::new();
+        let codec = Encoder::new().expect("memory").encode(&readings, &mut payload);
+        let count = readings.len() as u32;
+        let meta = Meta { count, t_min_ns: 0, t_max_ns: 0, codec, flags: 0, schema: 1 };
+        self.push(Item::Block(Block { seqs, epoch: 3, class: Class::Normal, meta, payload: payload.into() }));
     }
 
     fn append_gap(&self, count: u64) {
@@ -567,6 +570,32 @@ async fn of_a_message_at_which_the_far_side_closes_one_reading_is_set_aside() {
     bench.drained().await;
     assert_eq!(far.lock().expect("no panic").seqs().len(), 199);
     assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 1);
+}
+
+/// A far side of MQTT 3.1.1 cannot say how much it takes.
+#[tokio::test(start_paused = true)]
+async fn batches_at_which_the_far_side_closes_are_halved_soon_and_the_rest_flows() {
+    const READINGS_MAX: u64 = 30;
+    let far = FarSide::new(|message| match message.seqs.count() > READINGS_MAX {
+        true => Answer::Close,
+        false => Answer::Acknowledge,
+    });
+    let log = FakeLog::new();
+    for _ in 0..20 {
+        log.append_block(100);
+        log.append_block(1);
+    }
+    let start = Instant::now();
+    let bench = Bench::start(log, far.clone());
+    let is_single = |message: &Message| message.seqs.count() == 1;
+    bench.until(|| far.lock().expect("no panic").received.values().any(|(message, _)| is_single(message))).await;
+    // Three ends, after which it waits for up to 2, 4 and 8 s, one of the batch alone, and one of a half.
+    assert!(start.elapsed() < Duration::from_secs(19), "the rest waited for {:?}", start.elapsed());
+    bench.drained().await;
+    assert!(start.elapsed() < Duration::from_secs(25), "all of it took {:?}", start.elapsed());
+    bench.assert_complete();
+    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 0);
+    assert!(far.lock().expect("no panic").connects.len() <= 6);
 }
 
 #[tokio::test(start_paused = true)]

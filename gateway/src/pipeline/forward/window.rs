@@ -17,7 +17,7 @@ use buffer::{Seq, SeqRange};
 
 use self::blame::Blame;
 pub use self::ends::Conviction;
-pub(super) use self::ends::Culprit;
+pub(super) use self::ends::Verdict;
 use self::items::LaneState;
 use crate::uplink::{Lane, Lasting, Message, Token};
 
@@ -40,13 +40,20 @@ pub const TRY_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// one which the far side cannot bear is found.
 const ENDS_MAX: u32 = 3;
 
+/// What seems too large for the far side is sent whole once more after this time.
+const TOO_LARGE_FOR: Duration = Duration::from_secs(600);
+
 /// A lane other than the live one holds at most this share of the window: one in so many.
 const SHARE_BEHIND: usize = 2;
 
 const LANES: usize = 3;
 
-/// The parts of messages that took the place of larger ones begin here.
+/// The parts of messages that took the place of larger ones begin here. So they go behind the whole messages of their block,
+/// each where its readings lie, see [`splinter`].
 const SPLINTERS: u32 = 1 << 31;
+
+/// How many bits of such a part say how often it was halved.
+const DEPTH_BITS: u32 = 5;
 
 /// Messages on their way.
 #[derive(Debug, Default)]
@@ -65,14 +72,17 @@ pub struct Window {
     blame: Blame,
     /// The topic of the last message that went alone and was acknowledged, and when it was.
     taken_alone: Option<(Arc<str>, Instant)>,
-    /// The smallest batch that the far side did not bear because of its size, as it seems, and the largest that it took,
-    /// bytes.
-    too_large: Option<usize>,
+    /// The largest message that the far side took, bytes.
     largest_taken: usize,
+    /// A batch larger than that, bytes, at which the far side ended the connection: when a smaller one is taken, it is too
+    /// large.
+    perhaps_too_large: Option<usize>,
+    /// Batches of so many bytes are not sent until then.
+    too_large: Option<(usize, Instant)>,
+    /// The next batch of so many bytes goes alone: it finds out whether they are still too many.
+    doubted: Option<usize>,
     /// Messages that came back as delivered.
     delivered: u64,
-    /// How many messages took the place of larger ones.
-    splinters: u32,
 }
 
 fn index(lane: Lane) -> usize {
@@ -81,6 +91,14 @@ fn index(lane: Lane) -> usize {
         Lane::History => 1,
         Lane::Replay(_) => 2,
     }
+}
+
+/// The part of a message whose first reading is `first` and that was in `whole`: in the order of the log, and never that of
+/// another message, so that nobody takes one for another.
+fn splinter(whole: Token, first: Seq) -> u32 {
+    let before = if whole.part < SPLINTERS { 0 } else { whole.part & ((1 << DEPTH_BITS) - 1) };
+    let offset = first.saturating_sub(whole.seq) as u32;
+    SPLINTERS | (offset << DEPTH_BITS) & !SPLINTERS | (before + 1)
 }
 
 #[derive(Debug)]
@@ -133,6 +151,9 @@ impl Window {
 
     fn insert(&mut self, mut in_flight: InFlight) {
         let (token, bytes) = (in_flight.message.token, in_flight.message.size_bytes());
+        if self.doubted.take_if(|doubted| ends::is_batch(&in_flight.message) && bytes >= *doubted).is_some() {
+            in_flight.ends = ENDS_MAX;
+        }
         let state = &mut self.lanes[index(token.lane)];
         state.messages += 1;
         state.bytes += bytes;
@@ -225,6 +246,7 @@ impl Window {
     /// Moves messages that have waited long enough back among those to be sent, and ends trials that went well.
     pub fn wake(&mut self, now: Instant) {
         self.blame.settle(now, self.delivered);
+        self.doubt_sizes(now);
         while let Some((at, token)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.remove(&(at, token));
             self.offer(token);
@@ -269,7 +291,7 @@ impl Window {
         if was_alone {
             self.taken_alone = Some((message.topic.clone(), now));
         }
-        self.largest_taken = self.largest_taken.max(message.size_bytes());
+        self.took_size(message.size_bytes(), now);
         Returned::Delivered(message, took)
     }
 
@@ -302,13 +324,13 @@ impl Window {
         let refusals = if whole.refusals >= TRIES_MAX { TRIES_MAX - 1 } else { 0 };
         let mut halves = halves;
         for message in &mut halves {
-            message.token.part = SPLINTERS | (self.splinters & !SPLINTERS);
-            self.splinters = self.splinters.wrapping_add(1);
+            message.token.part = splinter(token, message.seqs.first);
         }
         self.blame.accuse_parts(&whole.message, &halves);
         for message in halves {
             let place = Place::Unsent;
-            self.insert(InFlight { message, item: whole.item, place, refusals, ends: 0, whole: false });
+            // Those of one that had to be alone may be too large, too.
+            self.insert(InFlight { message, item: whole.item, place, refusals, ends: whole.ends, whole: false });
         }
     }
 

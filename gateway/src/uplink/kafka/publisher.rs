@@ -334,7 +334,9 @@ impl KafkaPublisher {
                 self.give_up_on(node);
                 self.leave_alone(node);
                 if self.fleet.any_open().is_none() {
-                    return Err(loss);
+                    // A broker says in words what it does not take. An end tells nothing of a record, and what went once goes
+                    // again as it is.
+                    return Err(Loss { by: EndedBy::Network, ..loss });
                 }
             }
         }

@@ -154,12 +154,13 @@ impl Blame {
     }
 
     /// A message was the first on its way when the far side ended the connection. With that of one that is accused already,
-    /// and nothing taken between, it is the topic.
-    pub(super) fn suspect_topic_of(&mut self, message: &Message) {
+    /// and nothing taken between, it is the topic; whether that is news.
+    pub(super) fn suspect_topic_of(&mut self, message: &Message) -> bool {
         let same = |suspect: &&mut Suspect| suspect.topic == message.topic && !suspect.topic_takes;
-        if let Some(suspect) = self.suspects.iter_mut().find(same) {
-            suspect.holds_topic |= suspect.first != Some(message.token);
-        }
+        let Some(suspect) = self.suspects.iter_mut().find(same) else { return false };
+        let is_news = !suspect.holds_topic && suspect.first != Some(message.token);
+        suspect.holds_topic |= is_news;
+        is_news
     }
 
     /// Parts of a guilty message take its place; one trial each decides.
@@ -317,10 +318,7 @@ impl Blame {
         }
         let (often, others) = (suspect.ended >= TRIES_MAX, delivered > suspect.delivered_before);
         match trial.outcome {
-            Outcome::Open if often => {
-                let others = if others { Others::Taken } else { Others::NotTaken };
-                return Lost::ByTheTried(Some((trial.token, others)));
-            }
+            Outcome::Open if often && others => return Lost::ByTheTried(Some(trial.token)),
             Outcome::Taken => {
                 (suspect.first, suspect.holds_topic) = (None, true);
                 if often && others {
@@ -368,15 +366,9 @@ impl Blame {
 pub(super) enum Lost {
     /// Nothing about who is on trial.
     ByOthers,
-    /// It was the message on trial; the message, when it has been so often enough.
-    ByTheTried(Option<(Token, Others)>),
-}
-
-/// What became of other messages since one was accused. A far side that bears nothing at all makes nobody guilty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Others {
-    Taken,
-    NotTaken,
+    /// It was the message on trial; the message, when it has been so often enough, and others were taken since it was
+    /// accused: a far side that bears nothing at all makes nobody guilty.
+    ByTheTried(Option<Token>),
 }
 
 impl Suspect {

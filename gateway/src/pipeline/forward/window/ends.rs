@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::poison::About;
-use super::blame::{Lost, Others};
-use super::{ENDS_MAX, InFlight, Place, Window};
+use super::blame::Lost;
+use super::{ENDS_MAX, InFlight, Place, TOO_LARGE_FOR, Window};
 use crate::backoff::Jitter;
 use crate::uplink::{EndedBy, Message, Token};
 
@@ -18,12 +17,17 @@ pub enum Conviction {
     TooLarge(usize),
 }
 
-/// A message at which the far side ended the connection again and again, though it was alone.
+/// What the end of a connection tells of the messages on their way.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::pipeline::forward) enum Culprit {
-    /// Others were taken: it is to be halved or kept elsewhere, and then [`Window::give_up`].
-    Proven(Token, About),
-    /// Nothing else was taken either, but none so large was ever: it is to be halved.
+pub(in crate::pipeline::forward) enum Verdict {
+    /// Nothing yet: they are sent again.
+    Open,
+    /// One is accused and waits, and the rest flows.
+    Accused,
+    /// The far side ended the connection again and again at this one, though it was alone, and took others: it is to be
+    /// kept elsewhere, and then [`Window::give_up`], or halved.
+    Guilty(Token),
+    /// It was alone, and none so large was ever taken: it is to be halved.
     PerhapsTooLarge(Token),
 }
 
@@ -34,13 +38,39 @@ impl Window {
     }
 
     /// The connection is over: everything that did not come back is sent again.
-    pub(in crate::pipeline::forward) fn lost(&mut self, by: EndedBy, now: Instant) -> Option<Culprit> {
+    pub(in crate::pipeline::forward) fn lost(&mut self, by: EndedBy, now: Instant) -> Verdict {
         let lonely = self.lonely();
         let lost = self.blame.lost(by, now, self.delivered);
         let counts = by == EndedBy::FarSide && lost == Lost::ByOthers;
-        let at_once = self.blame.at_once();
-        let taken_alone = self.taken_alone.take().filter(|(_, at)| now.saturating_duration_since(*at) <= at_once);
-        let mut lane_before = None;
+        let taken_alone = self.taken_alone.take().filter(|_| counts);
+        let mut verdict = self.take_back(counts);
+        match lonely.filter(|_| counts) {
+            Some(token) if self.is_larger_than_any(token) => return self.suspect_size_of(token, now),
+            Some(token) => {
+                self.accuse(token);
+                verdict = Verdict::Accused;
+            }
+            None => {}
+        }
+        if let Some((topic, at)) = taken_alone
+            && now.saturating_duration_since(at) <= self.blame.at_once()
+        {
+            self.blame.accuse_topic(&topic, self.delivered);
+            verdict = Verdict::Accused;
+        }
+        if lost == Lost::ByOthers {
+            return verdict;
+        }
+        // Its topic may be shut now.
+        self.reconsider();
+        let Lost::ByTheTried(Some(token)) = lost else { return Verdict::Accused };
+        self.withdraw(token, now);
+        Verdict::Guilty(token)
+    }
+
+    /// What was on its way is to be sent again; with `counts`, this end is noted of each of it.
+    fn take_back(&mut self, counts: bool) -> Verdict {
+        let (mut verdict, mut lane_before) = (Verdict::Open, None);
         for (token, in_flight) in &mut self.messages {
             if !matches!(in_flight.place, Place::Sent(_)) {
                 continue;
@@ -49,51 +79,74 @@ impl Window {
             self.unsent.insert(*token);
             if counts {
                 in_flight.ends += 1;
-                if lane_before.replace(token.lane) != Some(token.lane) {
-                    self.blame.suspect_topic_of(&in_flight.message);
+                let is_first = lane_before.replace(token.lane) != Some(token.lane);
+                if is_first && self.blame.suspect_topic_of(&in_flight.message) {
+                    verdict = Verdict::Accused;
                 }
             }
         }
         self.sent_behind = 0;
-        if let Some(token) = lonely.filter(|_| counts) {
-            self.accuse(token);
-        }
-        if let Some((topic, _)) = taken_alone.filter(|_| counts) {
-            self.blame.accuse_topic(&topic, self.delivered);
-        }
-        if lost == Lost::ByOthers {
-            return None;
-        }
-        // Its topic may be shut now.
-        self.reconsider();
-        let Lost::ByTheTried(Some((token, others))) = lost else { return None };
-        let perhaps_too_large = self.is_larger_than_any(token);
-        let culprit = match others {
-            Others::Taken if perhaps_too_large => Culprit::Proven(token, About::ItsSize),
-            Others::Taken => Culprit::Proven(token, About::TheMessage),
-            Others::NotTaken if perhaps_too_large => Culprit::PerhapsTooLarge(token),
-            Others::NotTaken => return None,
-        };
-        if perhaps_too_large && self.largest_taken > 0 {
-            self.too_large = self.messages.get(&token).map(|in_flight| in_flight.message.size_bytes());
-            self.reconsider();
-        }
+        verdict
+    }
+
+    /// A batch larger than all that were taken was alone: to halve it costs nothing, so nothing more has to be proven.
+    fn suspect_size_of(&mut self, token: Token, now: Instant) -> Verdict {
+        self.perhaps_too_large = self.messages.get(&token).map(|in_flight| in_flight.message.size_bytes());
+        let others = self.messages.iter_mut().filter(|(other, _)| **other != token);
+        others.for_each(|(_, in_flight)| in_flight.ends = 0);
+        self.withdraw(token, now);
+        Verdict::PerhapsTooLarge(token)
+    }
+
+    /// Takes one out of what is to be sent until it is decided what becomes of it.
+    fn withdraw(&mut self, token: Token, now: Instant) {
         self.unsent.remove(&token);
         self.convicted.remove(&token);
         self.wait(token, now);
-        Some(culprit)
+    }
+
+    /// One that may be too large cannot be made smaller: it is accused.
+    pub fn cannot_be_halved(&mut self, token: Token) {
+        self.perhaps_too_large = None;
+        if let Some(in_flight) = self.messages.get_mut(&token) {
+            in_flight.whole = true;
+        }
+        self.accuse(token);
     }
 
     /// Whether a message is a batch larger than all that were taken.
     fn is_larger_than_any(&self, token: Token) -> bool {
-        let message = self.messages.get(&token).map(|in_flight| &in_flight.message);
-        message.is_some_and(|message| is_batch(message) && message.size_bytes() > self.largest_taken)
+        self.messages.get(&token).is_some_and(|InFlight { message, whole, .. }| {
+            is_batch(message) && !whole && message.size_bytes() > self.largest_taken
+        })
+    }
+
+    /// The far side took a message of this size.
+    pub(super) fn took_size(&mut self, bytes: usize, now: Instant) {
+        self.largest_taken = self.largest_taken.max(bytes);
+        if let Some(least) = self.perhaps_too_large.take()
+            && bytes < least
+        {
+            self.too_large = Some((least, now + TOO_LARGE_FOR));
+            self.reconsider();
+        }
+    }
+
+    /// What seemed too large for long is tried again.
+    pub(super) fn doubt_sizes(&mut self, now: Instant) {
+        if let Some((least, _)) = self.too_large.take_if(|(_, until)| *until <= now) {
+            self.doubted = Some(least);
+        }
     }
 
     /// A message was alone when the far side did not bear it: it waits, and no other has to go alone because of it.
     pub(super) fn accuse(&mut self, token: Token) {
         let Some(in_flight) = self.messages.get(&token) else { return };
         self.blame.accuse(&in_flight.message, self.delivered);
+        if !is_batch(&in_flight.message) {
+            // One that cannot be smaller is not borne: it was no matter of size.
+            (self.perhaps_too_large, self.too_large) = (None, None);
+        }
         self.messages.values_mut().for_each(|in_flight| in_flight.ends = 0);
     }
 
@@ -132,8 +185,8 @@ impl Window {
         if self.blame.is_shut(&message.topic) {
             return Some(Conviction::TopicIsShut(message.topic.clone()));
         }
-        let too_large = self.too_large.filter(|least| message.size_bytes() >= *least)?;
-        (is_batch(message) && !whole).then_some(Conviction::TooLarge(too_large))
+        let (least, _) = self.too_large.filter(|(least, _)| message.size_bytes() >= *least)?;
+        (is_batch(message) && !whole).then_some(Conviction::TooLarge(least))
     }
 
     /// Takes what is not to be sent any more out of what is to be sent.
@@ -169,6 +222,6 @@ impl Window {
     }
 }
 
-fn is_batch(message: &Message) -> bool {
+pub(super) fn is_batch(message: &Message) -> bool {
     message.seqs.first != message.seqs.last
 }

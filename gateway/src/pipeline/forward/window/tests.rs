@@ -1,7 +1,6 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::super::poison::About;
 use super::blame::SHUT_FOR;
 use super::items::RANGES_MAX;
 use super::*;
@@ -107,7 +106,7 @@ fn after_a_loss_everything_that_did_not_come_back_is_sent_again_in_order() {
     let mut window = window(1..=5);
     send_all(&mut window);
     window.acknowledged(token(2), Instant::now());
-    assert_eq!(window.lost(EndedBy::Network, Instant::now()), None);
+    assert_eq!(window.lost(EndedBy::Network, Instant::now()), Verdict::Open);
     assert_eq!(window.acknowledged(token(3), Instant::now()), Returned::Unknown);
     assert_eq!(send_all(&mut window), [1, 3, 4, 5]);
 }
@@ -253,9 +252,10 @@ impl Bench {
     }
 
     fn ends(&mut self) {
-        if let Some(culprit) = self.window.lost(EndedBy::FarSide, self.now) {
-            let Culprit::Proven(token, About::TheMessage) = culprit else { panic!("no message here is a batch") };
-            self.give_up(token);
+        match self.window.lost(EndedBy::FarSide, self.now) {
+            Verdict::Open | Verdict::Accused => {}
+            Verdict::Guilty(token) => self.give_up(token),
+            Verdict::PerhapsTooLarge(token) => panic!("no message here is a batch: {token:?}"),
         }
         self.second_passes();
         self.second_passes();
@@ -370,9 +370,120 @@ impl Flapping {
                 self.next += 1;
             }
         }
-        self.set_aside += u64::from(self.window.lost(EndedBy::FarSide, self.now).is_some());
+        let verdict = self.window.lost(EndedBy::FarSide, self.now);
+        self.set_aside += u64::from(!matches!(verdict, Verdict::Open | Verdict::Accused));
         self.now += Duration::from_millis(200) + self.jitter.up_to(Duration::from_secs(2));
     }
+}
+
+/// Readings `first..=last`, 100 bytes each.
+fn batch(first: Seq, last: Seq) -> Message {
+    let payload = Bytes::from(vec![b'x'; 100 * (last + 1 - first) as usize]);
+    Message { payload, seqs: SeqRange { first, last }, ..message(first, 0) }
+}
+
+/// Adds a batch as an item of its own.
+fn add(window: &mut Window, first: Seq, last: Seq) {
+    window.begin(Lane::Live, SeqRange { first, last });
+    window.add(batch(first, last));
+    window.end(Lane::Live);
+}
+
+/// Connects until the window says something of a message; how many connections ended. Each takes what is small enough, and
+/// ends at a batch of more readings than `most`.
+fn until_suspicion(window: &mut Window, now: Instant, most: u64) -> (u32, Token) {
+    for ends in 1..20 {
+        window.connected(now, &mut Jitter::seeded(1));
+        window.wake(now);
+        while let Some(message) = window.next_to_send(100, now) {
+            let (token, readings) = (message.token, message.seqs.count());
+            if readings > most {
+                break;
+            }
+            window.acknowledged(token, now);
+        }
+        match window.lost(EndedBy::FarSide, now) {
+            Verdict::PerhapsTooLarge(token) => return (ends, token),
+            verdict => assert_eq!(verdict, Verdict::Open),
+        }
+    }
+    panic!("no suspicion");
+}
+
+/// Splits a batch in the middle.
+fn halve(window: &mut Window, token: Token) {
+    let SeqRange { first, last } = window.message(token).expect("it is there").seqs;
+    let middle = first + (last - first) / 2;
+    window.split(token, vec![batch(first, middle), batch(middle + 1, last)]);
+}
+
+#[test]
+fn a_batch_larger_than_all_that_were_taken_is_halved_without_a_trial_and_others_like_it_unsent() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    add(&mut window, 1, 8);
+    add(&mut window, 9, 16);
+    let (ends, token) = until_suspicion(&mut window, now, 4);
+    assert_eq!((ends, token.seq), (ENDS_MAX + 1, 1), "three ends and one alone");
+    halve(&mut window, token);
+    assert_eq!(window.next_convicted(now), None, "nothing is known yet");
+    window.connected(now, &mut Jitter::seeded(1));
+    let half = window.next_to_send(100, now).expect("a half").token;
+    assert_eq!(window.next_to_send(100, now), None, "it goes alone: it may be too large, too");
+    window.acknowledged(half, now);
+    let (second, conviction) = window.next_convicted(now).expect("the other batch");
+    assert_eq!((second.seq, conviction), (9, Conviction::TooLarge(801)));
+    halve(&mut window, second);
+    while let Some(message) = window.next_to_send(100, now) {
+        let token = message.token;
+        window.acknowledged(token, now);
+    }
+    assert_eq!(ranges(&mut window), [(1, 16)]);
+    // After a while one goes whole, and alone, so that a broker that takes more is found.
+    let later = now + TOO_LARGE_FOR;
+    window.wake(later);
+    add(&mut window, 17, 24);
+    add(&mut window, 25, 32);
+    let whole = window.next_to_send(100, later).expect("the first").token;
+    assert_eq!((whole.seq, window.next_to_send(100, later)), (17, None));
+    window.acknowledged(whole, later);
+    assert_eq!(window.next_to_send(100, later).map(|message| message.token.seq), Some(25));
+}
+
+#[test]
+fn what_takes_the_place_of_a_larger_one_goes_in_the_order_of_the_log() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    add(&mut window, 1, 8);
+    let first_half = |window: &mut Window| {
+        let whole = window.next_to_send(100, now).expect("one").token;
+        window.refused(whole, Lasting::ForThisSize, now);
+        halve(window, whole);
+        whole
+    };
+    let (whole, half, quarter) = (first_half(&mut window), first_half(&mut window), first_half(&mut window));
+    assert!(whole != half && half != quarter, "no message has the token of one before it");
+    let rest: Vec<SeqRange> =
+        std::iter::from_fn(|| window.next_to_send(100, now).map(|message| message.seqs)).collect();
+    assert_eq!(rest, [(1, 1), (2, 2), (3, 4), (5, 8)].map(|(first, last)| SeqRange { first, last }));
+}
+
+#[test]
+fn where_a_single_reading_is_not_borne_either_nothing_is_too_large() {
+    let now = Instant::now();
+    let mut window = Window::default();
+    add(&mut window, 1, 2);
+    add(&mut window, 3, 4);
+    let (_, token) = until_suspicion(&mut window, now, 0);
+    halve(&mut window, token);
+    window.connected(now, &mut Jitter::seeded(1));
+    window.next_to_send(100, now).expect("a half");
+    assert_eq!(window.lost(EndedBy::FarSide, now), Verdict::Accused);
+    window.connected(now, &mut Jitter::seeded(1));
+    let other = window.next_to_send(100, now).expect("the other half").token;
+    window.acknowledged(other, now);
+    assert_eq!(window.next_convicted(now), None);
+    assert_eq!(window.next_to_send(100, now).map(|message| message.token.seq), Some(3), "the other batch goes whole");
 }
 
 proptest! {
