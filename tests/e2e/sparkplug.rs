@@ -15,7 +15,7 @@ use tests::subscriber::Subscriber;
 use tests::wait;
 
 use crate::rig::{COUNTER, Counting, PLC, answers, counting_device, tcp};
-use crate::writes::Rig;
+use crate::writes::{Door, Rig, every_fault};
 
 /// A gateway file with one counting device and an edge node `line` of the group `test`.
 fn file(plc: &Counting, url: &str, more: &str) -> String {
@@ -390,60 +390,72 @@ fn write(metric: &str, data_type: u8, value: &[u8], sent_ms: u64) -> Vec<u8> {
     [[vec![0x08], varint(sent_ms)].concat(), [vec![0x12], varint(body.len() as u64)].concat(), body].concat()
 }
 
+/// The metric of a command as a host application writes it.
+fn payload_of(command: &Value, now_ms: u64) -> Vec<u8> {
+    const UINT16: u8 = 6;
+    const DOUBLE: u8 = 10;
+    const STRING: u8 = 12;
+    let sent_ms = if command["time"].is_string() { now_ms - 60_000 } else { now_ms };
+    let (data_type, value) = match &command["value"] {
+        Value::String(text) => (STRING, [&[0x7a, text.len() as u8], text.as_bytes()].concat()),
+        Value::Number(number) => match number.as_u64() {
+            Some(number) => (UINT16, vec![0x50, number as u8]),
+            None => (DOUBLE, [vec![0x69], number.as_f64().expect("a number").to_le_bytes().to_vec()].concat()),
+        },
+        other => panic!("{other}"),
+    };
+    write(command["tag"].as_str().expect("a tag"), data_type, &value, sent_ms)
+}
+
 /// F27 through DCMD. Sparkplug has no answers: what became of a command stands in the audit trail, and in the data.
 #[test]
 fn commands_over_sparkplug_are_executed_once_or_refused_and_recorded() {
-    const UINT16: u8 = 6;
-    let number = |value: u8| vec![0x50, value];
     let Some(broker) = Broker::start() else { return };
     let uplink =
         format!("uplinks:\n  scada:\n    url: {}\n    format: sparkplug-b\n    keep_alive: 2s\n", broker.url("mqtt"));
     let rig = Rig::start(&uplink);
     wait::for_it("the node listens", wait::SOON, || broker.log().contains("spBv1.0/test/DCMD/line"));
-    let now_ms = || {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
-        since.as_millis() as u64
-    };
-    let ended = |rig: &Rig| -> Vec<Value> {
-        rig.audit().into_iter().filter(|one| one["event"] == "ended" && one["door"] == "sparkplug").collect()
-    };
     let count = std::cell::Cell::new(0);
-    let send = |device: &str, payload: &[u8], more: &[&str]| -> Value {
-        publish(&broker, &format!("spBv1.0/test/DCMD/line/{device}"), payload, more);
+    let sent = |topic: &str, payload: &[u8], more: &[&str]| -> Value {
+        publish(&broker, topic, payload, more);
         let all = wait::until("it is recorded", wait::SOON * 2, || {
-            Some(ended(&rig)).filter(|records| records.len() > count.get())
+            let ended = |one: &Value| one["event"] == "ended" && one["door"] == "sparkplug";
+            let ended: Vec<Value> = rig.audit().into_iter().filter(ended).collect();
+            (ended.len() > count.get()).then_some(ended)
         });
         count.set(all.len());
         all.last().expect("a record").clone()
     };
-    let good = write("setpoint", UINT16, &number(80), now_ms());
-    let done = send("press", &good, &[]);
-    assert_eq!((&done["result"], &done["held"]), (&"done".into(), &80.into()), "{done}");
-    assert_eq!(rig.written(), 1);
-    let again = send("press", &good, &[]);
-    assert_eq!((&again["result"], rig.written()), (&"done".into(), 1), "executed once: {again}");
-    let cases: [(&str, &str, Vec<u8>, &str); 7] = [
-        ("stale", "press", write("setpoint", UINT16, &number(81), now_ms() - 60_000), "expired"),
-        ("type", "press", write("setpoint", 12, b"\x7a\x06eighty", now_ms()), "wrong-type"),
-        ("range", "press", write("setpoint", UINT16, &number(121), now_ms()), "out-of-range"),
-        ("role", "press", write("mode", UINT16, &number(1), now_ms()), "not-permitted"),
-        ("read-only", "pump", write("fixed", UINT16, &number(1), now_ms()), "read-only"),
-        ("unknown", "press", write("setpiont", UINT16, &number(1), now_ms()), "unreadable"),
-        ("garbage", "press", b"\xff\xff".to_vec(), "unreadable"),
-    ];
-    for (name, device, payload, why) in cases {
-        let refused = send(device, &payload, &[]);
-        assert_eq!((&refused["result"], &refused["refused"]), (&"refused".into(), &why.into()), "{name}: {refused}");
-    }
-    let retained = send("press", &write("setpoint", UINT16, &number(82), now_ms()), &["-r"]);
+    let now_ms = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+        since.as_millis() as u64
+    };
+    // The same metric, value and time are the same command.
+    let times = std::cell::RefCell::new(std::collections::BTreeMap::new());
+    let send = |command: &Value| {
+        let id = command["id"].to_string();
+        let at = *times.borrow_mut().entry(id).or_insert_with(now_ms);
+        let topic = format!("spBv1.0/test/DCMD/line/{}", command["device"].as_str().expect("a device"));
+        sent(&topic, &payload_of(command, at), &[])
+    };
+    let door = Door {
+        says_not: &["id", "too-late", "key"],
+        tells: &[("unknown", "unreadable")],
+        ..Door::whole("sparkplug", &send)
+    };
+    every_fault(&rig, &door);
+
+    let refused = sent("spBv1.0/test/DCMD/line/press", b"\xff\xff", &[]);
+    assert_eq!((&refused["result"], &refused["refused"]), (&"refused".into(), &"unreadable".into()), "{refused}");
+    let before = rig.written();
+    // The node itself holds nothing that could be written.
+    let command = serde_json::json!({ "tag": "setpoint", "value": 83 });
+    let refused = sent("spBv1.0/test/NCMD/line", &payload_of(&command, now_ms()), &[]);
+    assert_eq!((&refused["result"], &refused["refused"]), (&"refused".into(), &"unreadable".into()), "{refused}");
+    assert_eq!(rig.written(), before);
     // A retained message that arrives while the gateway listens is passed on without the flag: it is as fresh as any.
-    assert_eq!(retained["result"], "done", "{retained}");
-    assert_eq!(rig.written(), 2);
-    rig.proxy.replies().script([hardware_sim::faults::Fault::Reset]);
-    let lost = write("speed", UINT16, &number(21), now_ms());
-    assert_eq!(send("pump", &lost, &[])["result"], "unknown");
-    assert_eq!(send("pump", &lost, &[])["result"], "unknown");
-    assert_eq!(rig.pump.counts().written, 1, "executed once");
+    let retained = sent("spBv1.0/test/DCMD/line/press", &payload_of(&command, now_ms()), &["-r"]);
+    assert_eq!((&retained["result"], rig.written()), (&"done".into(), before + 1), "{retained}");
 }
 
 /// Nothing but a metric `Node Control/Rebirth` that is true, over NCMD, to this node, is a request for a rebirth.
