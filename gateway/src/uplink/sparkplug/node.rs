@@ -224,7 +224,8 @@ impl Node {
     pub(in crate::uplink) fn hand_over(&mut self, message: &Message, now: Timestamp) -> HandOver {
         let Phase::Born { since, .. } = self.phase else { return HandOver::Publish(Vec::new()) };
         let older = message.time.is_some_and(|time| time_ms(time) < time_ms(since));
-        let past = message.lane() != Lane::Live || older || self.earlier.contains(&message.token);
+        let is_again = self.earlier.contains(&message.token);
+        let past = message.lane() != Lane::Live || older || is_again;
         let topic = self.shared.lock().topic(&message.topic);
         let (device, silent) = match topic {
             Some(Topic::Data(device)) => (device, false),
@@ -242,12 +243,12 @@ impl Node {
         self.handed_over.insert(message.token);
         let mut frames = Vec::new();
         let version = self.shared.lock().devices().get(device as usize).map_or(0, |device| device.version);
+        // What is live was read lately, also where it is older than the birth of the node.
+        let lives = matches!(life, Life::Alive(_)) || (message.lane() == Lane::Live && !is_again && !silent);
         let next = match life {
-            Life::Alive(born) if born == version => life,
-            Life::OfThePast(born) if past && born == version => life,
-            Life::Alive(_) => Life::Alive(version),
-            _ if past => Life::OfThePast(version),
-            _ => Life::Alive(version),
+            Life::OfThePast(born) if !lives && born == version => life,
+            _ if lives => Life::Alive(version),
+            _ => Life::OfThePast(version),
         };
         if next != life {
             frames.extend(self.device_birth(device, now).0);
