@@ -16,6 +16,7 @@ mod counter;
 mod contender;
 mod pipeline;
 mod writes;
+mod drain;
 mod plans;
 mod scenarios;
 mod scale;
@@ -70,6 +71,7 @@ const SCENARIOS: &[Scenario] = &[
     ("p7", pipeline::first_value),
     ("p8", writes::run),
     ("p9", realtime::run),
+    ("p11", drain::run),
     ("p13", opcua::run),
     ("p14", s7::run),
     ("scenarios", scenarios::run),

@@ -13,7 +13,7 @@ use crate::{need, wait};
 
 /// What mosquitto is told whatever the test: nothing is dropped, and sessions survive a restart. Queues are long instead
 /// of unlimited: with 0 mosquitto 2.0.11 closes the connection of a client whose publish its rules deny.
-const ALWAYS: &str = "persistence true\nautosave_interval 1\nmax_queued_messages 10000000\nlog_type all\nuser root\n";
+const ALWAYS: &str = "persistence true\nautosave_interval 1\nmax_queued_messages 10000000\nuser root\n";
 
 const CONNECT_WITHIN: Duration = Duration::from_millis(200);
 
@@ -33,12 +33,23 @@ impl Broker {
 
     /// A broker whose one listener is followed by these lines, made for its folder.
     pub fn with(lines: impl FnOnce(&Path) -> String) -> Option<Broker> {
+        Broker::logging("all", lines)
+    }
+
+    /// A broker that writes down nothing but errors, so that what is measured beside it is not its log.
+    pub fn quiet(lines: &str) -> Option<Broker> {
+        Broker::logging("error", |_| lines.to_owned())
+    }
+
+    fn logging(what: &str, lines: impl FnOnce(&Path) -> String) -> Option<Broker> {
         let program = need::program("mosquitto")?;
         let folder = TempDir::with_prefix("forebay-broker-").expect("a temporary directory");
         let port = free_port();
         let place = folder.path().display();
-        let text =
-            format!("{ALWAYS}persistence_location {place}/\nlistener {port} 127.0.0.1\n{}", lines(folder.path()));
+        let text = format!(
+            "{ALWAYS}log_type {what}\npersistence_location {place}/\nlistener {port} 127.0.0.1\n{}",
+            lines(folder.path())
+        );
         std::fs::write(folder.path().join("mosquitto.conf"), text).expect("the broker's file can be written");
         let mut broker = Broker { program, folder, port, process: None };
         broker.start_again();
