@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::gateway::Running;
+use crate::gateway::{Running, signal};
 use crate::{need, wait};
 
 /// How tshark tells an error from a remark, in its column `_ws.expert.severity`.
@@ -60,5 +61,18 @@ impl Dissector {
         let said = self.said();
         let columns = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
         said.lines().map(columns).filter(|columns| columns.len() == self.columns).collect()
+    }
+}
+
+impl Drop for Dissector {
+    /// Asks it to end, for it ends its own capturing process then; a kill would leave that behind.
+    fn drop(&mut self) {
+        if self.process.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            signal(self.process.id(), "TERM");
+            let ends_by = Instant::now() + wait::SOON;
+            while self.process.0.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < ends_by {
+                wait::pass(Duration::from_millis(20));
+            }
+        }
     }
 }
