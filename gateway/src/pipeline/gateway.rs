@@ -5,108 +5,33 @@
 //! in [`change`].
 
 mod change;
+mod north;
+mod start;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use buffer::{Log, Options, Store, UplinkOptions};
-use driver_core::{Clock, ClockState, LineSpec, TagId};
+use driver_core::{Clock, ClockState, LineSpec};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::acquire::Acquisition;
-use super::command::desk::{Desk, DeskSetup, DeskThread, Plant};
-use super::command::rule::Writables;
-use super::command::trail;
-use super::deliver::{Delivery, UplinkSetup, way};
-use super::derive::Plan;
-use super::derive::keep::{self, KeptState};
-use super::forward::backlog::{Backlog, Stored};
+use super::command::desk::{Desk, DeskThread};
+use super::deliver::Delivery;
 use super::forward::counters::Counters;
-use super::forward::quarantine::Quarantine;
-use super::forward::replay::Jobs;
 use super::health::{Health, LineHealth, Stuck, ThreadWatch};
-use super::learned::LearnedFolder;
-use super::poll::{DeviceSetup, Lane, LineSetup, Shared, Write};
-use super::process::Process;
-use super::recorder::Recorders;
+use super::poll::{DeviceSetup, Lane, LineSetup, Write};
 use super::redate::Redate;
-use super::scheduling::Scheduling;
-use super::schema::Schemas;
-use super::store::{Reopen, StoreHandle, StoreSetup, StoreThread, SyncPolicy};
+use super::store::{StoreHandle, StoreThread};
 use super::tags::Tags;
-use super::vitals::{LineNames, Present, UplinkVitals, Vitals};
-use super::watched::Watched;
+use super::vitals::{LineNames, Present, UplinkVitals};
 use crate::clock::{ClockEvent, WallClock};
-use crate::config::{CommandsConfig, UplinkConfig};
+use crate::config::UplinkConfig;
 use crate::reload::Reload;
-use crate::uplink::{Delivered, Hold, Site, TagType, UplinkError, UplinkSpec};
-
-/// So much is held in memory while the buffer's folder cannot be written to.
-const SHELTER_BYTES_MAX: u64 = 32 << 20;
-
-/// What a gateway is made of.
-pub struct Setup {
-    /// Its name.
-    pub gateway: Box<str>,
-    /// Its tags.
-    pub tags: Arc<Tags>,
-    /// Its lines, in the order of their indices.
-    pub lines: Vec<LineSetup>,
-    /// Its log.
-    pub buffer: BufferSetup,
-    /// Where its readings go.
-    pub uplinks: Vec<UplinkConfig>,
-    /// The types of its tags, where a format announces them; else empty.
-    pub types: Arc<[TagType]>,
-    /// What commands may write.
-    pub writables: Arc<Writables>,
-    /// What is made of other tags.
-    pub derived: Arc<Plan>,
-    /// What is kept of commands.
-    pub commands: CommandsConfig,
-    /// The class of the thread that polls.
-    pub scheduling: Scheduling,
-    /// The way to a change of the configuration, where that is possible.
-    pub reload: Option<Reload>,
-    /// What is recorded of its lines, where it can be.
-    pub recorders: Option<Arc<Recorders>>,
-}
-
-/// The log as it was configured.
-pub struct BufferSetup {
-    /// Its folder.
-    pub path: PathBuf,
-    /// Its bounds, and the uplinks that it keeps readings for.
-    pub options: Options,
-    /// When what was written is made durable.
-    pub sync: SyncPolicy,
-}
-
-/// Why a gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The log cannot be opened.
-    #[error("{0}")]
-    Buffer(#[from] buffer::Error),
-    /// An uplink cannot be opened.
-    #[error("the uplink {uplink} is configured wrongly: {cause}")]
-    Uplink {
-        /// Its name.
-        uplink: Box<str>,
-        /// What is wrong, and what to write instead.
-        cause: UplinkError,
-    },
-    /// The system gives no thread.
-    #[error("cannot start a thread: {0}; the limits of the service or the memory are too small")]
-    Thread(io::Error),
-}
+use crate::uplink::{Site, TagType};
 
 /// The running pipeline.
 pub struct Gateway {
@@ -152,6 +77,7 @@ struct RunningUplink {
 }
 
 pub use change::{ChangeError, Keep, Next, NextLine};
+pub use start::{BufferSetup, Setup, StartError};
 
 /// What a gateway says of itself in one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,130 +101,6 @@ pub struct Status {
 }
 
 impl Gateway {
-    /// Opens the log, begins to poll and to forward.
-    pub fn start(setup: Setup) -> Result<Gateway, StartError> {
-        let Setup {
-            gateway: name,
-            tags,
-            lines,
-            buffer,
-            uplinks,
-            types,
-            writables,
-            derived,
-            commands,
-            scheduling,
-            reload,
-            recorders,
-        } = setup;
-        let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
-        let (store, reopen) = open_log(&buffer)?;
-        let schemas = Schemas::open(&Schemas::folder_in(&buffer.path), tags.schema().clone());
-        let (store, intake, log) = StoreThread::start(StoreSetup {
-            store,
-            reopen,
-            schemas,
-            tags: tags.clone(),
-            policy: buffer.sync,
-            clock: clock.clone(),
-        })
-        .map_err(StartError::Thread)?;
-        let redate = Arc::new(Redate::within(&buffer.path));
-        let (desk, queue) = Desk::new();
-        let watched = Arc::new(Watched::new(tags.len(), writables.watched()));
-        let (looked_at, buffer_bytes_max) = (watched.clone(), buffer.options.size_max_bytes);
-        let shared = Shared {
-            clock: clock.clone(),
-            process: RefCell::new(
-                Process::new(tags.clone(), watched.clone(), begun)
-                    .deriving(derived.clone(), &kept_of(&tags, &derived, &buffer.path)),
-            ),
-            door: Box::new(intake),
-            learned: LearnedFolder::within(&buffer.path),
-            scheduling,
-        };
-        let (running, lines): (Vec<_>, Vec<_>) =
-            lines.into_iter().map(|line| with_lane(tapped(line, recorders.as_deref()))).unzip();
-        let site = site(&tags, types.clone(), &buffer.path, &clock);
-        let north =
-            North { gateway: &name, buffer: &buffer.path, site: &site, log: &log, redate: &redate, desk: &desk };
-        let setups = uplinks.iter().map(|uplink| north.setup(uplink, Arc::default())).collect();
-        let started = Result::<Vec<UplinkSetup>, StartError>::and_then(setups, |setups| {
-            let counters = setups.iter().map(|setup| setup.counters.clone()).collect::<Vec<_>>();
-            let delivery = Delivery::start(setups).map_err(StartError::Thread)?;
-            let acquisition =
-                Acquisition::start(lines, shared, keep::file_in(&buffer.path)).map_err(StartError::Thread)?;
-            let plant = Plant {
-                tags: tags.clone(),
-                writables: writables.clone(),
-                watched,
-                derived: acquisition.derived_lane().clone(),
-                lanes: running.iter().map(|line| line.lane.clone()).collect(),
-                uplinks: counters.clone(),
-            };
-            let setup = DeskSetup {
-                plant,
-                clock: clock.clone(),
-                folder: trail::folder_in(&buffer.path),
-                audit_bytes_max: commands.audit_bytes_max,
-                when_audit_fails: commands.when_audit_fails,
-            };
-            let desk_thread = DeskThread::start(setup, queue).map_err(StartError::Thread)?;
-            Ok((acquisition, delivery, desk_thread, counters))
-        });
-        let (acquisition, delivery, desk_thread, counters) = match started {
-            Ok(started) => started,
-            Err(cause) => {
-                stop_store(store);
-                return Err(cause);
-            }
-        };
-        let watches = ["store", "acquisition", "uplinks", "commands"].map(|name| ThreadWatch::new(name, begun));
-        let uplinks = uplinks.into_iter().zip(counters);
-        let uplinks: Vec<_> = uplinks.map(|(config, counters)| RunningUplink { config, counters }).collect();
-        let health = health_of(&running);
-        let vitals = Vitals {
-            gateway: name.clone(),
-            since: begun,
-            lines: running.iter().map(|line| line.names.clone()).collect(),
-            tags: tags.clone(),
-            watched: looked_at.clone(),
-            health: health.clone(),
-            log: log.clone(),
-            buffer: buffer.path.clone(),
-            buffer_bytes_max,
-            redate: redate.clone(),
-            uplinks: uplinks.iter().map(RunningUplink::vitals).collect(),
-            writables,
-            desk: desk.clone(),
-            clock: clock.clone(),
-            reload: reload.clone(),
-            recorders,
-        };
-        Ok(Gateway {
-            clock,
-            begun,
-            name,
-            buffer: buffer.path,
-            buffer_bytes_max,
-            tags,
-            types,
-            lines: running,
-            uplinks,
-            health,
-            acquisition,
-            store,
-            log,
-            redate,
-            delivery,
-            desk,
-            desk_thread,
-            reload,
-            vitals: Present::new(vitals),
-            watches,
-        })
-    }
-
     /// The certificates that the uplinks show and trust.
     pub fn certificates(&self) -> Vec<PathBuf> {
         let files = self.uplinks.iter().map(|uplink| &uplink.config.tls);
@@ -381,91 +183,10 @@ impl Gateway {
     }
 }
 
-/// The log, and how to open it again. A folder that cannot be used stops no polls: the log begins in memory then.
-fn open_log(buffer: &BufferSetup) -> Result<(Box<dyn Store>, Reopen), buffer::Error> {
-    let (path, options) = (buffer.path.clone(), buffer.options.clone());
-    match Log::open(&path, &options) {
-        Ok(log) => {
-            let reopen: Reopen =
-                Box::new(move |declared| Ok(Box::new(Log::open(&path, &declared_in(&options, declared))?)));
-            Ok((Box::new(log), reopen))
-        }
-        Err(cause) => {
-            let (log, disk) = Log::open_sheltered(&path, &options, SHELTER_BYTES_MAX, cause)?;
-            let why = log.stats().trouble.unwrap_or_default();
-            error!(
-                "{why}. Readings are kept in memory, {} MiB at most, and are lost at an end",
-                SHELTER_BYTES_MAX >> 20
-            );
-            let reopen: Reopen = Box::new(move |declared| {
-                Ok(Box::new(Log::open_on(disk.clone(), &path, &declared_in(&options, declared))?))
-            });
-            Ok((Box::new(log), reopen))
-        }
-    }
-}
-
-/// The options for the uplinks that were declared last, where that was after the start.
-fn declared_in(options: &Options, declared: Option<&[UplinkOptions]>) -> Options {
-    let uplinks = declared.map_or_else(|| options.uplinks.clone(), <[_]>::to_vec);
-    Options { uplinks, ..options.clone() }
-}
-
-/// What all uplinks are given.
-struct North<'a> {
-    gateway: &'a str,
-    buffer: &'a Path,
-    site: &'a Site,
-    log: &'a StoreHandle,
-    redate: &'a Arc<Redate>,
-    desk: &'a Desk,
-}
-
-impl North<'_> {
-    fn setup(&self, uplink: &UplinkConfig, counters: Arc<Counters>) -> Result<UplinkSetup, StartError> {
-        let identity = self.log.identity();
-        let log = Stored { store: self.log.clone(), uplink: (&*uplink.name).into() };
-        let (delivered, hold): (Delivered, Hold) = (delivered_of(&log), hold_of(&log));
-        let spec = uplink.spec(self.gateway, &identity.gateway_text());
-        let spec = UplinkSpec {
-            site: Some(self.site.clone()),
-            epoch: identity.epoch,
-            delivered: Some(delivered),
-            hold: Some(hold),
-            ..spec
-        };
-        if let Some(cause) = way(&spec).err().and_then(|errors| errors.into_iter().next()) {
-            return Err(StartError::Uplink { uplink: uplink.name.clone(), cause });
-        }
-        Ok(UplinkSetup {
-            spec,
-            drain: uplink.drain,
-            log,
-            quarantine: Quarantine::beside(self.buffer, &uplink.name),
-            jobs: Jobs::beside(self.buffer),
-            redate: self.redate.clone(),
-            counters,
-            desk: self.desk.clone(),
-        })
-    }
-}
-
 impl RunningUplink {
     fn vitals(&self) -> UplinkVitals {
         UplinkVitals { name: self.config.name.clone(), counters: self.counters.clone() }
     }
-}
-
-/// The line shows its bytes to its recorder, each time that it is made.
-fn tapped(mut setup: LineSetup, recorders: Option<&Recorders>) -> LineSetup {
-    let Some(recorders) = recorders else { return setup };
-    let (tap, make) = (recorders.tap(&setup.name, &setup.spec), setup.make);
-    setup.make = Box::new(move || {
-        let mut line = make()?;
-        line.set_tap(tap.clone());
-        Ok(line)
-    });
-    setup
 }
 
 /// What is kept of a line, and what its task is given.
@@ -474,23 +195,6 @@ fn with_lane(setup: LineSetup) -> (RunningLine, (LineSetup, Lane, watch::Sender<
     let names = Arc::new(names_of(&setup));
     let running = RunningLine { names, spec: setup.spec.clone(), health: setup.health.clone(), lane };
     (running, (setup, way_in, end))
-}
-
-/// What an earlier run knew of the tags that are derived. One that cannot be read costs totals and alarms, and no start.
-fn kept_of(tags: &Tags, plan: &Plan, buffer: &Path) -> HashMap<TagId, KeptState> {
-    if plan.steps.is_empty() {
-        return HashMap::new();
-    }
-    let path = keep::file_in(buffer);
-    let kept = keep::load(&path).unwrap_or_else(|cause| {
-        error!("{} cannot be read, so that totals begin at 0 and alarms anew: {cause}", path.display());
-        HashMap::new()
-    });
-    let found = plan.steps.iter().filter_map(|step| {
-        let names = tags.schema().tag(step.tag)?;
-        Some((step.tag, *kept.get(&(names.device.into(), names.tag.into()))?))
-    });
-    found.collect()
 }
 
 fn health_of(lines: &[RunningLine]) -> Arc<Health> {
@@ -510,33 +214,9 @@ fn names_of(line: &LineSetup) -> LineNames {
     }
 }
 
-/// What an uplink may ask of its log at any time.
-fn delivered_of(log: &Stored) -> Delivered {
-    let log = log.clone();
-    Arc::new(move || {
-        let log = log.clone();
-        Box::pin(async move { log.cursor().await.unwrap_or_default() })
-    })
-}
-
-fn hold_of(log: &Stored) -> Hold {
-    let log = log.clone();
-    Arc::new(move |seqs| log.store.hold(&log.uplink, seqs))
-}
-
 fn stop_store(store: StoreThread) {
     if !store.stop() {
         error!("the store thread had panicked: the last readings may not be in the buffer; please report this");
-    }
-}
-
-impl fmt::Display for Setup {
-    /// What is begun, in one line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let devices: usize = self.lines.iter().map(|line| line.devices.len()).sum();
-        let (tags, lines, uplinks) = (self.tags.len(), self.lines.len(), self.uplinks.len());
-        write!(f, "{tags} tags of {devices} devices on {lines} lines, {uplinks} uplinks, ")?;
-        write!(f, "buffer in {}", self.buffer.path.display())
     }
 }
 
@@ -561,16 +241,20 @@ impl fmt::Display for Status {
 mod tests {
     use std::time::Duration;
 
+    use buffer::{Log, Options, Store};
     use driver_core::{DataType, TagId};
 
     use super::super::command::books::WhenAuditFails;
-    use super::super::command::rule::{TagForm, Writable, WriteRule};
+    use super::super::command::rule::{TagForm, Writable, Writables, WriteRule};
     use super::super::command::{CommandDoor, Origin, Outcome, RefusedFor, Role, Target, json};
     use super::super::poll::DeviceSetup;
     use super::super::poll::scripted::{Act, Scripted, World, no_spec, tag_of};
     use super::super::process::Rule;
+    use super::super::scheduling::Scheduling;
+    use super::super::store::SyncPolicy;
     use super::super::tags::DevicePlace;
     use super::*;
+    use crate::config::CommandsConfig;
 
     const MS: Duration = Duration::from_millis(1);
     const PATIENCE: Duration = Duration::from_secs(20);

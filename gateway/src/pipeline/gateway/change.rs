@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::error;
 
-use super::{
-    Gateway, North, RunningLine, RunningSpec, RunningUplink, StartError, health_of, names_of, site, tapped, with_lane,
-};
+use super::north::North;
+use super::start::tapped;
+use super::{Gateway, RunningLine, RunningSpec, RunningUplink, StartError, health_of, names_of, site, with_lane};
 use crate::config::UplinkConfig;
 use crate::pipeline::acquire;
 use crate::pipeline::command::desk::Plant;
