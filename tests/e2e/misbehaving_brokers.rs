@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use hardware_sim::broker::Misbehaviour;
 use hardware_sim::modbus::Plant;
+use tests::broker::Broker;
 use tests::field::Field;
-use tests::oracle::compare;
+use tests::oracle::{compare, holes};
 use tests::site::Site;
+use tests::subscriber::Subscriber;
 use tests::wait;
 
+use crate::outages::wide_device;
 use crate::rig::{
     COUNTER, Counting, PLC, answers, counter, counting_device, embedded, file, nothing_is_missing, running, tcp,
 };
@@ -138,6 +141,52 @@ fn a_message_that_the_broker_refuses_is_put_aside_and_the_rest_flows() {
     drop(gateway);
     assert!(broker.counts().publishes_refused > 0, "the poison was offered");
     compare(&oracle.answered(), &recorder.readings(), PLC, COUNTER).must_be_perfect();
+}
+
+/// What a broker refuses for now is offered again until it is taken: a quota is not a matter of the message.
+#[test]
+fn a_quota_that_is_exceeded_for_a_while_costs_nothing() {
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let (broker, url, recorder) = embedded(&field);
+    let site = Site::new(&file(&counting_device(PLC, &tcp(plc.address)), &format!("{url}?version=5")));
+    let gateway = site.start();
+    running(&recorder);
+    broker.misbehave(Misbehaviour::ExceedQuota("readings/#".to_owned()));
+    // More often than what is refused for good is offered, with 5 s between.
+    wait::for_it("it is refused", wait::SOON, || broker.counts().publishes_refused > 0);
+    wait::pass(Duration::from_secs(16));
+    broker.misbehave(Misbehaviour::None);
+    plc.all_arrive(&recorder, wait::SOON * 2);
+    wait::for_it("what was refused has arrived", wait::SOON, || holes(&recorder.readings()).is_empty());
+    assert!(gateway.log().contains("a quota of the broker is exceeded"), "{}", gateway.log());
+    drop(gateway);
+    assert!(!site.buffer().join("quarantine/cloud.jsonl").exists(), "nothing was set aside");
+    let readings = recorder.readings();
+    nothing_is_missing(&readings);
+    plc.verdict(&readings).must_be_perfect();
+}
+
+/// In version 5 the broker says how much it takes: nothing larger is sent, and no connection ends.
+#[test]
+fn batches_larger_than_the_broker_takes_are_halved_unsent_where_it_says_so() {
+    let Some(broker) = Broker::with(|_| "allow_anonymous true\nmax_packet_size 2000\n".to_owned()) else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let recorder = Subscriber::start(broker.address());
+    let uplink = format!("{}?version=5", broker.url("mqtt"));
+    let site = Site::new(&file(&wide_device(&tcp(plc.address)), &uplink));
+    let gateway = site.start();
+    running(&recorder);
+    answers(&plc.oracle, 30);
+    plc.all_arrive(&recorder, wait::SOON);
+    assert_eq!(gateway.log().matches("the connection is lost").count(), 0, "{}", gateway.log());
+    drop(gateway);
+    assert!(!broker.log().contains("oversize packet"), "nothing too large was sent");
+    assert!(!site.buffer().join("quarantine/cloud.jsonl").exists(), "nothing was set aside");
+    let readings = recorder.readings();
+    nothing_is_missing(&readings);
+    plc.verdict(&readings).must_be_perfect();
 }
 
 #[test]

@@ -254,10 +254,14 @@ impl Connection {
             return Err(End::Told(reason::MALFORMED));
         }
         let how = self.core.with(|core| core.misbehaviour.clone());
-        if let Misbehaviour::RefuseTopic(filter) = &how
-            && matches(filter, &publish.topic)
-        {
-            return self.refuse(&publish).await;
+        match &how {
+            Misbehaviour::RefuseTopic(filter) if matches(filter, &publish.topic) => {
+                return self.refuse(&publish, reason::NOT_AUTHORIZED).await;
+            }
+            Misbehaviour::ExceedQuota(filter) if matches(filter, &publish.topic) => {
+                return self.refuse(&publish, reason::QUOTA_EXCEEDED).await;
+            }
+            _ => {}
         }
         let (id, qos) = (publish.id.unwrap_or_default(), publish.qos);
         let taken = self.core.with(|core| {
@@ -284,9 +288,8 @@ impl Connection {
         self.acknowledge(acknowledgements).await
     }
 
-    async fn refuse(&mut self, publish: &Publish) -> Result<(), End> {
+    async fn refuse(&mut self, publish: &Publish, reason: u8) -> Result<(), End> {
         self.core.with(|core| core.counts.publishes_refused += 1);
-        let reason = reason::NOT_AUTHORIZED;
         let answer = match (self.wire.version, publish.qos, publish.id) {
             (Version::V5, Qos::One, Some(id)) => Packet::PubAck { id, reason },
             (Version::V5, Qos::Two, Some(id)) => Packet::PubRec { id, reason },

@@ -58,7 +58,7 @@ pub struct BrokerCounts {
     pub acknowledged: u64,
     /// The most publishes that one connection had without acknowledgement at a time.
     pub unacknowledged_max: u64,
-    /// Publishes refused by [`Misbehaviour::RefuseTopic`].
+    /// Publishes refused by [`Misbehaviour::RefuseTopic`] or [`Misbehaviour::ExceedQuota`].
     pub publishes_refused: u64,
     /// Last wills published.
     pub wills: u64,

@@ -18,6 +18,9 @@ pub enum Misbehaviour {
     ForgetSessions,
     /// Publishes to topics that this filter takes are refused: reason 87 hex in MQTT 5, a closed connection in 3.1.1.
     RefuseTopic(String),
+    /// Publishes to topics that this filter takes are refused as beyond a quota: reason 97 hex in MQTT 5, a closed connection
+    /// in 3.1.1.
+    ExceedQuota(String),
     /// Every connection is closed after this time.
     Flap(Duration),
     /// Connections are accepted and CONNECT is never answered.

@@ -13,6 +13,7 @@ pub(super) const FILTER: u8 = 0x8F;
 pub(super) const NO_PACKET: u8 = 0x92;
 pub(super) const RECEIVE_MAXIMUM: u8 = 0x93;
 pub(super) const TOO_LARGE: u8 = 0x95;
+pub(super) const QUOTA_EXCEEDED: u8 = 0x97;
 pub(super) const V311_UNAVAILABLE: u8 = 3;
 pub(super) const V311_LOGIN: u8 = 4;
 pub(super) const V311_REFUSED: u8 = 0x80;

@@ -64,6 +64,8 @@ pub struct Window {
     unsent: BTreeSet<Token>,
     /// Messages that wait to be offered again.
     waiting: BTreeSet<(Instant, Token)>,
+    /// Topics of which the far side takes nothing for now: until when nothing is sent there, so that the order stays.
+    resting: BTreeMap<Arc<str>, Instant>,
     bytes: usize,
     /// How many messages of other lanes than the live one were sent and did not come back.
     sent_behind: usize,
@@ -229,7 +231,7 @@ impl Window {
 
     /// The first message to be sent that is not accused.
     fn candidate(&self, room: usize) -> Option<Token> {
-        let is_free = |token: &&Token| self.blame.is_idle() || !self.is_held(**token);
+        let is_free = |token: &&Token| (self.blame.is_idle() || !self.is_held(**token)) && !self.rests(**token);
         let behind_max = ((room + self.sent()) / SHARE_BEHIND).max(1);
         let first_behind = Token { lane: Lane::History, seq: 0, part: 0 };
         if self.sent_behind < behind_max {
@@ -237,6 +239,11 @@ impl Window {
         } else {
             self.unsent.range(..first_behind).find(is_free).copied()
         }
+    }
+
+    fn rests(&self, token: Token) -> bool {
+        let topic = |in_flight: &InFlight| self.resting.contains_key(&in_flight.message.topic);
+        !self.resting.is_empty() && self.messages.get(&token).is_some_and(topic)
     }
 
     fn must_be_alone(&self, token: Token) -> bool {
@@ -247,6 +254,7 @@ impl Window {
     pub fn wake(&mut self, now: Instant) {
         self.blame.settle(now, self.delivered);
         self.doubt_sizes(now);
+        self.resting.retain(|_, until| *until > now);
         while let Some((at, token)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.remove(&(at, token));
             self.offer(token);
@@ -257,7 +265,8 @@ impl Window {
     pub fn wake_at(&self) -> Option<Instant> {
         let waiting = self.waiting.first().map(|(at, _)| *at);
         let trial = self.blame.trial_at().filter(|_| self.unsent.iter().any(|token| self.is_held(*token)));
-        [waiting, trial, self.blame.settles_at()].into_iter().flatten().min()
+        let rested = self.resting.values().min().copied();
+        [waiting, trial, rested, self.blame.settles_at()].into_iter().flatten().min()
     }
 
     /// How many messages were sent and did not come back.
@@ -307,7 +316,10 @@ impl Window {
         let guilty = lasting == Lasting::ForThisMessage && self.blame.refused(token);
         let Some(in_flight) = self.messages.get_mut(&token) else { return Returned::Unknown };
         match lasting {
-            Lasting::ForNow => Returned::Again,
+            Lasting::ForNow => {
+                self.resting.insert(in_flight.message.topic.clone(), now + TRY_AGAIN_AFTER);
+                Returned::Again
+            }
             Lasting::ForThisSize => Returned::Poison(token),
             Lasting::ForThisMessage => {
                 in_flight.refusals += 1;

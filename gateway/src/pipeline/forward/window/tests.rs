@@ -164,6 +164,31 @@ fn a_refusal_for_now_never_becomes_poison() {
     }
 }
 
+#[test]
+fn what_is_refused_for_now_lets_nothing_of_its_topic_pass_and_keeps_its_order() {
+    let mut now = Instant::now();
+    let mut window = Window::default();
+    let add = |window: &mut Window, topic: &str, seq: Seq| {
+        window.begin(Lane::Live, SeqRange { first: seq, last: seq });
+        window.add(message_to(topic, seq));
+        window.end(Lane::Live);
+    };
+    let send = |window: &mut Window, now: Instant| -> Vec<Seq> {
+        window.wake(now);
+        std::iter::from_fn(|| window.next_to_send(100, now).map(|message| message.token.seq)).collect()
+    };
+    [("full", 1), ("free", 2), ("full", 3)].into_iter().for_each(|(topic, seq)| add(&mut window, topic, seq));
+    assert_eq!(send(&mut window, now), [1, 2, 3]);
+    assert_eq!(window.refused(token(1), Lasting::ForNow, now), Returned::Again);
+    now += Duration::from_secs(1);
+    assert_eq!(window.refused(token(3), Lasting::ForNow, now), Returned::Again);
+    [("full", 4), ("free", 5)].into_iter().for_each(|(topic, seq)| add(&mut window, topic, seq));
+    assert_eq!(send(&mut window, now), [5], "another topic does not wait");
+    assert!(send(&mut window, now + TRY_AGAIN_AFTER - Duration::from_millis(1)).is_empty());
+    assert_eq!(window.wake_at(), Some(now + TRY_AGAIN_AFTER));
+    assert_eq!(send(&mut window, now + TRY_AGAIN_AFTER), [1, 3, 4]);
+}
+
 fn message_to(topic: &str, seq: Seq) -> Message {
     Message { topic: topic.into(), ..message(seq, 0) }
 }
