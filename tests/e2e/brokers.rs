@@ -113,6 +113,28 @@ fn messages_bear_the_properties_of_version_5_and_expire_when_they_are_told_to() 
     }
 }
 
+/// With `retain=values`, and as `raw` a value is a text and nothing else.
+#[test]
+fn the_last_value_is_there_for_who_comes_later() {
+    let (Some(broker), Some(program)) = (Broker::start(), need::program("mosquitto_sub")) else { return };
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let text = file(&counting_device(PLC, &tcp(plc.address)), &format!("{}?retain=values", broker.url("mqtt")));
+    let site = Site::new(&format!("{}    format: raw\n", text.replace("{gateway}/{device}", "{device}/{tag}")));
+    let gateway = site.start();
+    wait::for_it("it is connected", wait::SOON, || gateway.log().contains("connected uplink"));
+    answers(&plc.oracle, 10);
+    assert!(gateway.terminate().success());
+    let port = broker.address().port().to_string();
+    let output = Command::new(program)
+        .args(["-p", &port, "-t", "readings/plc/n", "-C", "1", "-W", "30", "-F", "%r %p"])
+        .output()
+        .expect("mosquitto_sub can be started");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let value = said.trim().strip_prefix("1 ").and_then(|value| value.parse::<u64>().ok());
+    assert!(value.is_some_and(|value| (1..=plc.oracle.last()).contains(&value)), "{said:?}");
+}
+
 /// The kinds of packets on a port and whatever is wrong with them, as tshark's dissector sees them.
 #[test]
 fn every_packet_is_well_formed_to_anothers_dissector() {
@@ -132,7 +154,11 @@ fn every_packet_is_well_formed_to_anothers_dissector() {
         "gateway: test/line\nevery: 100ms\ndevices:\n{}uplinks:\n{uplinks}",
         counting_device(PLC, &tcp(plc.address))
     ));
-    let what = Dissection { port, first: "mqtt", protocol: "mqtt", columns: &["mqtt.msgtype", "_ws.malformed"] };
+    let sparkplug = ["groupid", "messagetype", "edgenodeid", "deviceid"].map(|field| format!("sparkplugb.{field}"));
+    let missing = ["groupid", "messagetype", "edgenodeid"].map(|field| format!("sparkplugb.missing_{field}"));
+    let columns = ["mqtt.msgtype", "_ws.malformed"].into_iter();
+    let columns: Vec<&str> = columns.chain(missing.iter().chain(&sparkplug).map(String::as_str)).collect();
+    let what = Dissection { port, first: "mqtt", protocol: "mqtt", columns: &columns };
     let Some(dissector) = Dissector::start(what, site.folder()) else { return };
     let gateway = site.start();
     let kinds = || -> BTreeSet<String> {
@@ -147,8 +173,19 @@ fn every_packet_is_well_formed_to_anothers_dissector() {
     assert!(gateway.terminate().success());
     // DISCONNECT.
     wait::for_it("the leave is taken", wait::SOON, || kinds().contains("14"));
-    let malformed: Vec<_> = dissector.packets().into_iter().filter(|packet| !packet[1].is_empty()).collect();
+    let packets = dissector.packets();
+    let malformed: Vec<_> =
+        packets.iter().filter(|packet| packet[1..=4].iter().any(|wrong| !wrong.is_empty())).collect();
     assert!(malformed.is_empty(), "{malformed:?}");
+    // And those of Sparkplug to its dissector of that: group, kind, node, device.
+    let told =
+        |kind: &str| packets.iter().find(|packet| packet[6].split(',').any(|seen| seen == kind)).map(|of| &of[5..]);
+    for kind in ["NBIRTH", "DBIRTH", "DDATA", "NDEATH"] {
+        let told = told(kind).unwrap_or_else(|| panic!("no {kind} in {packets:?}"));
+        let first = |column: &str| column.split(',').next().unwrap_or_default().to_owned();
+        assert_eq!([first(&told[0]), first(&told[2])], ["test", "line"], "{told:?}");
+        assert!(!kind.starts_with('D') || first(&told[3]) == PLC, "{told:?}");
+    }
 }
 
 #[test]
