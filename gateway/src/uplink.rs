@@ -11,6 +11,7 @@ pub mod mqtt;
 pub mod registry;
 pub mod sparkplug;
 pub mod stream;
+pub mod structure;
 pub mod topic;
 pub mod validity;
 
@@ -142,12 +143,21 @@ pub struct Site {
 }
 
 /// The type of a tag's readings, after scaling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagType {
     /// Of the value, or of each element of an array.
     pub data_type: DataType,
     /// How many elements there are; 1 when it is no array.
     pub elements: u32,
+    /// What its structures are made of, where that is declared.
+    pub structure: Option<Arc<structure::Structure>>,
+}
+
+impl TagType {
+    /// The type of a tag of which no structure is declared.
+    pub fn plain(data_type: DataType, elements: u32) -> TagType {
+        TagType { data_type, elements, structure: None }
+    }
 }
 
 impl UplinkSpec {

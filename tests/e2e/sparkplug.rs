@@ -27,9 +27,9 @@ fn file(plc: &Counting, url: &str, more: &str) -> String {
 }
 
 /// A message as another's decoder reads it.
-struct Seen {
-    kind: String,
-    content: Value,
+pub(crate) struct Seen {
+    pub(crate) kind: String,
+    pub(crate) content: Value,
 }
 
 impl Seen {
@@ -38,14 +38,14 @@ impl Seen {
     }
 
     /// The metric of that name.
-    fn metric(&self, name: &str) -> &Value {
+    pub(crate) fn metric(&self, name: &str) -> &Value {
         let metrics = self.content["metrics"].as_array().map(Vec::as_slice).unwrap_or_default();
         metrics.iter().find(|metric| metric["name"] == name).unwrap_or(&Value::Null)
     }
 }
 
 /// All Sparkplug messages so far; `None` where no decoder is installed.
-fn seen(recorder: &Subscriber) -> Option<Vec<Seen>> {
+pub(crate) fn seen(recorder: &Subscriber) -> Option<Vec<Seen>> {
     let others = recorder.with(|recorded| recorded.others.clone());
     let ours = others.iter().filter(|(topic, _)| topic.starts_with("spBv1.0/test/") && !topic.contains("CMD"));
     let decoded = decode(ours.map(|(topic, payload)| Encoded { topic, format: "sparkplug", payload }))?;
@@ -53,7 +53,7 @@ fn seen(recorder: &Subscriber) -> Option<Vec<Seen>> {
     Some(decoded.into_iter().map(|(topic, content)| Seen { kind: kind(&topic), content }).collect())
 }
 
-fn messages(recorder: &Subscriber, kind: &str) -> usize {
+pub(crate) fn messages(recorder: &Subscriber, kind: &str) -> usize {
     let infix = format!("/{kind}/");
     recorder.with(|recorded| recorded.others.iter().filter(|(topic, _)| topic.contains(&infix)).count())
 }

@@ -11,16 +11,34 @@ from line_protocol_parser import LineFormatError, parse_line
 from pysparkplug._protobuf import Payload
 
 
+def plain(value):
+    """JSON has no word for what is no number."""
+    return str(value) if isinstance(value, float) and value != value else value
+
+
+def value_of(metric):
+    if metric.HasField("is_null") and metric.is_null:
+        return None
+    value = getattr(metric, metric.WhichOneof("value"))
+    if isinstance(value, bytes):
+        return value.hex()
+    if metric.WhichOneof("value") == "template_value":
+        members = {member.name: {"type": member.datatype, "value": value_of(member)} for member in value.metrics}
+        return {"ref": value.template_ref, "definition": value.is_definition, "members": members}
+    if metric.WhichOneof("value") == "dataset_value":
+        rows = [[plain(getattr(one, one.WhichOneof("value"))) for one in row.elements] for row in value.rows]
+        columns = list(value.columns)
+        assert value.num_of_columns == len(columns) == len(value.types), value
+        return {"columns": columns, "types": list(value.types), "rows": rows}
+    return plain(value)
+
+
 def sparkplug(payload):
     decoded = Payload()
     decoded.ParseFromString(payload)
     metrics = []
     for metric in decoded.metrics:
-        value = None
-        if not (metric.HasField("is_null") and metric.is_null):
-            value = getattr(metric, metric.WhichOneof("value"))
-        if isinstance(value, bytes):
-            value = value.hex()
+        value = value_of(metric)
         properties = {}
         for key, property_value in zip(metric.properties.keys, metric.properties.values):
             properties[key] = getattr(property_value, property_value.WhichOneof("value"))

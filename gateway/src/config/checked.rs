@@ -19,6 +19,7 @@ use crate::pipeline::scheduling::Scheduling;
 use crate::pipeline::store::SyncPolicy;
 use crate::pipeline::tags::Tags;
 use crate::uplink::registry::{RegistrySpec, Schemas};
+use crate::uplink::structure::Structure;
 use crate::uplink::{Password, TlsFiles, TopicsSpec, UplinkSpec};
 
 /// All that one gateway does.
@@ -43,6 +44,8 @@ pub struct Config {
     pub derived: Arc<Plan>,
     /// The types of those.
     pub derived_types: Box<[(TagId, DataType)]>,
+    /// What the structures of tags are made of, where that is declared.
+    pub structures: Box<[(TagId, Arc<Structure>)]>,
     /// What is kept of commands.
     pub commands: CommandsConfig,
     /// The class of the thread that polls.

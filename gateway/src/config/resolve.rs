@@ -8,6 +8,7 @@ mod inherit;
 mod lines;
 mod place;
 mod rule;
+mod structure;
 mod uplinks;
 mod writes;
 
@@ -69,6 +70,7 @@ pub(super) fn resolve(
         writables: Arc::new(Writables::new(writables)),
         derived: Arc::new(plan),
         derived_types: types.into(),
+        structures: lines.structures.into(),
         commands: raw.commands,
         scheduling: raw.scheduling,
         recorder: raw.recorder,

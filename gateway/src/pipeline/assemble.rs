@@ -91,7 +91,11 @@ pub fn next(config: Config, planned: Vec<Box<dyn Line>>, running: &[RunningSpec]
 
 fn types(config: &Config, planned: &[Box<dyn Line>]) -> Arc<[TagType]> {
     let announced = config.uplinks.iter().any(|uplink| format::announces_types(uplink.format.as_deref()));
-    if announced { types_of(&config.tags, &config.lines, planned, &config.derived_types) } else { Arc::default() }
+    if announced {
+        types_of(&config.tags, &config.lines, planned, &config.derived_types, &config.structures)
+    } else {
+        Arc::default()
+    }
 }
 
 fn uplink_options(uplink: &UplinkConfig) -> UplinkOptions {

@@ -7,6 +7,7 @@ use driver_core::{DataType, Line, TagId};
 use super::tags::Tags;
 use crate::config::LineConfig;
 use crate::uplink::TagType;
+use crate::uplink::structure::Structure;
 
 /// The types in the order of the live tags, after scaling. A line that was not planned leaves its tags as LREAL, which a first reading of
 /// another type puts right.
@@ -15,8 +16,9 @@ pub fn types_of(
     lines: &[LineConfig],
     planned: &[Box<dyn Line>],
     derived: &[(TagId, DataType)],
+    structures: &[(TagId, Arc<Structure>)],
 ) -> Arc<[TagType]> {
-    let mut types = vec![TagType { data_type: DataType::Lreal, elements: 1 }; tags.len()];
+    let mut types = vec![TagType::plain(DataType::Lreal, 1); tags.len()];
     for (config, line) in lines.iter().zip(planned) {
         for (device, spec) in config.spec.devices.iter().enumerate() {
             for (place, tag) in spec.tags.iter().enumerate() {
@@ -25,7 +27,7 @@ pub fn types_of(
                 let data_type = if scaled { scaled_type(text.data_type) } else { text.data_type };
                 let elements = u32::try_from(text.elements).unwrap_or(u32::MAX);
                 if let Some(known) = types.get_mut(tag.id.index()) {
-                    *known = TagType { data_type, elements };
+                    *known = TagType::plain(data_type, elements);
                 }
             }
         }
@@ -35,10 +37,15 @@ pub fn types_of(
             known.data_type = *data_type;
         }
     }
+    for (tag, structure) in structures {
+        if let Some(known) = types.get_mut(tag.index()) {
+            known.structure = Some(structure.clone());
+        }
+    }
     if tags.live_len() == tags.len() && tags.live().eq((0..tags.len() as u32).map(TagId)) {
         return types.into();
     }
-    tags.live().filter_map(|tag| types.get(tag.index()).copied()).collect()
+    tags.live().filter_map(|tag| types.get(tag.index()).cloned()).collect()
 }
 
 /// Integers become LREAL when they are scaled, a REAL stays one, and what is no number stays as it is.
@@ -54,6 +61,7 @@ fn scaled_type(data_type: DataType) -> DataType {
 mod tests {
     use super::*;
     use crate::config::{Kinds, Source, check};
+    use crate::uplink::structure::Shape;
 
     #[test]
     fn types_are_those_of_the_addresses_and_scaling_makes_them_lreal() {
@@ -68,12 +76,16 @@ devices:
       real: { address: 'hr:2:REAL', scale: 0.1 }
       row: 'hr:10:UINT[4]'
       bit: co:3
+      recipe: { address: 'hr:20:STRING(20)', fields: 'level REAL, name STRING' }
 ";
         let checked = check(Source::new("gateway.yaml", text), Kinds::of_this_build()).expect("a configuration");
-        let types = types_of(&checked.config.tags, &checked.config.lines, &checked.lines, &[]);
+        let types =
+            types_of(&checked.config.tags, &checked.config.lines, &checked.lines, &[], &checked.config.structures);
         let expected =
             [(DataType::Int, 1), (DataType::Lreal, 1), (DataType::Real, 1), (DataType::Uint, 4), (DataType::Bool, 1)];
-        let expected = expected.map(|(data_type, elements)| TagType { data_type, elements });
-        assert_eq!(&*types, expected);
+        let expected = expected.map(|(data_type, elements)| TagType::plain(data_type, elements));
+        assert_eq!(types[..5], expected);
+        let structure = types[5].structure.as_deref().expect("it was declared");
+        assert_eq!((structure.shape, structure.fields.len()), (Shape::One, 2));
     }
 }

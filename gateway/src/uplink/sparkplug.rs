@@ -13,13 +13,14 @@
 //! that was sent behind it: brokers read in order. What was on its way when a connection broke is sent again, marked as
 //! history, so that the receiver's series has no hole.
 //!
-//! In the order of reading: [`metric`] types, [`wire`] bytes out, [`decode`] bytes in, [`host`] the primary host,
+//! In the order of reading: [`metric`] types, [`wire`] bytes out, [`template`] structures, [`decode`] bytes in, [`host`] the primary host,
 //! [`catalogue`] what is known of each metric, [`mod@format`] from blocks to data, [`node`] the life of it all, [`command`]
 //! what hosts ask for.
 
 mod metric;
 
 mod wire;
+mod template;
 
 mod bd_seq;
 mod catalogue;

@@ -38,6 +38,8 @@ pub(in crate::config) struct TagSettings<'t> {
     pub(in crate::config) heartbeat: Option<Spanned<Duration>>,
     pub(in crate::config) write: Option<Spanned<RawWrite<'t>>>,
     pub(in crate::config) expect: Option<Spanned<RawExpect<'t>>>,
+    pub(in crate::config) fields: Option<Spanned<&'t str>>,
+    pub(in crate::config) columns: Option<Spanned<&'t str>>,
 }
 
 /// Bytes as they come on the wire, and the value that they are.
@@ -119,6 +121,16 @@ fn tag<'t>(fields: &mut Fields<'_, 't>) -> RawTag<'t> {
             "Bytes as they come on the wire and the value that they are: `forebay check` tries type, order and scale on them.",
             &Section { name: "expect", read: expect },
         ),
+        fields: fields.optional(
+            "fields",
+            "Names and types of a structure's fields, for uplinks that announce them: it goes as a template of Sparkplug.",
+            &FIELDS,
+        ),
+        columns: fields.optional(
+            "columns",
+            "The same for an array of structures: it goes as a data set of Sparkplug.",
+            &FIELDS,
+        ),
     };
     let derived = derived(fields);
     let some = !derived.made().is_empty() || derived.alarm.is_some();
@@ -135,6 +147,8 @@ fn expect<'t>(fields: &mut Fields<'_, 't>) -> RawExpect<'t> {
 const BYTES: Text = Text { example: "43 65 02 8F" };
 
 const VALUE: Text = Text { example: "229.01" };
+
+const FIELDS: Text = Text { example: "temperature REAL, count UDINT" };
 
 const HEARTBEAT: Interval = Interval { min: Duration::from_millis(100), max: DAY.saturating_mul(40) };
 

@@ -134,6 +134,8 @@ fn layered<'t>(layers: [Option<&TagSettings<'t>>; 2]) -> TagSettings<'t> {
         heartbeat: own.heartbeat.or(template.heartbeat),
         write: own.write.or(template.write),
         expect: own.expect.or(template.expect),
+        fields: own.fields.or(template.fields),
+        columns: own.columns.or(template.columns),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lines with their devices and tags, planned by their drivers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec};
@@ -12,6 +13,7 @@ use super::expect::{self, Expected};
 use super::inherit::{Defaults, Inherited, InheritedTag, templates};
 use super::place::part_of;
 use super::rule::rule;
+use super::structure::structure;
 use super::writes::PendingWrite;
 use crate::config::checked::LineConfig;
 use crate::config::form::{Context, Named};
@@ -19,6 +21,7 @@ use crate::config::raw::{RawConfig, RawDerived, RawDevice};
 use crate::config::source::{Source, Span, Spanned};
 use crate::pipeline::process::Rule;
 use crate::pipeline::tags::{DevicePlace, Tags, TagsBuilder};
+use crate::uplink::structure::Structure;
 
 /// The most intervals that the tags of one device may have.
 const GROUPS_MAX: usize = 256;
@@ -30,6 +33,8 @@ pub(super) struct Lines<'t> {
     pub(super) writes: Vec<PendingWrite<'t>>,
     /// The tags that are made of others.
     pub(super) derived: Vec<PendingDerived<'t>>,
+    /// What the structures of tags are made of.
+    pub(super) structures: Vec<(TagId, Arc<Structure>)>,
     pub(super) configs: Vec<LineConfig>,
     /// By line; `None` for one that its driver refused.
     pub(super) planned: Vec<Option<Box<dyn Line>>>,
@@ -51,7 +56,8 @@ pub(super) fn lines<'t>(
             Inherited::new(&device.value, &templates, Defaults { every: raw.every, class: raw.class }, context)
         })
         .collect();
-    let mut table = Table { tags: TagsBuilder::after(before), writes: Vec::new(), derived: Vec::new() };
+    let mut table =
+        Table { tags: TagsBuilder::after(before), writes: Vec::new(), derived: Vec::new(), structures: Vec::new() };
     let (mut configs, mut planned) = (Vec::new(), Vec::new());
     if too_many(&inherited, context) {
         return table.build(configs, planned);
@@ -126,11 +132,13 @@ struct Table<'b, 't> {
     tags: TagsBuilder<'b>,
     writes: Vec<PendingWrite<'t>>,
     derived: Vec<PendingDerived<'t>>,
+    structures: Vec<(TagId, Arc<Structure>)>,
 }
 
 impl<'t> Table<'_, 't> {
     fn build(self, configs: Vec<LineConfig>, planned: Vec<Option<Box<dyn Line>>>) -> Lines<'t> {
-        Lines { tags: self.tags.build(), writes: self.writes, derived: self.derived, configs, planned }
+        let Table { tags, writes, derived, structures } = self;
+        Lines { tags: tags.build(), writes, derived, structures, configs, planned }
     }
 
     /// A tag that the device does not have: made of others, or the alarm of one that it has.
@@ -148,6 +156,8 @@ impl<'t> Table<'_, 't> {
             ("offset", tag.settings.offset.map(|offset| offset.span)),
             ("write", tag.settings.write.map(|write| write.span)),
             ("every", tag.settings.every.map(|every| every.span)),
+            ("fields", tag.settings.fields.map(|fields| fields.span)),
+            ("columns", tag.settings.columns.map(|columns| columns.span)),
         ];
         for (key, span) in settings.into_iter().filter_map(|(key, span)| Some((key, span?))) {
             let message = format!("`{key}` is for tags that a device has; `{}` is made of others", tag.name);
@@ -217,6 +227,8 @@ impl<'t> Draft<'t> {
             let id = table.tags.tag(tag.name, unit, rule);
             let write = tag.settings.write;
             table.writes.extend(write.map(|write| PendingWrite { tag: id, scale: rule.scale, write }));
+            let structure = structure(&tag.settings, context.faults);
+            table.structures.extend(structure.map(|structure| (id, structure)));
             table.alarm(&tag, id, device.name);
             self.expected.extend(tag.settings.expect.map(|expect| Expected {
                 device: self.devices.len(),

@@ -92,7 +92,7 @@ pub struct End {
     pub outcome: Outcome,
     /// Why, for people.
     pub reason: String,
-    /// What was read back, in the unit of the device where `scaled` says so.
+    /// What was read back.
     pub held: Held,
 }
 

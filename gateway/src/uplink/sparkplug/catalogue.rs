@@ -11,6 +11,7 @@ use std::sync::Arc;
 use driver_core::{ClockState, Level, Quality, Reading, TagId, Timestamp, Value};
 
 use super::metric::MetricType;
+use super::template::Definition;
 use super::wire::{Heading, Property, write_metric};
 use super::{Names, time_ms};
 use crate::pipeline::schema::{Schema, SchemaBuilder};
@@ -43,6 +44,8 @@ pub(super) struct Catalogue {
 #[derive(Debug)]
 struct Metric {
     kind: MetricType,
+    /// What stands for it where its fields are declared, and its values have no others.
+    definition: Option<Box<Definition>>,
     last: Option<Box<Reading>>,
 }
 
@@ -83,6 +86,28 @@ struct Translation {
     places: HashMap<TagId, u32>,
 }
 
+impl Metric {
+    /// The number of its type.
+    fn code(&self) -> u32 {
+        self.definition.as_ref().map_or_else(|| self.kind.code(), |definition| definition.code())
+    }
+
+    /// Whether a value can be told in its type without loss.
+    fn takes(&self, value: &Value) -> bool {
+        match &self.definition {
+            Some(definition) => definition.takes(value),
+            None => self.kind.takes(value),
+        }
+    }
+
+    fn write(&self, heading: &Heading<'_>, value: &Value, properties: &[Property<'_>], out: &mut Vec<u8>) {
+        match &self.definition {
+            Some(definition) => definition.write(heading, value, properties, out),
+            None => write_metric(heading, (*value != Value::None).then_some((self.kind, value)), properties, out),
+        }
+    }
+}
+
 impl Catalogue {
     /// The catalogue of the tags of `site`; an empty one while there is no gateway around.
     pub(super) fn new(names: Names, site: Option<&Site>) -> Catalogue {
@@ -103,9 +128,14 @@ impl Catalogue {
             catalogue.device(&name);
         }
         for id in 0..catalogue.schema.tags() {
-            let kind = types.get(id).copied().map_or(UNTYPED, MetricType::of);
+            let kind = types.get(id).map_or(UNTYPED, MetricType::of);
+            let definition = types.get(id).and_then(|known| known.structure.clone()).map(|structure| {
+                let names = catalogue.schema.tag(TagId(id as u32));
+                let (device, tag) = names.map_or(("", ""), |names| (names.device, names.tag));
+                Box::new(Definition::new(device, tag, structure))
+            });
             let device = catalogue.schema.device_of(TagId(id as u32)).unwrap_or_default();
-            catalogue.metrics.push(Metric { kind, last: None });
+            catalogue.metrics.push(Metric { kind, definition, last: None });
             catalogue.devices[device as usize].metrics.push(id as u32);
         }
         catalogue
@@ -163,8 +193,8 @@ impl Catalogue {
             other => self.translated(other, reading),
         };
         let Some(metric) = self.metrics.get_mut(place as usize) else { return place };
-        if !metric.kind.takes(&reading.value) {
-            metric.kind = MetricType::of_value(&reading.value);
+        if !metric.takes(&reading.value) {
+            (metric.kind, metric.definition) = (MetricType::of_value(&reading.value), None);
             let device = self.device_at(place);
             self.devices[device as usize].version += 1;
         }
@@ -215,7 +245,7 @@ impl Catalogue {
 
     fn add(&mut self, device: u32, tag: &str, unit: &str, value: &Value) -> u32 {
         let place = self.metrics.len() as u32;
-        self.metrics.push(Metric { kind: MetricType::of_value(value), last: None });
+        self.metrics.push(Metric { kind: MetricType::of_value(value), definition: None, last: None });
         self.added.push(Added { tag: tag.into(), unit: unit.into() });
         let device = &mut self.devices[device as usize];
         device.metrics.push(place);
@@ -239,11 +269,16 @@ impl Catalogue {
         let heading =
             Heading { name: None, alias: Some(alias(place)), time_ms: time_ms(reading.timestamp), announced: None };
         let Some(metric) = self.metrics.get(place as usize) else { return };
-        let value = (reading.value != Value::None).then_some((metric.kind, &reading.value));
         if is_plain(reading) {
-            return write_metric(&heading, value, &[], out);
+            return metric.write(&heading, &reading.value, &[], out);
         }
-        write_metric(&heading, value, &properties(reading), out);
+        metric.write(&heading, &reading.value, &properties(reading), out);
+    }
+
+    /// Writes the definitions of all templates.
+    pub(super) fn write_definitions(&self, now: Timestamp, out: &mut Vec<u8>) {
+        let definitions = self.metrics.iter().filter_map(|metric| metric.definition.as_deref());
+        definitions.for_each(|definition| definition.write_definition(time_ms(now), out));
     }
 
     /// Writes all metrics of a device as its birth; those of which nothing is known yet are null, as of now.
@@ -256,7 +291,7 @@ impl Catalogue {
                 name: Some(tag),
                 alias: Some(alias(*place)),
                 time_ms: time_ms(metric.last.as_ref().map_or(now, |last| last.timestamp)),
-                announced: Some(metric.kind),
+                announced: Some(metric.code()),
             };
             let mut properties = metric.last.as_ref().map_or_else(
                 || vec![Property::Int("Quality", STALE)],
@@ -265,8 +300,8 @@ impl Catalogue {
             if !unit.is_empty() {
                 properties.push(Property::Text("engUnit", unit));
             }
-            let value = metric.last.as_ref().filter(|last| last.value != Value::None);
-            write_metric(&heading, value.map(|last| (metric.kind, &last.value)), &properties, out);
+            let value = metric.last.as_ref().map_or(&Value::None, |last| &last.value);
+            metric.write(&heading, value, &properties, out);
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) enum Scalar<'a> {
 
 impl MetricType {
     /// The type for a tag.
-    pub(super) fn of(tag: TagType) -> MetricType {
+    pub(super) fn of(tag: &TagType) -> MetricType {
         let shape = if tag.elements > 1 { Shape::Array } else { Shape::One };
         MetricType { element: element_of(tag.data_type), shape }
     }

@@ -202,6 +202,7 @@ impl Node {
         self.write_bd_seq(now, &mut payload);
         self.write_own(REBIRTH, &Value::Bool(false), now, &mut payload);
         self.write_null_text(GAP, now, &mut payload);
+        self.shared.lock().write_definitions(now, &mut payload);
         let birth = self.frame(self.names.topic("NBIRTH", None).into(), payload, now);
         let mut frames = vec![birth];
         let lives = std::mem::take(&mut self.devices);
@@ -308,13 +309,13 @@ impl Node {
     /// A metric of the node itself: without an alias (tck-id-operational-behavior-data-commands-rebirth-name-aliases).
     fn write_own(&self, name: &str, value: &Value, now: Timestamp, out: &mut Vec<u8>) {
         let kind = MetricType::of_value(value);
-        let heading = Heading { name: Some(name), alias: None, time_ms: time_ms(now), announced: Some(kind) };
+        let heading = Heading { name: Some(name), alias: None, time_ms: time_ms(now), announced: Some(kind.code()) };
         write_metric(&heading, Some((kind, value)), &[], out);
     }
 
     fn write_null_text(&self, name: &str, now: Timestamp, out: &mut Vec<u8>) {
         let kind = MetricType::of_value(&Value::Text("".into()));
-        let heading = Heading { name: Some(name), alias: None, time_ms: time_ms(now), announced: Some(kind) };
+        let heading = Heading { name: Some(name), alias: None, time_ms: time_ms(now), announced: Some(kind.code()) };
         write_metric(&heading, None, &[], out);
     }
 }

@@ -1,5 +1,5 @@
 //! Sparkplug B payloads as prost reads and writes them, to check what is written by hand: the messages of Eclipse Tahu's
-//! `sparkplug_b.proto`, without templates and data sets.
+//! `sparkplug_b.proto`, as far as they are written here.
 
 use driver_core::Value;
 use prost::Message;
@@ -30,7 +30,7 @@ pub(super) struct Metric {
     pub(super) is_null: Option<bool>,
     #[prost(message, optional, tag = "9")]
     pub(super) properties: Option<PropertySet>,
-    #[prost(oneof = "Content", tags = "10, 11, 12, 13, 14, 15, 16")]
+    #[prost(oneof = "Content", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18")]
     pub(super) content: Option<Content>,
 }
 
@@ -68,6 +68,76 @@ pub(super) enum Content {
     Text(String),
     #[prost(bytes = "vec", tag = "16")]
     Bytes(Vec<u8>),
+    #[prost(message, tag = "17")]
+    DataSet(DataSet),
+    #[prost(message, tag = "18")]
+    Template(Template),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Template {
+    #[prost(string, optional, tag = "1")]
+    pub(super) version: Option<String>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) metrics: Vec<Metric>,
+    #[prost(string, optional, tag = "4")]
+    pub(super) template_ref: Option<String>,
+    #[prost(bool, optional, tag = "5")]
+    pub(super) is_definition: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DataSet {
+    #[prost(uint64, optional, tag = "1")]
+    pub(super) num_of_columns: Option<u64>,
+    #[prost(string, repeated, tag = "2")]
+    pub(super) columns: Vec<String>,
+    #[prost(uint32, repeated, packed = "false", tag = "3")]
+    pub(super) types: Vec<u32>,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) rows: Vec<Row>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Row {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) elements: Vec<Element>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Element {
+    #[prost(oneof = "Held", tags = "1, 2, 3, 4, 5, 6")]
+    held: Option<Held>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum Held {
+    #[prost(uint32, tag = "1")]
+    Int(u32),
+    #[prost(uint64, tag = "2")]
+    Long(u64),
+    #[prost(float, tag = "3")]
+    Float(f32),
+    #[prost(double, tag = "4")]
+    Double(f64),
+    #[prost(bool, tag = "5")]
+    Bool(bool),
+    #[prost(string, tag = "6")]
+    Text(String),
+}
+
+impl Element {
+    /// What it holds, as a metric would hold it.
+    pub(super) fn content(&self) -> Option<Content> {
+        Some(match self.held.clone()? {
+            Held::Int(number) => Content::Int(number),
+            Held::Long(number) => Content::Long(number),
+            Held::Float(number) => Content::Float(number),
+            Held::Double(number) => Content::Double(number),
+            Held::Bool(bit) => Content::Bool(bit),
+            Held::Text(text) => Content::Text(text),
+        })
+    }
 }
 
 impl Metric {
@@ -97,7 +167,7 @@ impl Metric {
             Content::Double(number) => Value::LReal(number),
             Content::Bool(bit) => Value::Bool(bit),
             Content::Text(text) => Value::Text(text.into()),
-            Content::Bytes(_) => return None,
+            Content::Bytes(_) | Content::DataSet(_) | Content::Template(_) => return None,
         })
     }
 }

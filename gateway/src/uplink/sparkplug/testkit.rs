@@ -26,7 +26,7 @@ pub(super) fn site(devices: &[(&str, &[Tag<'_>])]) -> Site {
         schema.device(device);
         for (tag, unit, data_type) in *tags {
             schema.tag(tag, unit);
-            types.push(TagType { data_type: *data_type, elements: 1 });
+            types.push(TagType::plain(*data_type, 1));
         }
     }
     Site {

@@ -33,8 +33,8 @@ pub(super) struct Heading<'a> {
     pub(super) alias: Option<u64>,
     /// When the value was taken, milliseconds since 1970.
     pub(super) time_ms: u64,
-    /// Births say what type follows.
-    pub(super) announced: Option<MetricType>,
+    /// Births say what type follows, by its number.
+    pub(super) announced: Option<u32>,
 }
 
 /// A property of a metric.
@@ -53,6 +53,19 @@ pub(super) fn write_metric(
     properties: &[Property<'_>],
     out: &mut Vec<u8>,
 ) {
+    write_metric_with(heading, properties, out, |out| match value {
+        Some((kind, value)) => write_value(kind, value, out),
+        None => out.extend_from_slice(&NULL),
+    });
+}
+
+/// Writes a metric whose value `write` writes.
+pub(super) fn write_metric_with(
+    heading: &Heading<'_>,
+    properties: &[Property<'_>],
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
     out.push(METRIC);
     measured(out, |out| {
         if let Some(name) = heading.name {
@@ -63,16 +76,13 @@ pub(super) fn write_metric(
         }
         write_number(0x18, heading.time_ms, out);
         if let Some(kind) = heading.announced {
-            write_number(0x20, u64::from(kind.code()), out);
+            write_number(0x20, u64::from(kind), out);
         }
         if !properties.is_empty() {
             out.push(0x4a);
             measured(out, |out| write_properties(properties, out));
         }
-        match value {
-            Some((kind, value)) => write_value(kind, value, out),
-            None => out.extend_from_slice(&NULL),
-        }
+        write(out);
     });
 }
 
@@ -152,7 +162,7 @@ pub(super) fn as_history(metrics: &[u8]) -> Vec<u8> {
 }
 
 /// Writes the length of what `write` writes before it.
-fn measured<T>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+pub(super) fn measured<T>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let at = out.len();
     out.push(0);
     let result = write(out);
@@ -167,12 +177,12 @@ fn measured<T>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     result
 }
 
-fn write_number(tag: u8, number: u64, out: &mut Vec<u8>) {
+pub(super) fn write_number(tag: u8, number: u64, out: &mut Vec<u8>) {
     out.push(tag);
     write_varint(number, out);
 }
 
-fn write_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     out.push(tag);
     write_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);

@@ -1,12 +1,13 @@
-use driver_core::DataType;
+use driver_core::{DataType, Reading};
 
 use super::super::catalogue::Catalogue;
 use super::super::oracle;
 use super::super::testkit::{names, reading, site};
 use super::*;
-use crate::uplink::Site;
 use crate::uplink::format::{Format, Records};
 use crate::uplink::sparkplug::format::SparkplugFormat;
+use crate::uplink::structure::{Shape, Structure};
+use crate::uplink::{Site, TagType};
 
 const BORN: Timestamp = at(1_795_400_913_000);
 
@@ -24,15 +25,32 @@ struct World {
 
 impl World {
     fn new(host: Option<&str>) -> World {
-        let site = site(&[("press", &[("a", "", DataType::Int)]), ("mixer", &[("b", "", DataType::Int)])]);
+        World::of(site(&[("press", &[("a", "", DataType::Int)]), ("mixer", &[("b", "", DataType::Int)])]), host)
+    }
+
+    fn of(site: Site, host: Option<&str>) -> World {
         let shared = Shared::new(Catalogue::new(names(), Some(&site)));
         let format = SparkplugFormat::new(shared.clone(), names(), "acme/line7");
         World { site, format, node: Node::new(names(), shared, host.map(Into::into)), next: 1 }
     }
 
+    /// What is published of one live reading.
+    fn publishes(&mut self, tag: u32, value: Value) -> Vec<Frame> {
+        let reading = Reading { timestamp: at(1_795_400_913_500), ..reading(tag, value) };
+        let schema = Some(self.site.schema.clone());
+        let records = Records { epoch: 7, first: self.next, readings: vec![reading], schema, ..Records::default() };
+        self.format.begin(records);
+        self.next += 1;
+        let message = self.format.next().expect("a message");
+        match self.node.hand_over(&message, at(1_795_400_914_000)) {
+            HandOver::Publish(frames) => frames,
+            HandOver::SaidAlready => Vec::new(),
+        }
+    }
+
     /// A message of one reading; a value of `None` is one that could not be read.
     fn message(&mut self, lane: Lane, tag: u32, ms: i64, value: Option<i64>) -> Message {
-        use driver_core::{Quality, Reading, Reason};
+        use driver_core::{Quality, Reason};
         let reading = match value {
             Some(value) => Reading { timestamp: at(ms), ..reading(tag, Value::Int(value)) },
             None => Reading { timestamp: at(ms), quality: Quality::Bad(Reason::Timeout), ..reading(tag, Value::None) },
@@ -210,6 +228,39 @@ fn nothing_is_born_before_the_primary_host_is_there_and_the_node_leaves_when_it_
         panic!("births")
     };
     assert_eq!(world.hand_over(&kept)[1], "DDATA press 2 past 1");
+}
+
+#[test]
+fn a_structure_is_defined_in_the_nodes_birth_alone_and_told_in_births_and_data() {
+    use oracle::Content::{DataSet, Template, Text};
+    let plain = site(&[("press", &[("recipe", "", DataType::Lreal), ("axes", "", DataType::Lreal)])]);
+    let declared = |fields, shape| TagType {
+        structure: Some(Structure::parse(fields, shape).expect("fields").into()),
+        ..TagType::plain(DataType::Lreal, 1)
+    };
+    let types = [declared("level REAL, name STRING", Shape::One), declared("position LREAL", Shape::Table)].into();
+    let mut world = World::of(Site { types, ..plain }, None);
+    world.node.connecting(4);
+    let metrics = |frame: &Frame| oracle::payload(&frame.payload).metrics;
+    let types_of = |frame: &Frame| -> Vec<u32> { metrics(frame).iter().map(|metric| metric.datatype()).collect() };
+    let births = world.node.connected(BORN);
+    let names: Vec<String> = metrics(&births[0]).iter().map(|metric| metric.name().to_owned()).collect();
+    assert_eq!(names[3..], ["_types_/press.recipe"], "a data set needs no definition");
+    let frames = world.publishes(0, Value::Text(r#"{"level":0.5,"name":"steel"}"#.into()));
+    let [birth, data] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(types_of(birth), [19, 16]);
+    let [recipe, axes] = &metrics(birth)[..] else { panic!("two metrics") };
+    assert!(matches!(&recipe.content, Some(Template(_))) && axes.is_null());
+    let of_data = &metrics(data)[0];
+    assert_eq!((of_data.alias(), &of_data.content), (1, &recipe.content));
+    let frames = world.publishes(1, Value::Array([Value::Text(r#"{"position":1.5}"#.into())].into()));
+    let [data] = &frames[..] else { panic!("{frames:?}") };
+    assert!(matches!(&metrics(data)[0].content, Some(DataSet(_))));
+    // What has other fields goes whole, as the text that it is.
+    let text = r#"{"level":0.5,"name":"steel","more":1}"#;
+    let frames = world.publishes(0, Value::Text(text.into()));
+    let [birth, data] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!((types_of(birth), &metrics(data)[0].content), (vec![12, 16], &Some(Text(text.into()))));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use super::super::oracle::{self, Content};
 use super::*;
 
 fn written(kind: MetricType, value: &Value, properties: &[Property<'_>]) -> Vec<u8> {
-    let heading = Heading { name: Some("t"), alias: Some(300), time_ms: 1_795_400_913_123, announced: Some(kind) };
+    let heading =
+        Heading { name: Some("t"), alias: Some(300), time_ms: 1_795_400_913_123, announced: Some(kind.code()) };
     let mut out = Vec::new();
     write_metric(&heading, Some((kind, value)), properties, &mut out);
     out
@@ -95,7 +96,7 @@ proptest! {
         ],
     ) {
         let kind = MetricType::of_value(&value);
-        let heading = Heading { name: name.as_deref(), alias, time_ms, announced: Some(kind) };
+        let heading = Heading { name: name.as_deref(), alias, time_ms, announced: Some(kind.code()) };
         let mut out = Vec::new();
         write_metric(&heading, Some((kind, &value)), &[], &mut out);
         let decoded = oracle::payload(&out);
