@@ -27,6 +27,7 @@ mod s7;
 mod opcua_device;
 mod opcua_clients;
 mod opcua;
+mod kafka;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -74,6 +75,7 @@ const SCENARIOS: &[Scenario] = &[
     ("p11", drain::run),
     ("p13", opcua::run),
     ("p14", s7::run),
+    ("p15", kafka::run),
     ("scenarios", scenarios::run),
     ("scale", scale::run),
 ];
@@ -96,6 +98,8 @@ fn main() -> ExitCode {
         ["opcua-device", items] => opcua_device::serve(number(items)),
         ["opcua-bare", port, items, seconds] => opcua_clients::bare(number(port), number(items), number(seconds)),
         ["opcua-driver", port, items, seconds] => opcua_clients::driver(number(port), number(items), number(seconds)),
+        ["kafka-publisher", bootstrap, topic, batches] => kafka::publisher(bootstrap, topic, number(batches)),
+        ["kafka-wire", bootstrap, topic, batches] => kafka::wire(bootstrap, topic, number(batches)),
         ["paced", every_ms, units, tags, ports @ ..] => {
             let ports: Vec<u16> = ports.iter().map(|port| number(port)).collect();
             bare::paced(Duration::from_millis(number(every_ms)), number(units), number(tags), &ports);

@@ -11,7 +11,9 @@ pub(crate) fn heading(effort: Effort) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("{model}, {cores} cores, Linux {}; load at the start {}.", kernel.trim(), load.trim());
     let (many, few) = (effort.rounds, effort.rounds_of_pipeline);
-    println!("Median (least to most) of {many} rounds in P2, P13, P14 and for the gateway in P7, of {few} elsewhere.");
+    println!(
+        "Median (least to most) of {many} rounds in P2, P13, P14, P15 and for the gateway in P7, of {few} elsewhere."
+    );
     println!("A ratio is taken round by round, each to the reference of its own round.\n");
     println!("| {} |", COLUMNS.join(" | "));
     println!("|{}", "---|".repeat(COLUMNS.len()));

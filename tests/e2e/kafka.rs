@@ -5,6 +5,8 @@ mod commands;
 mod crashes;
 mod facts;
 mod formats;
+mod levels;
 mod logins;
+mod silence;
 mod sizes;
 mod unusual;

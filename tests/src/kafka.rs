@@ -1,5 +1,5 @@
 //! Apache Kafka as processes: one broker, or three that replicate, on free ports of the loopback (KRaft, broker and
-//! controller in one process each).
+//! controller in one process each; [`OLDEST`] with a ZooKeeper, beside which its KRaft was a preview).
 //!
 //! A broker has three listeners: plain, SASL in plain text, and TLS where certificates are given.
 
@@ -16,15 +16,21 @@ use crate::field::free_port;
 use crate::gateway::{Running, signal};
 use crate::{need, wait};
 
-/// The newest version, and an old one.
+/// The newest version.
 pub const NEW: &str = "4.1.1";
-/// The oldest level that is tested.
+/// An old one.
 pub const OLD: &str = "3.3.2";
+/// The oldest level that the gateway speaks with.
+pub const OLDEST: &str = "2.8.2";
 
 /// A Java virtual machine takes its time, three on a busy machine take more.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
+
+/// ZooKeeper keeps the place of a broker that was killed for its session's time, and lets no other of this id in.
+const SESSION_MS: u32 = 3_000;
+const FORGOTTEN_AFTER: Duration = Duration::from_millis(SESSION_MS as u64 + 1_500);
 
 /// Quick to start, small, and no worker threads beyond what two cores can use.
 const JVM: [&str; 6] =
@@ -45,6 +51,7 @@ pub struct Kafka {
     java: PathBuf,
     folder: TempDir,
     nodes: Vec<Node>,
+    zookeeper: Option<Running>,
 }
 
 struct Node {
@@ -86,10 +93,15 @@ impl Kafka {
         let folder = TempDir::with_prefix("forebay-kafka-").expect("a temporary directory");
         let ports = || Ports { plain: free_port(), sasl: free_port(), tls: free_port(), controller: free_port() };
         let nodes: Vec<Node> = (0..cluster.brokers.max(1)).map(|_| Node { ports: ports(), process: None }).collect();
-        let mut kafka = Kafka { version, libs, java, folder, nodes };
+        let mut kafka = Kafka { version, libs, java, folder, nodes, zookeeper: None };
         for node in 0..kafka.nodes.len() {
             kafka.write(node, cluster);
-            kafka.format(node);
+            if !kafka.wants_zookeeper() {
+                kafka.format(node);
+            }
+        }
+        if kafka.wants_zookeeper() {
+            kafka.zookeeper = Some(kafka.start_zookeeper());
         }
         for node in 0..kafka.nodes.len() {
             kafka.launch(node);
@@ -140,6 +152,9 @@ impl Kafka {
 
     /// Starts a broker again that was killed or stopped, and waits until it serves.
     pub fn start_again(&mut self, node: usize) {
+        if self.wants_zookeeper() {
+            wait::pass(FORGOTTEN_AFTER);
+        }
         self.launch(node);
         self.wait_for(node);
     }
@@ -188,9 +203,15 @@ impl Kafka {
     /// Behind the last record of a partition, as Kafka's own tool says.
     pub fn end(&self, topic: &str, partition: usize) -> u64 {
         let class = if self.is_old() { "kafka.tools.GetOffsetShell" } else { "org.apache.kafka.tools.GetOffsetShell" };
-        let output = self.said(class, &["--topic", topic, "--partitions", &partition.to_string()]);
+        let brokers = if self.version == OLDEST { "--broker-list" } else { "--bootstrap-server" };
+        let output = self.tool(class, brokers, &["--topic", topic, "--partitions", &partition.to_string()]);
         let end = output.trim().rsplit(':').next().and_then(|end| end.parse().ok());
         end.unwrap_or_else(|| panic!("{topic}: {output}"))
+    }
+
+    /// The brokers' processes.
+    pub fn ids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(|node| node.process.as_ref()).map(Running::id).collect()
     }
 
     /// What rskafka reads of all partitions of a topic; `None` where it is not installed.
@@ -209,7 +230,51 @@ impl Kafka {
     }
 
     fn is_old(&self) -> bool {
-        self.version.starts_with("3.")
+        !self.version.starts_with("4.")
+    }
+
+    fn wants_zookeeper(&self) -> bool {
+        self.version == OLDEST
+    }
+
+    /// It listens where the first broker's controller would.
+    fn start_zookeeper(&self) -> Running {
+        let port = self.nodes[0].ports.controller;
+        let data = self.folder.path().join("zookeeper");
+        let file = self.folder.path().join("zookeeper.properties");
+        let text = format!(
+            "tickTime=500\ndataDir={}\nclientPortAddress=127.0.0.1\nclientPort={port}\nadmin.enableServer=false\n",
+            data.display()
+        );
+        fs::create_dir_all(&data).expect("a folder");
+        fs::write(&file, text).expect("ZooKeeper's file can be written");
+        let mut command = self.java(0, "org.apache.zookeeper.server.ZooKeeperServerMain");
+        let running = Running::start(command.arg(file), &self.folder.path().join("zookeeper.log"));
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        wait::for_it("ZooKeeper listens", STARTS_WITHIN, || {
+            TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
+        });
+        running
+    }
+
+    /// What says who leads the cluster.
+    fn leads(&self, node: usize) -> String {
+        let controller = |node: &Node| node.ports.controller;
+        if self.wants_zookeeper() {
+            let port = controller(&self.nodes[0]);
+            return format!(
+                "broker.id={}\nzookeeper.connect=127.0.0.1:{port}\nzookeeper.session.timeout.ms={SESSION_MS}\n",
+                node + 1
+            );
+        }
+        let voters = self.nodes.iter().zip(1..).map(|(node, id)| format!("{id}@127.0.0.1:{}", controller(node)));
+        format!(
+            "process.roles=broker,controller\nnode.id={}\ncontroller.quorum.voters={}\n\
+             controller.listener.names=CONTROLLER\nbroker.session.timeout.ms=6000\n\
+             controller.quorum.election.timeout.ms=500\ncontroller.quorum.fetch.timeout.ms=1500\n",
+            node + 1,
+            voters.collect::<Vec<_>>().join(","),
+        )
     }
 
     fn list(&self, port: impl Fn(&Ports) -> u16) -> String {
@@ -222,25 +287,25 @@ impl Kafka {
 
     fn write(&self, node: usize, cluster: &Cluster<'_>) {
         fs::create_dir_all(self.file(node, "data")).expect("a folder");
-        let voters = self.nodes.iter().zip(1..).map(|(node, id)| format!("{id}@127.0.0.1:{}", node.ports.controller));
-        let voters = voters.collect::<Vec<_>>().join(",");
         let Ports { plain, sasl, tls, controller } = self.nodes[node].ports;
         let secure = cluster.tls.is_some();
         let tls_listener = if secure { format!(",TLS://127.0.0.1:{tls}") } else { String::new() };
         let public = format!("PLAIN://127.0.0.1:{plain},SASL://127.0.0.1:{sasl}{tls_listener}");
+        let controller_listener = match self.wants_zookeeper() {
+            true => String::new(),
+            false => format!(",CONTROLLER://127.0.0.1:{controller}"),
+        };
         let copies = self.nodes.len();
         let text = format!(
-            "process.roles=broker,controller\nnode.id={}\ncontroller.quorum.voters={voters}\n\
-             listeners={public},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners={public}\n\
-             inter.broker.listener.name=PLAIN\ncontroller.listener.names=CONTROLLER\n\
+            "{}listeners={public}{controller_listener}\nadvertised.listeners={public}\n\
+             inter.broker.listener.name=PLAIN\n\
              listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL\n\
              log.dirs={}\noffsets.topic.num.partitions=2\noffsets.topic.replication.factor={copies}\n\
              transaction.state.log.num.partitions=1\ntransaction.state.log.replication.factor={copies}\n\
              transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n\
              default.replication.factor={copies}\nnum.network.threads=1\nnum.io.threads=2\nlog.cleaner.enable=true\n\
-             log.cleaner.dedupe.buffer.size=4194304\nmessage.max.bytes=2097152\nbroker.session.timeout.ms=6000\n\
-             controller.quorum.election.timeout.ms=500\ncontroller.quorum.fetch.timeout.ms=1500\n{}{}{}\n",
-            node + 1,
+             log.cleaner.dedupe.buffer.size=4194304\nmessage.max.bytes=2097152\n{}{}{}\n",
+            self.leads(node),
             self.file(node, "data").display(),
             sasl_settings(),
             tls_settings(cluster.tls),
@@ -291,8 +356,12 @@ impl Kafka {
     }
 
     fn said(&self, class: &str, arguments: &[&str]) -> String {
+        self.tool(class, "--bootstrap-server", arguments)
+    }
+
+    fn tool(&self, class: &str, brokers: &str, arguments: &[&str]) -> String {
         let mut command = self.java(0, class);
-        command.arg("--bootstrap-server").arg(self.bootstrap()).args(arguments);
+        command.arg(brokers).arg(self.bootstrap()).args(arguments);
         let errors = File::create(self.folder.path().join("tool.err")).expect("a file");
         let output = command.stderr(errors).output().expect("Java");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

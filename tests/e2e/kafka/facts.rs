@@ -1,7 +1,7 @@
 //! What the gateway's exactly once rests on: each fact about the broker, asked of a real one, new and old.
 
 use forebay::uplink::kafka::batch::{Compression, Stamp};
-use tests::kafka::{Cluster, Kafka, NEW, OLD};
+use tests::kafka::{Cluster, Kafka, NEW, OLD, OLDEST};
 use tests::wait;
 
 use super::asks::{Asks, Records, now_ms};
@@ -30,6 +30,11 @@ fn the_newest_broker_answers_as_the_producer_relies_on() {
 #[test]
 fn an_old_broker_answers_as_the_producer_relies_on() {
     all_facts(OLD);
+}
+
+#[test]
+fn the_oldest_broker_answers_as_the_producer_relies_on() {
+    all_facts(OLDEST);
 }
 
 fn all_facts(version: &'static str) {

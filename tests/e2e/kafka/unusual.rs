@@ -87,6 +87,43 @@ fn a_topic_that_is_made_anew_and_grows_while_it_is_written_to_goes_on_with_each_
     assert!(!metrics.contains("forebay_uplink_topics_made_anew_total{uplink=\"lake\"} 0"), "{metrics}");
 }
 
+/// What the default quota of producers is set to.
+fn quota(kafka: &Kafka, setting: &[&str]) {
+    kafka.configs(&[&["--alter", "--entity-type", "clients", "--entity-default"], setting].concat());
+}
+
+#[test]
+fn a_broker_that_throttles_is_left_alone_and_gets_each_reading_once() {
+    let settings = "quota.window.num=2\nquota.window.size.seconds=1\n";
+    let Some(kafka) = Kafka::of(&Cluster { settings, ..Cluster::default() }) else { return };
+    kafka.create("plant", 1, &[]);
+    quota(&kafka, &["--add-config", "producer_byte_rate=10000"]);
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let tags = ["b", "c", "d"].map(|tag| format!("      {tag}: \"hr:0:UDINT\"\n")).concat();
+    let site = Site::new(&format!(
+        "gateway: test/line\nevery: 50ms\ndevices:\n  {PLC}:\n    url: {}\n    tags:\n      n: \"hr:0:UDINT\"\n{tags}\
+         uplinks:\n  lake:\n    url: kafka://{}?request_timeout=1s&compression=none&status=off\n    topic: plant\n",
+        tcp(plc.address),
+        kafka.bootstrap()
+    ));
+    let gateway = site.start();
+    // Twice of what is let through: the broker keeps quiet for longer than an answer may take, which is two seconds.
+    let mut asks = Asks::of(&kafka.bootstrap());
+    wait::for_it("readings are held back for three seconds", wait::SOON * 2, || {
+        let last = plc.oracle.last();
+        last > counted(&readings(&mut asks, "plant", 1)).into_iter().max().unwrap_or(last) + 60
+    });
+    quota(&kafka, &["--delete-config", "producer_byte_rate"]);
+    arrive(&plc, &mut asks, "plant", 1);
+    let log = gateway.log();
+    assert!(gateway.terminate().success());
+    assert!(!log.contains("lost") && !log.contains("in time"), "nothing was sent that the broker let lie: {log}");
+    let found = readings(&mut asks, "plant", 1);
+    exactly_once(&found);
+    plc.verdict(&found).must_be_perfect();
+}
+
 #[test]
 fn each_reading_stands_there_once_though_the_broker_forgets_the_producer_and_the_backlog_is_older_than_that() {
     let settings = "producer.id.expiration.ms=2000\nproducer.id.expiration.check.interval.ms=200\n\

@@ -40,6 +40,14 @@ const GAP: &str =
 const ITEMS: &str = "ARRAY<STRUCT<`time` VARCHAR, `tag` VARCHAR, `value` VARCHAR, `quality` VARCHAR, `reason` VARCHAR, \
                      `status` BIGINT, `unit` VARCHAR, `clock` VARCHAR, `seq` BIGINT>>";
 
+/// Words that ksqlDB takes for its own where a stream's name should stand.
+const RESERVED: &str = "advance all and as at beginning between by case cast catalog connector connectors create days \
+    decimal delete describe distinct drop else end exists export extended false from full group having hopping hours in \
+    inner insert into is join left like limit list load materialized millisecond milliseconds minutes months namespace not \
+    null on or outer pause print properties queries query rename resume retention right run sample script seconds select \
+    size stream streams table terminate then to topic topics true tumbling unset values view when where window with within \
+    years";
+
 /// The statement, with what there is to know about it as comments.
 pub(super) fn create_stream(records: &Records) -> String {
     let Records { topic, format, shape, registry } = records;
@@ -87,7 +95,9 @@ pub(super) fn create_stream(records: &Records) -> String {
 /// A topic's name as one of a stream.
 fn identifier(topic: &str) -> String {
     let name: String = topic.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("t_{name}") } else { name }
+    let is_number = name.starts_with(|first: char| first.is_ascii_digit());
+    let is_reserved = RESERVED.split_ascii_whitespace().any(|word| name.eq_ignore_ascii_case(word));
+    if is_number || is_reserved { format!("t_{name}") } else { name }
 }
 
 #[cfg(test)]
@@ -110,6 +120,15 @@ mod tests {
         assert!(avro.contains("VALUE_FORMAT = 'AVRO'") && !avro.contains("`value`") && avro.contains("http://r:8081"));
         let batches = create_stream(&records("protobuf", Shape::Batches));
         assert!(batches.contains("VALUE_SCHEMA_FULL_NAME = 'forebay.Batch'"), "{batches}");
+    }
+
+    #[test]
+    fn a_stream_has_a_name_that_may_stand_without_quotes() {
+        for (topic, name) in
+            [("plant.acme-7", "plant_acme_7"), ("7up", "t_7up"), ("Values", "t_Values"), ("view.a", "view_a")]
+        {
+            assert_eq!(identifier(topic), name);
+        }
     }
 
     #[test]

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use super::config::Config;
 use super::error;
 use super::fleet::{Fleet, Happened, NodeId};
-use super::link::GRACE;
 use super::wire::{
     self, CreateTopics, CreatedTopic, Metadata, MetadataAnswer, NewTopic, Produce, ProducePart, Request, TopicMetadata,
 };
@@ -80,7 +79,7 @@ impl Cluster {
             return Err(Failure { cause, advice: "Try again: the cluster is changing" });
         }
         self.fleet.call(node);
-        let within = self.config.timeout + GRACE;
+        let within = self.config.answer_within();
         let mut sent = self.fleet.link(node).map(|link| link.send(request, within));
         loop {
             match poll_fn(|cx| self.fleet.poll(cx)).await {

@@ -8,7 +8,7 @@ use super::batch::Compression;
 use super::dress;
 use super::login::Mechanism;
 use crate::uplink::format::keyed;
-use crate::uplink::{Password, TlsFiles, UplinkError, UplinkSpec};
+use crate::uplink::{CONNECT_WITHIN, Password, TlsFiles, UplinkError, UplinkSpec};
 
 /// The port of a broker that the URL names without one.
 const PORT: u16 = 9092;
@@ -20,6 +20,9 @@ const BATCH_BYTES_MAX: usize = 1_000_000;
 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
+/// What the way of a request and its answer may take, beyond what the broker was given.
+const WAY_MAX: Duration = Duration::from_secs(5);
 
 /// The options in the URL's query.
 pub(super) const OPTIONS: &[(&str, &str)] = &[
@@ -68,6 +71,19 @@ pub struct Config {
     pub batch_bytes: usize,
     /// How long an answer may take, and replicas may take.
     pub timeout: Duration,
+}
+
+impl Config {
+    /// How long an answer is waited for: as long as the broker may take, and for the way there and back as long again, at
+    /// most 5 s.
+    pub fn answer_within(&self) -> Duration {
+        self.timeout + self.timeout.min(WAY_MAX)
+    }
+
+    /// How long what a broker answers without waiting for replicas is waited for.
+    pub fn answer_soon(&self) -> Duration {
+        self.answer_within().min(CONNECT_WITHIN)
+    }
 }
 
 /// Who logs in, and how.

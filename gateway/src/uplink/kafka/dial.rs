@@ -13,7 +13,6 @@ use super::wire::{
     ApiRange, ApiVersions, Fetch, InitProducerId, ListOffsets, Metadata, Produce, Request, SaslAuthenticate,
     SaslHandshake,
 };
-use crate::uplink::CONNECT_WITHIN;
 use crate::uplink::base64::base64;
 use crate::uplink::stream::{self, Failure};
 
@@ -27,10 +26,10 @@ const NONCE_BYTES: usize = 18;
 pub(super) async fn dial(config: &Config, host: &str, port: u16) -> Result<Link, Failure> {
     let stream = stream::open(host, port, config.tls.as_ref()).await?;
     let mut link = Link::new(stream, &config.client_id);
-    let (code, ranges) = link.call(&ApiVersions, CONNECT_WITHIN).await.map_err(|broken| broken.failure())?;
+    let (code, ranges) = link.call(&ApiVersions, config.answer_soon()).await.map_err(|broken| broken.failure())?;
     understands(code, &ranges)?;
     if let Some(login) = &config.login {
-        log_in(&mut link, login).await?;
+        log_in(&mut link, login, config.answer_soon()).await?;
     }
     Ok(link)
 }
@@ -54,19 +53,19 @@ fn understands(code: i16, ranges: &[ApiRange]) -> Result<(), Failure> {
     })
 }
 
-async fn log_in(link: &mut Link, login: &Login) -> Result<(), Failure> {
+async fn log_in(link: &mut Link, login: &Login, within: Duration) -> Result<(), Failure> {
     let password = password(login).await?;
     let broken = |broken: Broken| broken.failure();
     let refused = |code: i16, message: String| Failure { cause: message, advice: error::advice(code) };
     let mechanism = login.mechanism.name();
-    let offered = link.call(&SaslHandshake { mechanism }, CONNECT_WITHIN).await.map_err(broken)?;
+    let offered = link.call(&SaslHandshake { mechanism }, within).await.map_err(broken)?;
     if offered.error != 0 {
         let names = offered.offered.join(", ");
         return Err(refused(offered.error, format!("the broker offers no login by {mechanism}, but by {names}")));
     }
     let (mut message, mut dialogue) = login::begin(login.mechanism, &login.user, &password, &nonce()?);
     loop {
-        let answer = link.call(&SaslAuthenticate { bytes: &message }, CONNECT_WITHIN).await.map_err(broken)?;
+        let answer = link.call(&SaslAuthenticate { bytes: &message }, within).await.map_err(broken)?;
         if answer.error != 0 {
             let said = answer.message.unwrap_or_else(|| error::name(answer.error));
             return Err(refused(answer.error, format!("the login is refused: {said}")));

@@ -18,9 +18,6 @@ use crate::uplink::{EndedBy, Loss, Traffic};
 /// How much is read at once, bytes.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How long the connection waits for an answer beyond what the broker was given.
-pub const GRACE: Duration = Duration::from_secs(5);
-
 /// A far future; nothing is waited for.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 

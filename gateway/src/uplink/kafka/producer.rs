@@ -35,9 +35,6 @@ use crate::uplink::{Event, Lane, Lasting, Message, Refusal, SeqRange, Token};
 /// Messages that may be in the producer's hands.
 pub const MESSAGES_MAX: usize = 4_096;
 
-/// … and this often while a leader cannot be reached, until the cluster has another.
-const LEADER_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
 /// Requests with batches on their way to one broker.
 const REQUESTS_MAX: usize = 5;
 
@@ -46,6 +43,9 @@ const METADATA_EVERY: Duration = Duration::from_secs(300);
 
 /// … and this often where something does.
 const METADATA_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// … and this often while a leader cannot be reached, until the cluster has another.
+const LEADER_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Lanes with producer ids of their own.
 const LANES: usize = 3;
@@ -98,11 +98,13 @@ enum ProducerId {
     Known(i64),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct MetadataState {
     asked: bool,
     due: Option<Instant>,
     seen_at: Option<Instant>,
+    /// Who answered asked to be left alone until then.
+    quiet_until: Option<Instant>,
 }
 
 impl Producer {
@@ -119,7 +121,7 @@ impl Producer {
             done: memory.done,
             unrouted: VecDeque::new(),
             held: 0,
-            metadata: MetadataState { asked: false, due: None, seen_at: None },
+            metadata: MetadataState::default(),
             on_their_way: BTreeMap::new(),
             paused: BTreeMap::new(),
             unreachable: BTreeMap::new(),
@@ -242,7 +244,7 @@ impl Producer {
             ProducerId::Wanted { not_before } => *not_before,
             ProducerId::Asked | ProducerId::Known(_) => None,
         });
-        let paused = self.paused.values().chain(self.unreachable.values()).copied();
+        let paused = self.paused.values().chain(self.unreachable.values()).chain(&self.metadata.quiet_until).copied();
         let metadata =
             self.metadata.due.into_iter().chain([self.metadata.seen_at.unwrap_or(now) + self.metadata_every()]);
         streams.chain(ids).chain(paused).chain(metadata).filter(|at| *at > now).min().unwrap_or(now + METADATA_EVERY)
@@ -259,6 +261,9 @@ impl Producer {
         };
         if self.unreachable.get(&leader).is_some_and(|until| *until > now) {
             return self.look_within(LEADER_AGAIN_AFTER, now);
+        }
+        if self.paused.get(&leader).is_some_and(|until| *until > now) {
+            return;
         }
         if let Some(ask) = stream.control(number, &mut self.encoder, &mut self.entries) {
             asks.push((Target::Node(leader), ask));
@@ -373,7 +378,7 @@ impl Producer {
     pub fn lost(&mut self) {
         self.unrouted.clear();
         self.held = 0;
-        self.metadata = MetadataState { asked: false, due: None, seen_at: None };
+        self.metadata = MetadataState::default();
         self.on_their_way.clear();
         self.unreachable.clear();
         for id in &mut self.ids {

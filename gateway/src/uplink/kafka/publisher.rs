@@ -16,7 +16,6 @@ use self::life::{Life, SHORTEN_EVERY, back, brought_back, shortening};
 use super::config::Config;
 use super::fleet::{Fleet, Happened, NodeId};
 use super::journal::{Journal, Memory};
-use super::link::GRACE;
 use super::producer::{Answer, Ask, Figures, Producer, Target};
 use super::wire::{
     DescribeProducers, Fetch, FetchPart, InitProducerId, Isolation, ListOffsets, Malformed, Metadata, OffsetAt,
@@ -236,7 +235,7 @@ impl KafkaPublisher {
         let (mine, others) = std::mem::take(&mut life.waiting).into_iter().partition(|(to, _)| *to == node);
         life.waiting = others;
         let mine: Vec<(NodeId, Ask)> = mine;
-        let (within, soon) = (self.config.timeout + GRACE, CONNECT_WITHIN);
+        let (within, soon) = (self.config.answer_within(), self.config.answer_soon());
         let timeout_ms = self.config.timeout.as_millis() as i32;
         for (_, ask) in mine {
             let correlation = match &ask {

@@ -14,6 +14,9 @@ use crate::uplink::kafka::wire::{MetadataAnswer, TopicId};
 
 impl Producer {
     pub(super) fn ask_for_metadata(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) {
+        if self.metadata.quiet_until.is_some_and(|until| until > now) {
+            return;
+        }
         let due = self.metadata.due.is_some_and(|at| at <= now);
         let old = self.metadata.seen_at.is_none_or(|at| at + self.metadata_every() <= now);
         if !self.metadata.asked && (due || old) {
@@ -55,8 +58,13 @@ impl Producer {
     }
 
     pub(super) fn saw(&mut self, seen: &MetadataAnswer, now: Instant) {
-        self.metadata =
-            MetadataState { asked: false, due: self.metadata.due.filter(|at| *at > now), seen_at: Some(now) };
+        let quiet = u64::try_from(seen.throttle_ms).unwrap_or(0);
+        self.metadata = MetadataState {
+            asked: false,
+            due: self.metadata.due.filter(|at| *at > now),
+            seen_at: Some(now),
+            quiet_until: Some(now + Duration::from_millis(quiet)),
+        };
         let cluster = seen.cluster.as_deref();
         if cluster.is_some() && cluster != self.cluster.as_deref() {
             self.another_cluster(cluster.unwrap_or_default());

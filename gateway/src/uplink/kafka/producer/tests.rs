@@ -398,6 +398,38 @@ fn what_follows_a_refused_batch_into_a_partition_that_knows_nobody_is_neither_lo
     }
 }
 
+#[test]
+fn batches_for_several_partitions_of_a_broker_leave_in_one_request() {
+    let (mut gateway, mut broker) = (Gateway::new(60), Broker::new(3));
+    gateway.hand_over(60);
+    (0..2).for_each(|_| gateway.round(&mut broker, &mut || Fault::None));
+    let asks = gateway.producer.work(gateway.now).expect("memory");
+    let [(Target::Node(_), Ask::Produce { batches, .. })] = &asks[..] else { panic!("{asks:?}") };
+    let partitions: BTreeSet<i32> = batches.iter().map(|sent| gateway.producer.place(sent.stream).1).collect();
+    assert_eq!((batches.len(), partitions), (3, [0, 1, 2].into()));
+}
+
+#[test]
+fn a_broker_that_asks_for_it_is_left_alone_for_as_long() {
+    let (mut gateway, mut broker) = (Gateway::new(400), Broker::new(1));
+    gateway.hand_over(10);
+    (0..2).for_each(|_| gateway.round(&mut broker, &mut || Fault::None));
+    broker.throttle_ms = 5_000;
+    gateway.round(&mut broker, &mut || Fault::None);
+    assert_eq!(gateway.acknowledged.len(), 10, "what it answered so stands there");
+    let until = gateway.now + Duration::from_millis(4_800);
+    gateway.hand_over(20);
+    while gateway.now < until {
+        assert!(gateway.producer.work(gateway.now).expect("memory").is_empty());
+        let wake_at = gateway.producer.wake_at(gateway.now);
+        assert!(wake_at > gateway.now && wake_at <= until + Duration::from_millis(200));
+        gateway.now += Duration::from_millis(100);
+    }
+    broker.throttle_ms = 0;
+    gateway.deliver_all(&mut broker);
+    assert_exactly_once(&broker, 400);
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         6 => Just(Fault::None),

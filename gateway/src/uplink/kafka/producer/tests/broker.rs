@@ -31,6 +31,8 @@ pub(super) struct Broker {
     producers: i64,
     /// The seq of a record that is refused, with every batch that holds it.
     pub(super) too_large: Option<u64>,
+    /// How long it asks to be left alone, milliseconds.
+    pub(super) throttle_ms: i32,
 }
 
 #[derive(Default)]
@@ -48,7 +50,7 @@ struct Known {
 impl Broker {
     pub(super) fn new(partitions: usize) -> Broker {
         let partitions = (0..partitions).map(|_| Partition::default()).collect();
-        Broker { id: 1, partitions, producers: 0, too_large: None }
+        Broker { id: 1, partitions, producers: 0, too_large: None, throttle_ms: 0 }
     }
 
     /// The seqs of all records but fences.
@@ -119,7 +121,12 @@ impl Broker {
             (0..self.partitions.len() as i32).map(|index| PartitionMetadata { error: 0, index, leader: 1 }).collect();
         let error = if partitions.is_empty() { 3 } else { 0 };
         let topic = TopicMetadata { error, name: "plant".into(), id: [self.id; 16], partitions };
-        MetadataAnswer { cluster: Some("cluster".into()), topics: vec![topic], ..MetadataAnswer::default() }
+        MetadataAnswer {
+            cluster: Some("cluster".into()),
+            topics: vec![topic],
+            throttle_ms: self.throttle_ms,
+            ..MetadataAnswer::default()
+        }
     }
 
     fn describe(&self, (topic, partition): (&str, i32)) -> PartitionProducers {
@@ -148,7 +155,7 @@ impl Broker {
             };
             Produced { topic: (*topic).into(), partition: *partition, error, offset, ..Produced::default() }
         });
-        Answer::Produced(ProduceAnswer { parts: parts.collect(), throttle_ms: 0 })
+        Answer::Produced(ProduceAnswer { parts: parts.collect(), throttle_ms: self.throttle_ms })
     }
 }
 
