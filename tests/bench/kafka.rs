@@ -152,7 +152,7 @@ pub(crate) fn publisher(bootstrap: &str, topic: &str, batches: usize) {
 }
 
 fn messages(topic: &str, batch: usize) -> Vec<Message> {
-    let (topic, content_type): (Arc<str>, _) = (topic.into(), "application/json");
+    let topic: Arc<str> = topic.into();
     let from = (batch * RECORDS_PER_BATCH) as u64;
     let message = |seq| Message {
         token: Token { lane: Lane::Live, seq, part: 0 },
@@ -160,7 +160,7 @@ fn messages(topic: &str, batch: usize) -> Vec<Message> {
         key: Some(Bytes::copy_from_slice(b"line7/temperature")),
         payload: Bytes::from(vec![b'x'; VALUE_BYTES]),
         time: Some(Timestamp(1_764_300_000_000_000_000 + seq as i64 * 1_000_000)),
-        content_type,
+        content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
     };

@@ -78,10 +78,12 @@ fn highest(readings: &[Received]) -> u64 {
     readings.iter().filter(|r| r.tag == COUNTER).filter_map(|r| r.value().as_u64()).max().unwrap_or(0)
 }
 
-/// Waits until everything that was answered up to now is there.
+/// Waits until everything that was answered up to now is there, and what is behind it, too.
 pub(super) fn all_arrive(plc: &Counting, asks: &mut Asks) -> Vec<Received> {
     let last = plc.oracle.last();
-    wait::until("everything arrives", RECOVERS_WITHIN, || Some(all(asks)).filter(|readings| highest(readings) >= last))
+    wait::until("everything arrives", RECOVERS_WITHIN, || {
+        Some(all(asks)).filter(|readings| highest(readings) >= last && holes(readings).is_empty())
+    })
 }
 
 pub(super) fn exactly_once(readings: &[Received]) {

@@ -21,7 +21,8 @@ fn the_oldest_broker_has_each_reading_once_though_gateway_and_broker_are_killed(
     kafka.create(TOPIC, PARTITIONS as usize, &[]);
     let field = Field::new();
     let plc = Counting::tcp(&field);
-    let site = Site::new(&file(&plc, &kafka.bootstrap()));
+    // In one lane: what the level is asked for is the same in each.
+    let site = Site::new(&(file(&plc, &kafka.bootstrap()) + "    drain: oldest-first\n"));
     let mut kills = Vec::new();
     for kill in 0..KILLS {
         let gateway = site.start();

@@ -15,6 +15,7 @@ mod routing;
 mod stream;
 mod tail;
 mod topics;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -274,9 +275,11 @@ impl Producer {
     /// partition in one request a broker appends the last, and answers for both.
     fn produce(&mut self, now: Instant, asks: &mut Vec<(Target, Ask)>) -> std::io::Result<()> {
         let mut requests: BTreeMap<(NodeId, u8), Vec<Sent>> = BTreeMap::new();
+        let turns = self.turns();
         for number in 0..self.streams.len() {
             let stream = &mut self.streams[number];
-            if !stream.has_work(now) {
+            let before = turns.get(&number).copied().unwrap_or(u64::MAX);
+            if !stream.has_work(now, before) {
                 continue;
             }
             let Some(leader) = self.topics.leader(&stream.key.topic, stream.key.partition) else {
@@ -293,7 +296,7 @@ impl Producer {
             if busy || self.paused.get(&leader).is_some_and(|until| *until > now) {
                 continue;
             }
-            if let Some(sent) = stream.next_batch(number, &mut self.encoder, &mut self.entries)? {
+            if let Some(sent) = stream.next_batch(number, before, &mut self.encoder, &mut self.entries)? {
                 *self.on_their_way.entry(leader).or_default() += usize::from(is_first);
                 requests.entry(place).or_default().push(sent);
             }

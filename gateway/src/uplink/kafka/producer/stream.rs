@@ -80,6 +80,8 @@ pub(super) struct Stream {
     /// Whether the partition was seen to know this producer. One that does not takes any sequence: a batch behind one that
     /// it refused would get in.
     is_known: bool,
+    /// Whether messages of another lane may be among those that it holds.
+    has_strangers: bool,
 }
 
 /// What is known of a partition.
@@ -151,6 +153,7 @@ impl Stream {
             foreign_told: false,
             is_unsettled: false,
             is_known: false,
+            has_strangers: false,
         }
     }
 
@@ -190,9 +193,36 @@ impl Stream {
 
     /// A message of an intent is here again.
     pub(super) fn fill(&mut self, mark: Mark, message: Message) {
+        self.has_strangers |= self.is_stranger(&message);
         if !self.intents.iter_mut().any(|intent| intent.fill(&mark, &message)) {
             self.pending.push_back(message);
         }
+    }
+
+    fn is_stranger(&self, message: &Message) -> bool {
+        StreamKey::lane_of(message.lane()) != self.key.lane
+    }
+
+    /// Whether messages of another lane are among those that it holds.
+    pub(super) fn holds_strangers(&mut self) -> bool {
+        if self.has_strangers {
+            let intents = self.intents.iter().flat_map(|intent| intent.messages.iter().flatten());
+            self.has_strangers = intents.chain(&self.pending).any(|message| self.is_stranger(message));
+        }
+        self.has_strangers
+    }
+
+    /// The lowest seq of what is on its way and of what is next; replays have an order of their own.
+    pub(super) fn lowest_held(&self) -> Option<u64> {
+        let sent = self.intents.iter().filter(|intent| intent.is_sent);
+        let sent = sent.flat_map(|intent| intent.messages.iter().flatten());
+        lowest(sent).into_iter().chain(self.lowest_unsent()).min()
+    }
+
+    fn lowest_unsent(&self) -> Option<u64> {
+        let unsent = self.intents.iter().filter(|intent| !intent.is_sent);
+        // What was refused and is offered again stands behind what came meanwhile, and has lost its place.
+        lowest(unsent.flat_map(|intent| intent.messages.iter().flatten()).chain(self.pending.front()))
     }
 
     /// Everything that is in its hands, in order.
@@ -256,17 +286,19 @@ impl Stream {
         Some(ask)
     }
 
-    /// Whether a batch could leave.
-    pub(super) fn has_work(&self, now: Instant) -> bool {
+    /// Whether a batch could leave with messages below a seq.
+    pub(super) fn has_work(&self, now: Instant, before: u64) -> bool {
         matches!(self.phase, Phase::Ready)
             && self.not_before.is_none_or(|at| at <= now)
             && (!self.pending.is_empty() || self.intents.iter().any(|intent| !intent.is_sent))
+            && (before == u64::MAX || self.lowest_unsent().is_none_or(|lowest| lowest < before))
     }
 
-    /// The next batch that may leave; one that is new is remembered first.
+    /// The next batch that may leave; one that is new is remembered first, and ends before a seq.
     pub(super) fn next_batch(
         &mut self,
         me: usize,
+        before: u64,
         encoder: &mut Encoder,
         entries: &mut Vec<Entry>,
     ) -> std::io::Result<Option<Sent>> {
@@ -276,7 +308,7 @@ impl Stream {
             return Ok(None);
         }
         self.must_go_again = false;
-        if self.intents.iter().all(|intent| intent.is_sent) && !self.make_intent(encoder, entries)? {
+        if self.intents.iter().all(|intent| intent.is_sent) && !self.make_intent(before, encoder, entries)? {
             return Ok(None);
         }
         let (producer, epoch) = (self.producer, self.epoch);
@@ -291,7 +323,7 @@ impl Stream {
     }
 
     /// While something is on its way only a full batch follows it; what comes meanwhile goes together.
-    fn make_intent(&mut self, encoder: &mut Encoder, entries: &mut Vec<Entry>) -> std::io::Result<bool> {
+    fn make_intent(&mut self, before: u64, encoder: &mut Encoder, entries: &mut Vec<Entry>) -> std::io::Result<bool> {
         let waiting_bytes: usize = self.pending.iter().map(Message::size_bytes).sum();
         let is_full = waiting_bytes >= encoder.batch_bytes || self.pending.len() >= self.records_max;
         if self.pending.is_empty() || self.intents.len() >= INTENTS_MAX || !(self.intents.is_empty() || is_full) {
@@ -299,7 +331,8 @@ impl Stream {
         }
         let mut messages = Vec::new();
         while let Some(message) = self.pending.pop_front() {
-            let fits = messages.len() < self.records_max && encoder.has_room_for(&message);
+            let fits =
+                messages.len() < self.records_max && encoder.has_room_for(&message) && message.seqs.first < before;
             if !fits && !messages.is_empty() {
                 self.pending.push_front(message);
                 break;
@@ -372,4 +405,8 @@ impl Stream {
         self.pending = rest;
         delivered.into_iter().map(|message| message.token).collect()
     }
+}
+
+fn lowest<'m>(messages: impl Iterator<Item = &'m Message>) -> Option<u64> {
+    messages.filter(|message| message.lane().job().is_none()).map(|message| message.seqs.first).min()
 }

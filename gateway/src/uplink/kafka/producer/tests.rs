@@ -18,6 +18,8 @@ use crate::uplink::{Lane, UplinkSpec};
 const IDENTITY: &str = "uuid";
 
 const BATCH_BYTES: usize = 1_024;
+
+const KEYS: u64 = 7;
 const URL: &str = "kafka://h?compression=none&batch=1024";
 
 fn config() -> Config {
@@ -29,7 +31,7 @@ fn message(seq: u64, lane: Lane) -> Message {
     Message {
         token: Token { lane, seq, part: 0 },
         topic: "plant".into(),
-        key: Some(Bytes::from(format!("key {}", seq % 7))),
+        key: Some(Bytes::from(format!("key {}", seq % KEYS))),
         payload: Bytes::from(format!("value {seq}")),
         time: Some(Timestamp(1)),
         content_type: "text/plain".into(),
@@ -219,6 +221,17 @@ fn assert_once_but(broker: &Broker, messages: u64, thinned: &BTreeSet<u64>) {
     assert_eq!((lost, doubled), (vec![], vec![]));
 }
 
+/// Each key has its messages in the order of the log, whatever lives and lanes they came in.
+fn assert_in_order(broker: &Broker) {
+    for partition in broker.partitions() {
+        let mut highest: BTreeMap<u64, u64> = BTreeMap::new();
+        for seq in partition {
+            let before = highest.insert(seq % KEYS, seq);
+            assert!(before.is_none_or(|before| before < seq), "{seq} stands behind {before:?}");
+        }
+    }
+}
+
 #[test]
 fn without_faults_everything_arrives_once_and_in_order() {
     let (mut gateway, mut broker) = (Gateway::new(500), Broker::new(3));
@@ -255,6 +268,23 @@ fn what_was_appended_and_never_answered_goes_again_under_the_same_sequences_and_
     assert_eq!(gateway.producer.figures(), Figures::default(), "nothing had to be read");
     gateway.deliver_all(&mut broker);
     assert_exactly_once(&broker, 100);
+}
+
+#[test]
+fn what_goes_again_and_what_follows_it_keep_their_order_though_they_go_in_other_lanes() {
+    for fault in [Fault::RequestLost, Fault::AnswerLost] {
+        let (mut gateway, mut broker) = produced(300, fault);
+        for _ in 0..3 {
+            gateway.kill();
+            gateway.hand_over(150);
+            (0..3).for_each(|_| gateway.round(&mut broker, &mut || Fault::None));
+            gateway.round(&mut broker, &mut || fault);
+        }
+        gateway.kill();
+        gateway.deliver_all(&mut broker);
+        assert_exactly_once(&broker, 300);
+        assert_in_order(&broker);
+    }
 }
 
 /// Messages are handed over, and of the first batches of them this becomes.
@@ -545,6 +575,7 @@ proptest! {
         assert!(gateway.set_aside.iter().all(|seq| Some(*seq) == large), "{:?}", gateway.set_aside);
         let may_be_missing = gateway.thinned.union(&gateway.set_aside).copied().collect();
         assert_once_but(&broker, 300, &may_be_missing);
+        assert_in_order(&broker);
         prop_assert_eq!(gateway.producer.figures().perhaps_doubled, 0);
     }
 }
