@@ -15,6 +15,7 @@ use super::command::desk::Desk;
 use super::crew::Crew;
 use super::forward::backlog::Stored;
 use super::forward::counters::Counters;
+use super::forward::leap::Leap;
 use super::forward::quarantine::Quarantine;
 use super::forward::replay::Jobs;
 use super::forward::route::Drain;
@@ -37,6 +38,8 @@ pub struct UplinkSetup {
     pub log: Stored,
     /// Where messages go that the far side will not take.
     pub quarantine: Quarantine,
+    /// Where it is kept how far its live lane has leapt.
+    pub leap: Leap,
     /// Where replays are asked for.
     pub jobs: Jobs,
     /// What is known of the clock's steps.
@@ -198,6 +201,7 @@ async fn once(setup: &UplinkSetup, stop: oneshot::Receiver<()>) -> Result<(), St
         way,
         drain: setup.drain,
         quarantine: setup.quarantine.clone(),
+        leap: setup.leap.clone(),
         jobs: setup.jobs.clone(),
         redate: setup.redate.clone(),
         counters: setup.counters.clone(),

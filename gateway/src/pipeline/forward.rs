@@ -18,6 +18,7 @@ pub mod backlog;
 mod commands;
 pub mod counters;
 mod lanes;
+pub mod leap;
 mod pace;
 mod poison;
 pub mod quarantine;
@@ -44,11 +45,12 @@ use self::backlog::Backlog;
 use self::commands::Commands;
 use self::counters::{Counters, count, state};
 use self::lanes::Lanes;
+use self::leap::Leap;
 use self::poison::{About, Accepted};
 use self::quarantine::Quarantine;
 use self::replay::{Job, Jobs, What};
 use self::requests::Requests;
-use self::route::Drain;
+use self::route::{Drain, Route};
 use self::supply::Supply;
 use self::window::{Returned, Verdict, Window};
 use super::command::desk::Desk;
@@ -91,6 +93,8 @@ pub struct Setup {
     pub drain: Drain,
     /// Where messages go that the far side will not take.
     pub quarantine: Quarantine,
+    /// Where it is kept how far the live lane has leapt.
+    pub leap: Leap,
     /// Where replays are asked for.
     pub jobs: Jobs,
     /// What is known of the clock's steps.
@@ -170,13 +174,15 @@ enum Over {
 
 impl<B: Backlog> Forward<B> {
     fn new(setup: Setup, log: B, cursor: Cursor) -> io::Result<Forward<B>> {
-        let Setup { name, way, drain, quarantine, jobs, redate, counters, desk } = setup;
+        let Setup { name, way, drain, quarantine, leap, jobs, redate, counters, desk } = setup;
         let supply = Supply::new(Lane::Live, way.format, redate)?;
+        let end = log.end();
+        let route = Route::new(drain, &cursor).behind_a_leap(leap.to().min(*end.borrow()));
         Ok(Forward {
             requests: Requests::new(jobs, &name),
-            lanes: Lanes::new(&name, drain, &cursor, supply)?,
+            lanes: Lanes::new(&name, route, leap, supply)?,
             name,
-            end: log.end(),
+            end,
             log,
             publisher: way.publisher,
             window: Window::default(),

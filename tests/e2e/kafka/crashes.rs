@@ -74,16 +74,19 @@ pub(super) fn all(asks: &mut Asks) -> Vec<Received> {
     readings
 }
 
-fn highest(readings: &[Received]) -> u64 {
-    readings.iter().filter(|r| r.tag == COUNTER).filter_map(|r| r.value().as_u64()).max().unwrap_or(0)
+/// Whether the counter has come to this number, and everything before it is there. What is behind it comes while the
+/// partitions are read one after the other.
+fn is_whole(readings: &[Received], counter: u64) -> bool {
+    let beyond = readings.iter().filter(|r| r.tag == COUNTER && r.value().as_u64() >= Some(counter));
+    let Some(end) = beyond.map(|r| r.seq).min() else { return false };
+    let before: Vec<Received> = readings.iter().filter(|r| r.seq <= end).cloned().collect();
+    holes(&before).is_empty()
 }
 
 /// Waits until everything that was answered up to now is there, and what is behind it, too.
 pub(super) fn all_arrive(plc: &Counting, asks: &mut Asks) -> Vec<Received> {
     let last = plc.oracle.last();
-    wait::until("everything arrives", RECOVERS_WITHIN, || {
-        Some(all(asks)).filter(|readings| highest(readings) >= last && holes(readings).is_empty())
-    })
+    wait::until("everything arrives", RECOVERS_WITHIN, || Some(all(asks)).filter(|readings| is_whole(readings, last)))
 }
 
 pub(super) fn exactly_once(readings: &[Received]) {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buffer::{Block, Cursor, Seq, SeqRange};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::again::Again;
 use super::backlog::Backlog;
+use super::leap::Leap;
 use super::pace::{More, Pace};
 use super::quarantine::Quarantine;
 use super::replay::{Job, JobState, Range};
-use super::route::{Drain, Route};
+use super::route::Route;
 use super::stream::Stream;
 use super::supply::{Step, Supply};
 use super::window::Window;
@@ -33,6 +34,7 @@ const JITTER_AT_START: Duration = Duration::from_secs(2);
 pub(super) struct Lanes {
     uplink: Box<str>,
     route: Route,
+    leap: Leap,
     pace: Pace,
     jitter: Jitter,
     live: Stream,
@@ -47,11 +49,13 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Lanes that go on where the cursor stands; `supply` is that of the live one.
-    pub(super) fn new(uplink: &str, drain: Drain, cursor: &Cursor, supply: Supply) -> io::Result<Lanes> {
+    /// Lanes that take this route; `supply` is that of the live one.
+    pub(super) fn new(uplink: &str, route: Route, leap: Leap, supply: Supply) -> io::Result<Lanes> {
         Ok(Lanes {
             uplink: uplink.into(),
-            route: Route::new(drain, cursor),
+            draining: route.has_history(),
+            route,
+            leap,
             pace: Pace::new(Instant::now()),
             jitter: Jitter::random(),
             history: Stream::new(supply.another(Lane::History)?),
@@ -59,7 +63,6 @@ impl Lanes {
             again: None,
             replayed: 0,
             lost_at: None,
-            draining: false,
         })
     }
 
@@ -87,6 +90,13 @@ impl Lanes {
                 self.draining = true;
                 let waiting = delivered.pending(first);
                 info!(uplink = &*self.uplink, waiting, "what is new goes first; the backlog follows as history");
+                if let Err(cause) = self.leap.keep(first) {
+                    warn!(
+                        uplink = &*self.uplink,
+                        "after a restart the last of the backlog may go as live, because it cannot be kept where it ends: \
+                         {cause}. Look after the disk"
+                    );
+                }
             }
             self.live.read(log, SeqRange { first, last: Seq::MAX });
         }

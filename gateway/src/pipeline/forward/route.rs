@@ -55,6 +55,15 @@ impl Route {
         Route { drain, live: cursor.low(), behind: VecDeque::new(), chunk: None, may_leap: false }
     }
 
+    /// The live lane went on from this seq on in an earlier life: what it left out, and is not delivered, is history still.
+    pub(super) fn behind_a_leap(mut self, to: Seq) -> Route {
+        if self.drain != Drain::OldestFirst && self.live < to {
+            self.behind.push_back(SeqRange { first: self.live, last: to - 1 });
+            self.live = to;
+        }
+        self
+    }
+
     /// A connection begins.
     pub(super) fn connected(&mut self) {
         self.may_leap = self.drain != Drain::OldestFirst;
@@ -163,6 +172,21 @@ mod tests {
         assert_eq!(route.live(&cursor, 11 + LIVE_BACKLOG_MAX), (11, false));
         assert_eq!(route.live(&cursor, 500_000), (11, false), "what comes while it is connected is live");
         assert_eq!(route.history(&cursor), None);
+    }
+
+    #[test]
+    fn what_is_left_of_a_backlog_stays_history_after_a_restart_however_few_there_are() {
+        let mut cursor = Cursor::starting_at(50);
+        cursor.acknowledge(range(101, 130));
+        let mut route = Route::new(Drain::LiveFirst, &cursor).behind_a_leap(101);
+        route.connected();
+        assert_eq!(route.live(&cursor, 140), (131, false));
+        assert_eq!(route.history(&cursor), Some(range(50, 100)));
+        for (drain, leapt_to) in [(Drain::LiveFirst, 50), (Drain::LiveFirst, 0), (Drain::OldestFirst, 101)] {
+            let mut route = Route::new(drain, &cursor).behind_a_leap(leapt_to);
+            route.connected();
+            assert_eq!((route.live(&cursor, 140), route.has_history()), ((50, false), false));
+        }
     }
 
     #[test]

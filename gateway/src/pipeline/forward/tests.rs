@@ -330,17 +330,22 @@ impl Bench {
     }
 
     fn draining(drain: Drain, log: FakeLog, far: Arc<Mutex<FarSide>>) -> Bench {
+        Bench::over(tempfile::tempdir().expect("a folder"), drain, log, far)
+    }
+
+    /// Over the folder of a life before.
+    fn over(folder: tempfile::TempDir, drain: Drain, log: FakeLog, far: Arc<Mutex<FarSide>>) -> Bench {
         let topic = Template::parse("{device}", "plant", Rules::Mqtt).expect("a template");
         let format = Box::new(Json::new("plant", topic, Rules::Mqtt));
         let publisher =
             FakePublisher { far: far.clone(), until: None, events: Vec::new(), outstanding: 0, held: VecDeque::new() };
-        let folder = tempfile::tempdir().expect("a folder");
         let counters = Arc::new(Counters::default());
         let setup = Setup {
             name: "cloud".into(),
             way: Way { format, publisher: Box::new(publisher) },
             drain,
             quarantine: Quarantine::beside(folder.path(), "cloud"),
+            leap: Leap::beside(folder.path(), "cloud"),
             jobs: Jobs::beside(folder.path()),
             redate: Arc::default(),
             counters: counters.clone(),
@@ -364,9 +369,11 @@ impl Bench {
         }
     }
 
-    async fn end(self) {
+    /// Ends it; its folder stays.
+    async fn end(self) -> tempfile::TempDir {
         self.stop.send(()).expect("it runs");
         self.task.await.expect("no panic");
+        self.folder
     }
 
     /// Whether every reading came, in whichever order and lane.

@@ -9,6 +9,7 @@ use crate::pipeline::command::desk::Desk;
 use crate::pipeline::deliver::{UplinkSetup, way};
 use crate::pipeline::forward::backlog::{Backlog, Stored};
 use crate::pipeline::forward::counters::Counters;
+use crate::pipeline::forward::leap::Leap;
 use crate::pipeline::forward::quarantine::Quarantine;
 use crate::pipeline::forward::replay::Jobs;
 use crate::pipeline::redate::Redate;
@@ -46,6 +47,7 @@ impl North<'_> {
             drain: uplink.drain,
             log,
             quarantine: Quarantine::beside(self.buffer, &uplink.name),
+            leap: Leap::beside(self.buffer, &uplink.name),
             jobs: Jobs::beside(self.buffer),
             redate: self.redate.clone(),
             counters,

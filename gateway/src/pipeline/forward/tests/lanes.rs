@@ -54,6 +54,28 @@ fn text_of(bench: &Bench, lane: Lane, seq: Seq) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_of_a_backlog_stays_history_after_a_restart() {
+    let log = FakeLog::new();
+    log.append(BACKLOG);
+    let far = FarSide::new(|message| match message.lane() {
+        Lane::History if message.seqs.first > 9_000 => Answer::Silence,
+        _ => Answer::Acknowledge,
+    });
+    let bench = Bench::start(log.clone(), far);
+    bench.until(|| bench.counters.connected.load(Ordering::Relaxed)).await;
+    log.append(1);
+    bench.until(|| log.low() > 9_000).await;
+    let folder = bench.end().await;
+    let (far, notes) = noting();
+    let bench = Bench::over(folder, Drain::LiveFirst, log, far);
+    bench.log.append(1);
+    bench.drained().await;
+    let notes = notes.lock().expect("no panic").clone();
+    assert_eq!(firsts(&notes, Lane::Live), [10 * BACKLOG + 11], "what was live before is not overtaken");
+    assert_eq!(firsts(&notes, Lane::History), (900..BACKLOG).map(|block| 10 * block + 1).collect::<Vec<Seq>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_consumer_that_needs_the_order_gets_it() {
     let log = FakeLog::new();
     log.append(BACKLOG);
