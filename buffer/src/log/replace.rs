@@ -1,9 +1,9 @@
 //! Putting other blocks in the place of sealed ones: larger ones that say the same, or coarser ones that say less.
 //!
-//! The new blocks go to a file of their own, which begins with the same seq and has a higher attempt. It is sealed only
-//! when its blocks are durable, and the file before it is removed only when the seal is durable too. A crash leaves the old
-//! file and a new one that is not sealed, which the next start removes; or both whole, and then the next start removes the
-//! old one.
+//! The new blocks go to a file of their own, which begins with the same seq and has a higher attempt. Its head is durable
+//! before its first block, it is sealed only when its blocks are durable, and the file before it is removed only when the
+//! seal is durable too. A crash leaves the old file and a new one that is empty or not sealed, which the next start removes;
+//! or both whole, and then the next start removes the old one.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -82,14 +82,14 @@ impl Replacing {
 
 impl Log {
     pub(super) fn sealed_stretches(&self, class: Class) -> Vec<Stretch> {
-        let sealed: Vec<&Segment> = self.segments.of(class).collect();
+        let sealed: Vec<&Segment> = self.segments.of(class).filter(|segment| !segment.extent.is_empty()).collect();
         let (mut stretches, mut last_before) = (Vec::new(), 0);
         for (index, segment) in sealed.iter().enumerate() {
             // Where two hold the same, a copy after a failure, both are left alone.
             let extent = &segment.extent;
             let ends_before_next = sealed.get(index + 1).is_none_or(|next| next.extent.first > extent.last);
             let is_alone = extent.first > last_before && ends_before_next;
-            let is_durable = !extent.is_empty() && extent.last < self.commit.synced_seq;
+            let is_durable = extent.last < self.commit.synced_seq;
             if is_alone && is_durable && !self.replacing.is_under_way(segment.key()) {
                 stretches.push(stretch(segment));
             }
@@ -160,7 +160,12 @@ impl Log {
 /// Ends at opening what a crash interrupted: of two files that hold the same, the one that is not whole goes, or the older
 /// one. What cannot be removed stays, and does no harm.
 pub(super) fn settle(disk: &dyn Disk, mut found: Vec<Found>) -> Vec<Found> {
-    let news: Vec<Segment> = found.iter().filter(|found| found.segment.level > 0).map(|f| f.segment.clone()).collect();
+    // One that was only just made has no head yet that would say so.
+    let is_new = |found: &&Found| {
+        let Segment { level, attempt, extent, .. } = &found.segment;
+        *level > 0 || (found.header.is_none() && *attempt > 0 && extent.is_empty())
+    };
+    let news: Vec<Segment> = found.iter().filter(is_new).map(|found| found.segment.clone()).collect();
     for new in news {
         let is_sealed = found.iter().any(|found| found.segment.key() == new.key() && found.scan.is_none());
         let is_old = |other: &Segment| {
@@ -205,6 +210,10 @@ impl Replacement {
         let is_placed = first > active.segment.extent.last && first >= self.seqs.first && seqs.last <= self.seqs.last;
         if payload.len() > BLOCK_PAYLOAD_BYTES_MAX || !(1..=BLOCK_COUNT_MAX).contains(&meta.count) || !is_placed {
             return Err(Error::Bug(format!("a block of {seqs} cannot stand for blocks of {}", self.seqs)));
+        }
+        if active.segment.extent.is_empty() {
+            // The head says that these blocks stand for others: a power cut must leave none of them without it.
+            active.file.sync().map_err(|error| Error::environment("sync", &active.segment.path, error))?;
         }
         let envelope = Envelope { class: self.class.code(), meta: *meta, seq: first, epoch };
         let mut frame = Vec::with_capacity(ENVELOPE_BYTES + payload.len());

@@ -262,7 +262,8 @@ impl Log {
 
     /// Where the next segment of the class begins; if that is within `segment`, the rest was written again there.
     fn copied_from(&self, segment: &Segment) -> Option<Seq> {
-        let others = self.segments_of(segment.class).filter(|other| other.key() != segment.key());
+        let is_other = |other: &&Segment| other.key() != segment.key() && !other.extent.is_empty();
+        let others = self.segments_of(segment.class).filter(is_other);
         others.map(|other| other.extent.first).filter(|first| *first >= segment.extent.first).min()
     }
 

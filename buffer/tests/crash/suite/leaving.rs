@@ -1,10 +1,13 @@
-//! Blocks are replaced while they leave: whatever ends the process in between, each record is there or delivered.
+//! Blocks are replaced while they leave, and while there is no room: whatever ends the process in between, each record is
+//! there, delivered or declared.
+
+use std::path::Path;
 
 use buffer::disk::FaultDisk;
-use buffer::{Class, Log, Seq, Store, Stretch};
+use buffer::{Class, Gap, GapReason, Inspector, Log, NewBlock, Seq, Store, Stretch};
 
-use super::replace::{BLOCKS, BYTES, add_joined, class, fill, held};
-use super::{blocks, gaps, open, payload, range, read_all, segment_files, small};
+use super::replace::{BLOCKS, BYTES, add_joined, class, fill, held, joined};
+use super::{DIR, blocks, gaps, open, payload, range, read_all, segment_files, small};
 
 const END: Seq = 2 * BLOCKS + 1;
 
@@ -80,5 +83,77 @@ fn repacking_that_is_killed_while_the_log_drains_loses_nothing_and_delivers_noth
         }
         drain_and_repack(&mut log, &mut 0).expect("it can be done again");
         assert!(segment_files(disk).len() <= 2, "{case}: {:?}", segment_files(disk));
+    });
+}
+
+/// What a thinned block says in these tests: that it holds one record of so many.
+fn thinned(count: u64) -> Vec<u8> {
+    format!("one of {count}").into_bytes()
+}
+
+/// Of each block of bulk one record stays; then room is made once.
+fn thin_and_drop(log: &mut Log, _: &mut Seq) -> buffer::Result<()> {
+    for stretch in log.sealed(Class::Bulk).into_iter().filter(|stretch| stretch.level == 0) {
+        let old = held(log, &stretch)?;
+        let Some(mut replacement) = log.replace(&stretch, 1)? else { continue };
+        for (seqs, block) in joined(&old) {
+            let meta = buffer::Meta { count: seqs.count() as u32, ..block.meta };
+            replacement.add(seqs.first, block.epoch, &NewBlock { meta, payload: &thinned(seqs.count()) })?;
+            replacement.leave_out(seqs.count() - 1);
+        }
+        log.end_replace(replacement.finish())?;
+    }
+    log.make_room().map(drop)
+}
+
+/// The gaps that a reader meets, and how many records the blocks say that they left out.
+fn told(log: &mut Log, case: &str) -> (Vec<Gap>, u64) {
+    let items = read_all(log, 1);
+    assert_eq!(items.last().map(|item| item.seqs().last), Some(END - 1), "{case}");
+    let mut left_out = 0;
+    for block in blocks(&items) {
+        let (number, count) = ((block.seqs.first - 1) / 2, block.seqs.count());
+        if block.payload[..] == thinned(count)[..] {
+            assert_eq!(block.class, Class::Bulk, "{case}");
+            left_out += count - 1;
+        } else {
+            assert_eq!((block.class, &block.payload[..]), (class(number), &payload(number, BYTES)[..]), "{case}");
+        }
+    }
+    (gaps(&items).into_iter().cloned().collect(), left_out)
+}
+
+/// How many records a process before has declared as lost.
+fn noted(disk: &FaultDisk) -> u64 {
+    let inspector = Inspector::open_on(crate::seen_by_the_store(disk), Path::new(DIR)).expect("it can be looked into");
+    inspector.overview().gaps.iter().map(|gap| gap.count).sum()
+}
+
+#[test]
+fn thinning_that_is_killed_keeps_an_exact_account() {
+    crash_everywhere(thin_and_drop, |disk, _, _, case| {
+        let noted = noted(disk);
+        let mut log = open(disk, &small(&["a"]));
+        let (gaps, left_out_before) = told(&mut log, case);
+        assert!(gaps.iter().all(|gap| gap.seqs.count() == gap.count), "{case}: {gaps:?}");
+        let of_bulk = |gap: &Gap| (gap.seqs.first..=gap.seqs.last).all(|seq| class((seq - 1) / 2) == Class::Bulk);
+        assert!(gaps.iter().all(of_bulk), "nothing else is lost, {case}: {gaps:?}");
+        let dropped_before: u64 = gaps.iter().map(|gap| gap.count).sum();
+        log.sync().expect("a sync");
+        thin_and_drop(&mut log, &mut 0).expect("it can be done again");
+        let stats = log.stats();
+        let (gaps, left_out) = told(&mut log, case);
+        let of_bulk_dropped = |gap: &Gap| gap.class == Class::Bulk && gap.reason == GapReason::DroppedOldest;
+        assert!(gaps.iter().all(of_bulk_dropped), "{case}: {gaps:?}");
+        let dropped: u64 = gaps.iter().map(|gap| gap.count).sum();
+        // Each loss is counted by the process that declared it, what was left out and is dropped now as that once more.
+        let counted = stats.lost_records(GapReason::Downsampled) + stats.lost_records(GapReason::DroppedOldest);
+        let lost = (dropped + left_out) - (dropped_before + left_out_before);
+        let counted_before = noted.saturating_sub(dropped_before);
+        assert!(counted + counted_before >= lost, "{case}: {counted}, {counted_before} and {lost}");
+        assert!(counted <= lost + left_out_before, "{case}: {counted} were counted, {lost} were lost");
+        drop(log);
+        disk.kill();
+        assert_eq!(told(&mut open(disk, &small(&["a"])), case), (gaps, left_out), "{case}");
     });
 }

@@ -34,7 +34,7 @@ pub(super) fn held(log: &mut Log, stretch: &Stretch) -> buffer::Result<Vec<Block
 }
 
 /// Neighbours that can be one block, with the first of them.
-fn joined(blocks: &[Block]) -> Vec<(SeqRange, &Block)> {
+pub(super) fn joined(blocks: &[Block]) -> Vec<(SeqRange, &Block)> {
     let mut joined: Vec<(SeqRange, &Block)> = Vec::new();
     for block in blocks {
         match joined.last_mut() {
