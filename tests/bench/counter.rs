@@ -16,7 +16,7 @@ pub(crate) const GOOD_BLOCK: &[u8] = b"\"block\":";
 const LOOK_EVERY: Duration = Duration::from_micros(100);
 const PACKET_BYTES_MAX: usize = 16 * 1024 * 1024;
 const SUBACK: u8 = 9;
-const PUBLISH: u8 = 3;
+pub(crate) const PUBLISH: u8 = 3;
 
 /// A subscriber to `#` with QoS 1; it ends with the value.
 pub(crate) struct Counter {
@@ -93,8 +93,8 @@ impl Drop for Counter {
 }
 
 fn listen(mut sending: TcpStream, key: &[u8], shared: &Shared) -> io::Result<()> {
-    sending.write_all(b"\x10\x11\x00\x04MQTT\x04\x02\x00\x00\x00\x05count")?;
-    sending.write_all(b"\x82\x06\x00\x01\x00\x01#\x01")?;
+    sending.write_all(&connect("count"))?;
+    sending.write_all(&subscribe("#"))?;
     let mut reading = BufReader::with_capacity(256 * 1024, sending.try_clone()?);
     let mut body = Vec::new();
     loop {
@@ -124,8 +124,20 @@ fn count(payload: &[u8], key: &[u8], shared: &Shared) {
     shared.found.fetch_add(found, Ordering::SeqCst);
 }
 
+/// CONNECT with a clean session and no keep-alive; names and topics here are short.
+pub(crate) fn connect(client: &str) -> Vec<u8> {
+    let length = client.len() as u8;
+    [b"\x10", &[12 + length][..], b"\x00\x04MQTT\x04\x02\x00\x00\x00", &[length], client.as_bytes()].concat()
+}
+
+/// SUBSCRIBE with QoS 1.
+pub(crate) fn subscribe(topic: &str) -> Vec<u8> {
+    let length = topic.len() as u8;
+    [b"\x82", &[5 + length][..], b"\x00\x01\x00", &[length], topic.as_bytes(), b"\x01"].concat()
+}
+
 /// Reads one packet's body; gives its first byte.
-fn packet(reading: &mut impl Read, body: &mut Vec<u8>) -> io::Result<u8> {
+pub(crate) fn packet(reading: &mut impl Read, body: &mut Vec<u8>) -> io::Result<u8> {
     let mut byte = [0];
     reading.read_exact(&mut byte)?;
     let first = byte[0];
@@ -146,7 +158,7 @@ fn packet(reading: &mut impl Read, body: &mut Vec<u8>) -> io::Result<u8> {
 }
 
 /// Packet id where QoS is 1, and the payload.
-fn publish(first: u8, body: &[u8]) -> Option<(Option<[u8; 2]>, &[u8])> {
+pub(crate) fn publish(first: u8, body: &[u8]) -> Option<(Option<[u8; 2]>, &[u8])> {
     let topic = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
     let rest = body.get(2 + topic..)?;
     if first & 0x06 == 0 {

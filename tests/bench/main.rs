@@ -17,6 +17,7 @@ mod contender;
 mod pipeline;
 mod writes;
 mod drain;
+mod beside;
 mod plans;
 mod scenarios;
 mod scale;
@@ -73,6 +74,7 @@ const SCENARIOS: &[Scenario] = &[
     ("p8", writes::run),
     ("p9", realtime::run),
     ("p11", drain::run),
+    ("p11-live", beside::run),
     ("p13", opcua::run),
     ("p14", s7::run),
     ("p15", kafka::run),

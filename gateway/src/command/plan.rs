@@ -1,6 +1,7 @@
 //! `forebay plan FILE`: what each cycle asks of the devices, the lines and the uplinks.
 
 mod volume;
+mod wear;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use buffer::{Class, LagMax};
 use driver_core::{GroupId, Order, TagId};
 use proptest::prelude::*;
 
@@ -134,6 +135,71 @@ devices:
     let place = config.tags.place(TagId(4)).expect("a place");
     assert_eq!((place.line, place.device), (0, 1));
     assert_eq!(one.tags[0].group, GroupId(0));
+}
+
+#[test]
+fn the_class_is_inherited_from_gateway_template_and_device() {
+    let config = good(
+        r#"
+gateway: g
+class: bulk
+templates:
+  meter: { class: normal, tags: { volts: "ir:0", alarm: { address: "co:0", class: critical } } }
+devices:
+  plain: { url: modbus-tcp://h, tags: { a: "hr:0", b: { address: "hr:1", class: critical } } }
+  one: { url: modbus-tcp://i, template: meter }
+  two: { url: modbus-tcp://j, template: meter, class: critical, tags: { volts: { class: bulk }, own: "ir:9" } }
+uplinks: { u: { url: mqtts://h } }
+"#,
+    );
+    let names = config.tags.schema();
+    let class = |number: u32| {
+        let names = names.tag(TagId(number)).expect("a tag");
+        (format!("{}.{}", names.device, names.tag), config.tags.class(TagId(number)))
+    };
+    let expected = [
+        ("plain.a", Class::Bulk),
+        ("plain.b", Class::Critical),
+        ("one.volts", Class::Normal),
+        ("one.alarm", Class::Critical),
+        ("two.volts", Class::Bulk),
+        ("two.alarm", Class::Critical),
+        ("two.own", Class::Critical),
+    ];
+    assert_eq!([0, 1, 2, 3, 4, 5, 6].map(class), expected.map(|(name, class)| (name.to_owned(), class)));
+    assert!(!config.tags.all_normal());
+    let plain = good("gateway: g\ndevices: { d: { url: modbus-tcp://h, tags: { a: hr:0 } } }");
+    assert_eq!((plain.tags.class(TagId(0)), plain.tags.all_normal()), (Class::Normal, true));
+}
+
+#[test]
+fn how_far_an_uplink_may_fall_behind_is_its_own_and_no_bound_where_nothing_stands() {
+    let config = good(
+        r#"
+gateway: g
+devices: { d: { url: modbus-tcp://h, tags: { a: "hr:0" } } }
+uplinks:
+  both: { url: mqtts://h, max_lag: 7d, max_lag_size: 64MiB }
+  age: { url: mqtts://i, max_lag: 90s }
+  none: { url: mqtts://j }
+buffer: { bulk: { max_size: 2MiB, max_age: 1h }, keep: 1MiB }
+"#,
+    );
+    let lags: Vec<LagMax> = config.uplinks.iter().map(|uplink| uplink.lag_max).collect();
+    let (week, minutes) = (Duration::from_secs(7 * 86_400), Duration::from_secs(90));
+    let expected = [
+        LagMax { age: Some(week), bytes: Some(64 << 20) },
+        LagMax { age: Some(minutes), bytes: None },
+        LagMax { age: None, bytes: None },
+    ];
+    assert_eq!(lags, expected);
+    let [critical, _, bulk] = config.buffer.classes;
+    assert_eq!((bulk.size_max_bytes, bulk.age_max), (Some(2 << 20), Some(Duration::from_secs(3_600))));
+    assert_eq!((critical.size_max_bytes, critical.keep.bytes_max, bulk.keep.bytes_max), (None, 1 << 20, 1 << 20));
+    let too_short = refused(
+        "gateway: g\ndevices: { d: { url: modbus-tcp://h, tags: { a: hr:0 } } }\nuplinks: { u: { url: mqtts://h, max_lag: 5s } }",
+    );
+    assert!(too_short.to_string().contains("max_lag"), "{too_short}");
 }
 
 #[test]

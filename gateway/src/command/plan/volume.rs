@@ -6,6 +6,7 @@ use std::fmt;
 use driver_core::{ClockState, DataType, Quality, Reading, Timestamp, Value};
 use serde_json::json;
 
+use super::wear::Wear;
 use super::{LinePlan, cycles_a_day};
 use crate::config::Config;
 use crate::pipeline::deliver::way;
@@ -17,6 +18,7 @@ use crate::uplink::format::Records;
 pub(super) struct Volume {
     readings: f64,
     log_bytes: Option<f64>,
+    wear: Option<Wear>,
     /// By the uplink's name: messages and bytes, topic and payload, without compression.
     uplinks: Vec<(String, f64, f64)>,
 }
@@ -51,7 +53,10 @@ impl Volume {
             Some((uplink.name.to_string(), messages, bytes))
         });
         let readings = cycles.iter().map(|cycle| cycle.readings.len() as f64 * cycle.a_day).sum();
-        Volume { readings, uplinks: uplinks.collect(), log_bytes: log_bytes(&cycles) }
+        let log_bytes = log_bytes(&cycles);
+        let appends = cycles.iter().map(|cycle| cycle.a_day).sum();
+        let wear = log_bytes.map(|bytes| Wear::of(bytes, appends, config.buffer.sync));
+        Volume { readings, uplinks: uplinks.collect(), log_bytes, wear }
     }
 
     pub(super) fn json(&self) -> serde_json::Value {
@@ -59,6 +64,7 @@ impl Volume {
         json!({
             "readings": self.readings,
             "log_bytes": self.log_bytes,
+            "disk": self.wear.map(Wear::json),
             "uplinks": self.uplinks.iter().map(uplink).collect::<Vec<_>>(),
         })
     }
@@ -113,6 +119,9 @@ impl fmt::Display for Volume {
         if let Some(bytes) = self.log_bytes {
             writeln!(f, "  log: about {}", size(bytes))?;
         }
+        if let Some(wear) = &self.wear {
+            wear.fmt(f)?;
+        }
         for (name, messages, bytes) in &self.uplinks {
             writeln!(f, "  {name}: about {} in {messages:.0} messages", size(*bytes))?;
         }
@@ -120,7 +129,8 @@ impl fmt::Display for Volume {
     }
 }
 
-fn size(bytes: f64) -> String {
+/// Bytes for a person.
+pub(super) fn size(bytes: f64) -> String {
     match bytes {
         _ if bytes >= 1e9 => format!("{:.1} GB", bytes / 1e9),
         _ if bytes >= 1e6 => format!("{:.1} MB", bytes / 1e6),
