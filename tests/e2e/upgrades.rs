@@ -1,17 +1,23 @@
-//! F29: a log that an earlier version has left is read and delivered. `cases/buffer-0.1` was written by version 0.1 in two
+//! F29: a log that another version has left is read and delivered. `cases/buffer-0.1` was written by version 0.1 in two
 //! starts, each ended by a kill, with `sync: always` and a broker that was never there.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 
+use hardware_sim::faults::{Framing, Link};
 use hardware_sim::modbus::Plant;
 use tests::field::Field;
+use tests::gateway;
 use tests::need;
 use tests::oracle::holes;
 use tests::site::Site;
 use tests::wait;
 
-use crate::rig::{embedded, file, tcp};
+use crate::rig::{Counting, PLC, answers, counting_device, embedded, file, nothing_is_missing, running, tcp};
+
+/// Names the program of an earlier version. Without it this version stands for it: none was released before this one.
+const EARLIER: &str = "FOREBAY_TEST_EARLIER";
 
 /// What `forebay buffer dump` of that version printed.
 const READINGS: usize = 120;
@@ -58,4 +64,37 @@ fn what_an_earlier_version_left_is_delivered_with_its_names_and_nothing_is_lost(
     }
     let unit = |reading: &&&tests::subscriber::Received| reading.body["unit"] == "m";
     assert_eq!(old.iter().filter(unit).count(), READINGS / 3);
+}
+
+#[test]
+fn the_way_back_to_an_earlier_version_and_forth_again_costs_no_reading() {
+    let earlier = env::var_os(EARLIER).map_or_else(gateway::binary, Into::into);
+    let field = Field::new();
+    let plc = Counting::tcp(&field);
+    let (broker, _, recorder) = embedded(&field);
+    let proxy = field.proxy(broker.address(), Framing::Stream);
+    let bulk = "      many: { address: \"hr:10\", class: bulk }\n";
+    let device = format!("{}{bulk}", counting_device(PLC, &tcp(plc.address)));
+    let site = Site::new(&file(&device, &format!("mqtt://{}", proxy.address())));
+    proxy.link(Link::Refuse);
+    let this = site.start();
+    answers(&plc.oracle, 30);
+    assert!(this.terminate().success());
+    let before = site.start_program(&earlier);
+    answers(&plc.oracle, 10);
+    proxy.link(Link::Up);
+    running(&recorder);
+    plc.all_arrive(&recorder, wait::SOON);
+    proxy.link(Link::Refuse);
+    answers(&plc.oracle, 10);
+    assert!(before.terminate().success());
+    let this = site.start();
+    proxy.link(Link::Up);
+    answers(&plc.oracle, 10);
+    plc.all_arrive(&recorder, wait::SOON);
+    assert!(this.terminate().success());
+    let readings = recorder.readings();
+    nothing_is_missing(&readings);
+    assert!(recorder.with(|all| all.gaps.is_empty()), "nothing was lost");
+    plc.verdict(&readings).must_be_perfect();
 }

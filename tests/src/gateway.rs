@@ -36,10 +36,15 @@ pub struct Gateway {
 impl Gateway {
     /// Starts on a file; both outputs go to `forebay.log` in the folder, after what earlier ones wrote there.
     pub fn start(folder: &Path, file: &Path, environment: &[(&str, &str)]) -> Gateway {
+        Gateway::start_program(&binary(), folder, file, environment)
+    }
+
+    /// The same of another program than [`binary`], such as that of an earlier version.
+    pub fn start_program(program: &Path, folder: &Path, file: &Path, environment: &[(&str, &str)]) -> Gateway {
         let log = folder.join("forebay.log");
         let output = OpenOptions::new().create(true).append(true).open(&log).expect("the log can be opened");
         let errors = output.try_clone().expect("a file descriptor to spare");
-        let child = Command::new(binary())
+        let child = Command::new(program)
             .arg("run")
             .arg("-c")
             .arg(file)

@@ -55,6 +55,11 @@ impl Site {
         Gateway::start(self.folder(), &self.file(), environment)
     }
 
+    /// The same of an earlier version's program.
+    pub fn start_program(&self, program: &Path) -> Gateway {
+        Gateway::start_program(program, self.folder(), &self.file(), &[])
+    }
+
     /// Runs `forebay` with these arguments to its end.
     pub fn forebay(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(gateway::binary());

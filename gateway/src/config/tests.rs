@@ -144,7 +144,7 @@ fn the_class_is_inherited_from_gateway_template_and_device() {
 gateway: g
 class: bulk
 templates:
-  meter: { class: normal, tags: { volts: "ir:0", alarm: { address: "co:0", class: critical } } }
+  meter: { class: normal, tags: { volts: "ir:0", alarm: { address: "ir:1", class: critical } } }
 devices:
   plain: { url: modbus-tcp://h, tags: { a: "hr:0", b: { address: "hr:1", class: critical } } }
   one: { url: modbus-tcp://i, template: meter }
