@@ -152,13 +152,19 @@ fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize,
             let (name, unit) = names(config, spec);
             let address = line.tag_text(index, tag);
             let elements = if address.elements > 1 { format!("[{}]", address.elements) } else { String::new() };
-            let data_type = format!("{}{elements}", address.data_type);
+            let data_type = structure(config, spec).unwrap_or_else(|| format!("{}{elements}", address.data_type));
             let every = format!("{:?}", every(device, spec));
             let written_by = written_by(config, spec).unwrap_or_default();
             [name.into(), address.canonical, address.also, data_type, every, unit.into(), written_by.into()]
         })
         .collect();
     text.push_str(&table(["tag", "address", "on the wire", "type", "every", "unit", "written by"], &rows));
+}
+
+/// What a tag's structure is made of, where that is declared.
+fn structure(config: &Config, tag: &TagSpec) -> Option<String> {
+    let (_, structure) = config.structures.iter().find(|(id, _)| *id == tag.id)?;
+    Some(structure.to_string())
 }
 
 /// The least role that may write a tag; `None` where nobody may.
@@ -205,6 +211,7 @@ fn device_json(device: &DeviceSpec, index: usize, config: &Config, line: &dyn Li
             "wire": address.also,
             "type": address.data_type.to_string(),
             "elements": address.elements,
+            "structure": structure(config, spec),
             "writable": address.writable,
             "written_by": written_by(config, spec),
             "every_s": every(device, spec).as_secs_f64(),

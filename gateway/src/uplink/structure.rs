@@ -1,6 +1,8 @@
 //! Structures whose fields the configuration declares. Their values are JSON in a text, as a driver has told them; formats
 //! that announce types read the fields out of it.
 
+use std::fmt;
+
 use driver_core::{DataType, Value, nearest, parse_value};
 use serde_json::{Map, Value as Json};
 
@@ -75,6 +77,18 @@ impl Structure {
     }
 }
 
+impl fmt::Display for Structure {
+    /// As it is declared, in braces; a table in brackets, too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<String> =
+            self.fields.iter().map(|(name, data_type)| format!("{name} {}", data_type.name())).collect();
+        match self.shape {
+            Shape::One => write!(f, "{{{}}}", fields.join(", ")),
+            Shape::Table => write!(f, "[{{{}}}]", fields.join(", ")),
+        }
+    }
+}
+
 /// A field's value in its type; what is no plain value stands as JSON in a field that is a text.
 fn member(json: Option<&Json>, data_type: DataType) -> Option<Value> {
     use DataType::{Char, String, Wchar, Wstring};
@@ -134,6 +148,7 @@ mod tests {
     #[test]
     fn tables_are_arrays_of_texts_or_one_text() {
         let structure = Structure::parse("n INT", Shape::Table).expect("columns");
+        assert_eq!(structure.to_string(), "[{n INT}]");
         let expected = Some(vec![vec![Value::Int(1)], vec![Value::Int(2)]]);
         let text = |text: &str| Value::Text(text.into());
         assert_eq!(structure.rows(&text(r#"[{"n":1},{"n":2}]"#)), expected);
