@@ -32,6 +32,7 @@ use form::{Context, Form, Key, Section};
 use source::Span;
 use tree::{Content, Texts, Tree};
 
+use crate::pipeline::findings::Findings;
 use crate::pipeline::tags::Tags;
 
 pub use checked::{
@@ -84,13 +85,19 @@ pub fn read(path: &Path) -> Result<Checked, Unusable> {
 
 /// Checks the text of a configuration; no I/O.
 pub fn check(source: Source, kinds: Kinds) -> Result<Checked, Report> {
-    check_after(source, kinds, None)
+    check_after(source, kinds, None, &Findings::default())
 }
 
-/// Checks the text of a configuration that takes the place of a running one with these tags, which keep their ids; no I/O.
-pub fn check_after(source: Source, kinds: Kinds, before: Option<&Tags>) -> Result<Checked, Report> {
+/// Checks the text of a configuration that takes the place of a running one with these tags, which keep their ids, and to
+/// which belongs what was found in its devices; no I/O.
+pub fn check_after(
+    source: Source,
+    kinds: Kinds,
+    before: Option<&Tags>,
+    findings: &Findings,
+) -> Result<Checked, Report> {
     let mut faults = Faults::default();
-    let found = understand(&source, kinds, before, &mut faults);
+    let found = understand(&source, kinds, (before, findings), &mut faults);
     let errors = faults.errors();
     let report = Report::new(source, faults);
     match found {
@@ -102,7 +109,7 @@ pub fn check_after(source: Source, kinds: Kinds, before: Option<&Tags>) -> Resul
 fn understand(
     source: &Source,
     kinds: Kinds,
-    before: Option<&Tags>,
+    known: (Option<&Tags>, &Findings),
     faults: &mut Faults,
 ) -> Option<(Config, Vec<Box<dyn Line>>)> {
     let tree = tree::parse(source, faults);
@@ -120,7 +127,7 @@ fn understand(
     let raw = Section { name: "gateway", read: raw::gateway }.read(&mut context, key, &root)?;
     // What is resolved takes the memory of the tree.
     drop(root);
-    Some(resolve::resolve(raw, source, before, &mut context))
+    Some(resolve::resolve(raw, source, known, &mut context))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod events;
-pub mod glob;
 pub mod http;
 pub mod pipeline;
 pub mod reload;

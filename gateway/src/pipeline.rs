@@ -23,6 +23,7 @@ pub mod breaker;
 pub mod link;
 
 pub mod learned;
+pub mod findings;
 pub mod recorder;
 mod alarm;
 pub mod poll;

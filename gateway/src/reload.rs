@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use crate::config::Report;
+use crate::pipeline::findings::Found;
 use diff::Diff;
 use driver_core::Timestamp;
 
@@ -29,6 +30,9 @@ pub use running::Running;
 /// How many requests wait; more are told so.
 const REQUESTS_MAX: usize = 4;
 
+/// How many devices' findings wait; more are taken when there is room.
+const FINDS_MAX: usize = 16;
+
 /// The longest time within which an applied change is confirmed.
 pub const CONFIRM_WITHIN_MAX: Duration = Duration::from_secs(3600);
 
@@ -36,6 +40,7 @@ pub const CONFIRM_WITHIN_MAX: Duration = Duration::from_secs(3600);
 #[derive(Clone)]
 pub struct Reload {
     requests: mpsc::Sender<Request>,
+    finds: mpsc::Sender<Found>,
     shared: Arc<Shared>,
 }
 
@@ -140,9 +145,15 @@ impl Reload {
     /// A handle for the configuration `running`, which came from `file`, and the keeper that does what it asks.
     pub fn new(file: PathBuf, running: Running) -> (Reload, Keeper) {
         let (requests, received) = mpsc::channel(REQUESTS_MAX);
+        let (finds, found) = mpsc::channel(FINDS_MAX);
         let state = RwLock::new(State { kept: true, ..State::default() });
         let shared = Arc::new(Shared { file, state, running: RwLock::new(Arc::new(running)) });
-        (Reload { requests, shared: shared.clone() }, Keeper::new(shared, received))
+        (Reload { requests, finds, shared: shared.clone() }, Keeper::new(shared, received, found))
+    }
+
+    /// Where it is told what was found in devices.
+    pub fn finds(&self) -> &mpsc::Sender<Found> {
+        &self.finds
     }
 
     /// The file.
@@ -166,7 +177,7 @@ impl Reload {
     /// It cannot be applied.
     pub async fn check(&self, text: &str) -> Result<Preview, Refused> {
         let (running, name, text) = (self.shared.running(), self.shared.name(), Arc::<str>::from(text));
-        let prepared = spawn_blocking(move || running.prepare(&name, &text)).await;
+        let prepared = spawn_blocking(move || running.prepare(&name, &text, &running.findings)).await;
         let prepared = prepared.map_err(|panic| Refused::Failed(panic.to_string()))??;
         Ok(Preview { diff: prepared.diff, warnings: prepared.warnings })
     }

@@ -1,10 +1,12 @@
 // An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: node-opcua's own.
 //
-//     opcua_server.js --ready FILE [--port N] [--items N] [--structures] [--limit N] [--pki FOLDER]
+//     opcua_server.js --ready FILE [--port N] [--items N] [--structures] [--alarms] [--limit N] [--pki FOLDER]
 //
 // Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
 // times a second, `ns=2;s=item_0` and so on once a second. With --structures
-// there is `ns=2;s=scale`, an AxisInformation of the standard. --limit is the most operations of one call. With --pki the
+// there is `ns=2;s=scale`, an AxisInformation of the standard. With --alarms an alarm watches
+// `ns=2;s=level` below `ns=2;s=Tank`: it is too high above 80. --limit is the most operations of one call. SIGHUP adds a node whose
+// name begins with `grown_`, which counts too, and says that the model has changed. With --pki the
 // server shows FOLDER/server.pem, offers every policy that is still secure beside None, trusts any client, and takes the
 // user operator with the password secret. node-opcua is found through NODE_PATH.
 "use strict";
@@ -153,6 +155,14 @@ async function main() {
     });
     far.addVariable({ componentOf: folder, browseName: "scale", nodeId: "s=scale", dataType: "AxisInformation", value: { dataType: opcua.DataType.ExtensionObject, value } });
   }
+  if (process.argv.includes("--alarms")) {
+    space.installAlarmsAndConditionsService();
+    const tank = far.addObject({ componentOf: folder, browseName: "Tank", nodeId: "s=Tank", eventNotifier: 1, notifierOf: space.rootFolder.objects.server });
+    const level = far.addVariable({ componentOf: tank, browseName: "Level", nodeId: "s=level", eventSourceOf: tank, dataType: "Double", accessLevel: "CurrentRead | CurrentWrite", userAccessLevel: "CurrentRead | CurrentWrite", value: { dataType: "Double", value: 50 } });
+    far.instantiateExclusiveLimitAlarm("ExclusiveLimitAlarmType", { browseName: "LevelAlarm", conditionName: "LevelAlarm", componentOf: tank, conditionSource: level, inputNode: level, highHighLimit: 95, highLimit: 80, lowLimit: 10, lowLowLimit: 5 });
+  }
+  far.addVariable({ propertyOf: folder, browseName: { name: "NodeVersion", namespaceIndex: 0 }, dataType: "String", value: { dataType: "String", value: "0" } });
+  process.on("SIGHUP", () => space.modelChangeTransaction(() => items.push(counting("grown_" + (items.length + 1)))));
   setInterval(count([counter]), 100);
   setInterval(count(items), 1000);
   await server.start();

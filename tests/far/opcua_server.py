@@ -1,13 +1,14 @@
 """An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: asyncua's own.
 
-    opcua_server.py --ready FILE [--port N] [--items N] [--structures] [--pki FOLDER] [--only-secure]
+    opcua_server.py --ready FILE [--port N] [--items N] [--structures] [--events] [--pki FOLDER] [--only-secure]
 
 Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
 times a second; `ns=2;s=item_0` and so on are further counters. With --structures there are types of the server's own:
-`ns=2;s=machine`, whose `id` counts, `ns=2;s=axes`, `ns=2;s=either`. With --pki the server shows FOLDER/server.der, offers
+`ns=2;s=machine`, whose `id` counts, `ns=2;s=axes`, `ns=2;s=either`. With --events the server has ten
+events a second, whose messages count. With --pki the server shows FOLDER/server.der, offers
 Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and
 any certificate but FOLDER/stranger.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
-SIGUSR1 closes all sessions, SIGUSR2 all connections.
+SIGUSR1 closes all sessions, SIGUSR2 all connections; SIGHUP adds a node whose name begins with `grown_`, which counts too.
 """
 
 import argparse
@@ -145,6 +146,14 @@ async def secure(server, pki, only_secure):
         server.set_certificate_validator(CertificateValidator(options, store))
 
 
+async def grow(server, namespace, counters):
+    """One more node that counts."""
+    folder = server.get_node(ua.NodeId("Far", namespace))
+    name = f"grown_{len(counters)}"
+    value = ua.Variant(0, ua.VariantType.UInt32)
+    counters.append(await folder.add_variable(ua.NodeId(name, namespace), ua.QualifiedName(name, namespace), value))
+
+
 async def close_sessions(server):
     """As a server does that has had enough of them."""
     for protocol in list(server.bserver.clients):
@@ -182,9 +191,11 @@ async def serve(arguments):
     assert namespace == 2, namespace
     counters = await fill(server, namespace, arguments.items)
     count = await add_structures(server, namespace) if arguments.structures else None
+    generator = await server.get_event_generator() if arguments.events else None
     async with server:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, lambda: asyncio.ensure_future(close_sessions(server)))
+        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(grow(server, namespace, counters)))
         loop.add_signal_handler(signal.SIGUSR2, lambda: close_connections(server))
         pathlib.Path(arguments.ready).write_text(f"{port}\n")
         number = 0
@@ -194,6 +205,9 @@ async def serve(arguments):
                 await server.write_attribute_value(counter.nodeid, ua.DataValue(ua.Variant(number, ua.VariantType.UInt32)))
             if count:
                 await count(number)
+            if generator:
+                generator.event.Severity = 300
+                await generator.trigger(message=f"event {number}")
             await asyncio.sleep(0.1)
 
 
@@ -204,6 +218,7 @@ def main():
     parser.add_argument("--port", type=int)
     parser.add_argument("--items", type=int, default=0)
     parser.add_argument("--structures", action="store_true")
+    parser.add_argument("--events", action="store_true")
     parser.add_argument("--pki")
     parser.add_argument("--only-secure", action="store_true")
     logging.disable(logging.WARNING)

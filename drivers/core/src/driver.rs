@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::{
-    DataType, DeviceSpec, EndpointUrl, GroupId, LinkError, Readings, SpecError, TagId, Tap, Value, Way, WriteError,
+    AddressError, DataType, DeviceSpec, EndpointUrl, GroupId, LinkError, Readings, SpecError, TagId, Tap, Value,
+    WatchSpec, Way, WriteError,
 };
 
 /// A protocol: one static value that checks and plans, and opens connections. No I/O happens before [`Driver::connect`].
@@ -30,6 +31,28 @@ pub trait Driver: Send + Sync + 'static {
         index: usize,
         spec: &DeviceSpec,
     ) -> Result<Self::Device, Vec<SpecError>>;
+
+    /// Understands a pattern of [`DeviceSpec::browse`].
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
+    fn pattern(&self, pattern: &str) -> Result<(), AddressError> {
+        let message = "this protocol cannot tell what a device holds: write its tags under `tags`";
+        Err(AddressError::new(0..pattern.len(), message))
+    }
+
+    /// Whether a tag can be watched so.
+    ///
+    /// # Errors
+    /// What cannot be done, and what to write instead.
+    fn watch(&self, watch: &WatchSpec) -> Result<(), String> {
+        if watch.sampling.is_none() && watch.queue.is_none() {
+            return Ok(());
+        }
+        Err("`sampling` and `queue` are for devices that tell changes by themselves (OPC UA); this one is polled: `every` \
+             says how often"
+            .into())
+    }
 
     /// What the status of a bad reading means, and what to do about it; `None` where the protocol has no words for it.
     fn explain(&self, _status: u32) -> Option<String> {
@@ -105,6 +128,21 @@ pub trait Device: Send + 'static {
     /// What was learned from the device (addresses it refuses, lengths it accepts), as text to be kept on disk and given
     /// back in [`DeviceSpec::learned`]; `None` when there is nothing new since the last call.
     fn learned(&mut self) -> Option<String>;
+
+    /// All that lies where the patterns of [`DeviceSpec::browse`] point, each time the device was looked through to its end;
+    /// `None` when it was not since the last call. Only devices that listen are looked through.
+    fn found(&mut self) -> Option<Vec<FoundTag>> {
+        None
+    }
+}
+
+/// A variable that was found where a pattern points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTag {
+    /// What the device calls it, below the fixed part of the pattern; no other of this device bears the same name.
+    pub name: Box<str>,
+    /// Its address.
+    pub address: Box<str>,
 }
 
 /// A live session. It is spent by its first [`LinkError`]: whoever owns it drops it and connects anew.

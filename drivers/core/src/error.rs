@@ -21,6 +21,8 @@ pub enum Place {
     Device(usize),
     /// The address of a tag: device's index, tag's index within the device, range within the address.
     Address(usize, usize, Range<usize>),
+    /// A pattern of a device: device's index, pattern's index, range within the pattern.
+    Pattern(usize, usize, Range<usize>),
 }
 
 /// The connection cannot be made or is over. It is dropped and made anew, never repaired.

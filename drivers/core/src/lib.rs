@@ -31,6 +31,7 @@ mod order;
 
 mod codec;
 mod fingerprint;
+pub mod glob;
 mod receive;
 mod scale;
 mod span;
@@ -46,8 +47,8 @@ pub use calendar::Date;
 pub use codec::{Decoder, Field, Layout};
 pub use data_type::DataType;
 pub use driver::{
-    BrowseError, Connection, Contact, Device, Driver, DriverInfo, Entry, EntryKind, Fact, FarCertificate, Plan,
-    PlannedRequest, Reports, TagText, WriteOutcome,
+    BrowseError, Connection, Contact, Device, Driver, DriverInfo, Entry, EntryKind, Fact, FarCertificate, FoundTag,
+    Plan, PlannedRequest, Reports, TagText, WriteOutcome,
 };
 pub use error::{LinkError, Place, SpecError, WriteError};
 pub use fingerprint::fingerprint;
@@ -58,7 +59,7 @@ pub use reading::{Reading, Readings};
 pub use receive::ReceiveBuffer;
 pub use scale::{Scale, Target};
 pub use span::{CostModel, Piece, Point, Span, spans};
-pub use spec::{DeviceSpec, LineSpec, TagSpec};
+pub use spec::{DeviceSpec, LineSpec, TagSpec, WatchSpec};
 pub use tag::{GroupId, TagId};
 pub use tap::{Tap, Watch, Way};
 pub use text::parse_value;

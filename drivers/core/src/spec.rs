@@ -30,8 +30,27 @@ pub struct DeviceSpec {
     pub groups: Vec<Duration>,
     /// Its tags.
     pub tags: Vec<TagSpec>,
+    /// What is another of tags that are watched otherwise than the rest, by rising index.
+    pub watch: Vec<WatchSpec>,
+    /// Patterns of places, in the driver's notation: the variables there are tags too, once they were found. A device with
+    /// patterns has a group, though it may have no tag yet.
+    pub browse: Vec<Box<str>>,
     /// What [`Device::learned`](crate::Device::learned) returned in an earlier life, if anything.
     pub learned: Option<String>,
+}
+
+/// How a device is to watch a tag, where it tells by itself what changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct WatchSpec {
+    /// The tag's index within the device.
+    pub tag: usize,
+    /// How often the device looks at the value; `None` leaves it to the driver.
+    pub sampling: Option<Duration>,
+    /// How many values the device keeps until it has told them; `None` leaves it to the driver.
+    pub queue: Option<u32>,
+    /// Changes up to this size, in the device's own unit, need not be told. It spares readings that are held back in any
+    /// case: a driver may pass over it.
+    pub deadband: Option<f64>,
 }
 
 /// One tag of a device.

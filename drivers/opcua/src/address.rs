@@ -5,15 +5,19 @@
 //! nsu=urn:plant;s=Level   the same by the namespace's name, which survives an index that moves
 //! /Objects/2:Tank/2:Level a path of browse names from the root (Part 4, A.2); `&` stands before / . < > : # ! & in a name
 //! 2!Tank.Level            Neuron's form of ns=2;s=Tank.Level (2!1001 is ns=2;i=1001)
+//! /Objects/2:Line7/**     a pattern: the variables there become tags; see `glob`
+//! events:/Objects/2:Line7 the events, alarms and conditions below a node; events:i=2253 are all of the server
 //! …;REAL                  a type at the end (PLC4X): what to expect before the server has been asked
 //! ```
 
+mod glob;
 mod parse;
 
 use std::fmt;
 
 use driver_core::DataType;
 
+pub(crate) use glob::{Glob, Taken};
 pub(crate) use parse::{base64, from_base64, guid};
 
 /// Where a value lies, and its type where one is written.
@@ -21,8 +25,20 @@ pub(crate) use parse::{base64, from_base64, guid};
 pub struct Address {
     /// The node.
     pub place: Place,
+    /// What of it is a reading.
+    pub what: What,
     /// The type that is expected; the server's own counts.
     pub data_type: Option<DataType>,
+}
+
+/// What of a node is a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum What {
+    /// Its value.
+    #[default]
+    Value,
+    /// Each event that happens below it.
+    Events,
 }
 
 /// A node, by its id or by a path.
@@ -65,13 +81,19 @@ pub struct Step {
     pub name: Box<str>,
 }
 
+/// What stands before the node of events.
+const EVENTS: &str = "events:";
+
 /// What has a meaning of its own in a path.
 const RESERVED: &[char] = &['/', '.', '<', '>', ':', '#', '!', '&'];
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.what == What::Events {
+            f.write_str(EVENTS)?;
+        }
         self.place.fmt(f)?;
-        self.data_type.map_or(Ok(()), |data_type| write!(f, ";{}", data_type.name()))
+        self.data_type.map_or(Ok(()), |data_type| write!(f, ";{data_type}"))
     }
 }
 

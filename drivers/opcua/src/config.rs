@@ -13,6 +13,7 @@ pub use options::{OPTIONS, SCHEMES};
 /// The port of OPC UA over TCP.
 const PORT: u16 = 4840;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+const REBROWSE_DEFAULT: Duration = Duration::from_secs(600);
 const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
 /// A line: what its URL says.
@@ -50,6 +51,10 @@ pub struct OpcUaEndpoint {
     pub session_timeout: Duration,
     /// How often the server looks at a value that is subscribed to; `None` is the group's interval.
     pub sampling: Option<Duration>,
+    /// Who keeps deadbands.
+    pub deadband: DeadbandKeeper,
+    /// How often the address space is looked through again where patterns point.
+    pub rebrowse: Duration,
     /// How many values the server keeps for each subscribed tag between two notifications.
     pub queue: u32,
 }
@@ -128,6 +133,16 @@ pub enum Revocation {
     IfPresent,
 }
 
+/// Who keeps the deadbands of tags. The gateway does in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeadbandKeeper {
+    /// It alone.
+    #[default]
+    Gateway,
+    /// The server too, where it takes one and nothing here needs the small changes.
+    Server,
+}
+
 /// How values are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReadMode {
@@ -188,10 +203,16 @@ impl OpcUaEndpoint {
             "arrival" => Some(TimeSource::Arrival),
             _ => None,
         });
+        let deadband = options.parse("deadband", "gateway or server", |text| match text {
+            "gateway" => Some(DeadbandKeeper::Gateway),
+            "server" => Some(DeadbandKeeper::Server),
+            _ => None,
+        });
         let queue = options.parse("queue", "a number from 1 to 1000", |text| {
             text.parse().ok().filter(|queue| (1..=1000).contains(queue))
         });
         let (sampling, own_timeout) = (options.duration("sampling"), options.duration("timeout"));
+        let rebrowse = options.duration("rebrowse").unwrap_or(REBROWSE_DEFAULT);
         let session_timeout = options.duration("session_timeout").unwrap_or(SESSION_TIMEOUT_DEFAULT);
         if let Err(more) = options.finish(OPTIONS) {
             errors.extend(more);
@@ -216,6 +237,8 @@ impl OpcUaEndpoint {
             timeout: timeout.or(own_timeout).unwrap_or(TIMEOUT_DEFAULT),
             session_timeout,
             sampling,
+            deadband: deadband.unwrap_or_default(),
+            rebrowse,
             queue: queue.unwrap_or(1),
         };
         endpoint.url = format!("opc.tcp://{endpoint}{}", url.path());
@@ -348,6 +371,7 @@ mod tests {
             ("opc.tcp://h?read=sometimes", "subscribe or poll"),
             ("opc.tcp://h?revocation=off", "required or if-present"),
             ("opc.tcp://h?time=now", "source, server or arrival"),
+            ("opc.tcp://h?deadband=both", "gateway or server"),
             ("opc.tcp://h?queue=0", "1 to 1000"),
             ("opc.tcp://h?polcy=none", "did you mean `policy`"),
         ] {

@@ -1,6 +1,8 @@
 //! A live OPC UA connection: polls, writes, and looks around.
 
+mod explore;
 mod listen;
+mod watch;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,7 +13,7 @@ use driver_core::{
 };
 use opcua::types::{DataValue, NodeId, StatusCode, Variant};
 
-use crate::address::{Address, Place};
+use crate::address::{Address, Place, What};
 use crate::config::{OpcUaEndpoint, TimeSource};
 use crate::decode::{decode, encode, to_ask};
 use crate::device::{Found, OpcUaDevice};
@@ -27,6 +29,8 @@ pub struct OpcUaConnection {
     time: TimeSource,
     sampling: Option<Duration>,
     queue: u32,
+    /// How often the address space is looked through again.
+    rebrowse: Duration,
     /// Messages of subscriptions that have arrived.
     waiting: VecDeque<Published>,
     /// Messages that were missed: the group, the subscription, the number; 0 where there are too many.
@@ -46,6 +50,7 @@ impl Connection for OpcUaConnection {
     ) -> Result<Contact, LinkError> {
         let members = device.members(group).to_vec();
         self.find(device, &members).await?;
+        self.explore(device, group).await?;
         if device.is_listening() {
             return self.listen(device, group, readings).await;
         }
@@ -147,6 +152,7 @@ impl OpcUaConnection {
             time: endpoint.time,
             sampling: endpoint.sampling,
             queue: endpoint.queue,
+            rebrowse: endpoint.rebrowse,
             waiting: VecDeque::new(),
             missed: Vec::new(),
             types: Types::default(),
@@ -190,6 +196,11 @@ impl OpcUaConnection {
         for index in tags {
             let tag = &device.tags[*index];
             match &tag.node {
+                // Events happen; there is nothing to be read.
+                Found::At(_) if tag.address.what == What::Events => {
+                    contact = Contact::Answered;
+                    readings.bad(tag.id, Reason::AddressRefused, StatusCode::BadNotReadable.bits());
+                }
                 Found::At(node) => there.push((tag.id, node.clone())),
                 Found::Nowhere(status, _) => {
                     contact = Contact::Answered;
@@ -247,7 +258,11 @@ impl OpcUaConnection {
 
     /// Writes what the server's type makes of a value, and reads it back.
     async fn write_tag(&mut self, device: &OpcUaDevice, index: usize, value: &Value) -> Result<Value, Failure> {
-        let node = match &device.tags[index].node {
+        let tag = &device.tags[index];
+        let node = match &tag.node {
+            Found::At(_) if tag.address.what == What::Events => {
+                return Err(Failure::Write(WriteError::ReadOnly("events are told, not written".into())));
+            }
             Found::At(node) => node.clone(),
             Found::Nowhere(status, _) => return Err(Failure::Write(refused(*status))),
             Found::NotYet => return Err(Failure::Write(WriteError::Unknown)),

@@ -11,7 +11,7 @@ use crate::config::TimeSource;
 use crate::types::Types;
 
 pub(crate) use encode::encode;
-pub(crate) use json::to_ask;
+pub(crate) use json::{json, to_ask};
 
 /// Seconds from 1601, where OPC UA's time begins, to 1970.
 const EPOCH_S: i64 = 11_644_473_600;
@@ -142,7 +142,7 @@ fn nanos(time: &DateTime) -> Option<i64> {
 }
 
 /// A time that a clock has shown which was set.
-fn timestamp(time: &DateTime) -> Option<Timestamp> {
+pub(crate) fn timestamp(time: &DateTime) -> Option<Timestamp> {
     nanos(time).filter(|nanos| *nanos >= TIME_MIN).map(Timestamp)
 }
 

@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use driver_core::{
-    DataType, Device, DeviceSpec, GroupId, Place as SpecPlace, Plan, PlannedRequest, Reports, SpecError, TagId, TagText,
+    DataType, Device, DeviceSpec, FoundTag, GroupId, Place as SpecPlace, Plan, PlannedRequest, Reports, SpecError,
+    TagId, TagText, WatchSpec,
 };
 use opcua::types::{NodeId, StatusCode};
 
-use crate::address::Address;
-use crate::config::{OpcUaEndpoint, ReadMode};
+use crate::address::{Address, Glob, What};
+use crate::config::{DeadbandKeeper, OpcUaEndpoint, ReadMode};
 use crate::connection::Listening;
 use crate::plan::{Limits, Retry};
+use crate::walk::{Search, State};
 
 /// Round trip and the server's time to answer; estimated, not measured.
 const ANSWER: Duration = Duration::from_millis(5);
@@ -19,6 +21,9 @@ const MESSAGE: usize = 120;
 /// Bytes of a node in a request, and of a value with its times in an answer, roughly.
 const NODE: usize = 30;
 const DATA_VALUE: usize = 30;
+
+/// An event in JSON has so many characters, roughly.
+const EVENT_MAX: u16 = 1_024;
 
 /// A server whose requests are planned.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub struct OpcUaDevice {
     listens: bool,
     /// The session in which the nodes were found.
     pub(crate) found_in: u64,
+    /// What is looked for where its patterns point.
+    pub(crate) search: Search,
 }
 
 /// A tag of a server.
@@ -42,6 +49,32 @@ pub(crate) struct Tag {
     pub(crate) id: TagId,
     pub(crate) address: Address,
     pub(crate) node: Found,
+    /// How it is to be watched.
+    pub(crate) watch: WatchSpec,
+    /// The server keeps no deadband for it.
+    pub(crate) takes_no_deadband: bool,
+}
+
+impl Tag {
+    fn new(id: TagId, address: Address, watch: WatchSpec) -> Tag {
+        Tag { id, address, node: Found::NotYet, watch, takes_no_deadband: false }
+    }
+
+    /// Whether the server was asked to keep its deadband.
+    pub(crate) fn asks_for_a_deadband(&self) -> bool {
+        self.watch.deadband.is_some() && !self.takes_no_deadband
+    }
+
+    /// How it is watched, in words; nothing where it is as all others.
+    fn watched(&self) -> String {
+        let WatchSpec { sampling, queue, deadband, .. } = self.watch;
+        let parts = [
+            sampling.map(|every| format!("sampled every {every:?}")),
+            queue.map(|queue| format!("queue of {queue}")),
+            deadband.map(|width| format!("deadband of {width} in the server, if it keeps one")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Where a tag's node is.
@@ -88,13 +121,21 @@ impl OpcUaDevice {
         }
         let mut groups: Vec<Group> = spec.groups.iter().map(Group::new).collect();
         let mut tags = Vec::with_capacity(spec.tags.len());
+        let mut watches = spec.watch.iter().peekable();
         for (number, tag) in spec.tags.iter().enumerate() {
+            let mut watch = watches.next_if(|watch| watch.tag == number).copied().unwrap_or_default();
+            watch.deadband = watch.deadband.filter(|_| endpoint.deadband == DeadbandKeeper::Server);
             match Address::parse(&tag.address) {
+                Ok(address) if address.what == What::Events && endpoint.read == ReadMode::Poll => {
+                    let place = SpecPlace::Address(index, number, 0..tag.address.len());
+                    let message = "events are told, not read: leave `read=poll` away".into();
+                    errors.push(SpecError { place, message });
+                }
                 Ok(address) => {
                     if let Some(group) = groups.get_mut(tag.group.index()) {
                         group.tags.push(tags.len());
                     }
-                    tags.push(Tag { id: tag.id, address, node: Found::NotYet });
+                    tags.push(Tag::new(tag.id, address, watch));
                 }
                 Err(error) => {
                     let place = SpecPlace::Address(index, number, error.range);
@@ -102,6 +143,8 @@ impl OpcUaDevice {
                 }
             }
         }
+        // A wrong pattern was told of by the line.
+        let globs = spec.browse.iter().filter_map(|pattern| Glob::parse(pattern).ok()).collect();
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -115,6 +158,7 @@ impl OpcUaDevice {
             read: endpoint.read,
             listens: false,
             found_in: 0,
+            search: Search { globs, ..Search::default() },
         })
     }
 
@@ -138,8 +182,15 @@ impl OpcUaDevice {
     pub(crate) fn enter(&mut self, session: u64) {
         if self.found_in != session {
             self.found_in = session;
-            self.tags.iter_mut().for_each(|tag| tag.node = Found::NotYet);
+            self.tags.iter_mut().for_each(|tag| (tag.node, tag.takes_no_deadband) = (Found::NotYet, false));
+            self.search.state = State::Due;
         }
+    }
+
+    /// Whether the address space is to be looked through now.
+    pub(crate) fn explores(&self, now: Instant) -> bool {
+        let is_due = self.search.is_stale || !matches!(self.search.state, State::Done(again) if again > now);
+        self.listens && !self.search.globs.is_empty() && is_due
     }
 
     /// Which of these tags have to be looked for now.
@@ -200,17 +251,23 @@ impl Device for OpcUaDevice {
 
     fn tag_text(&self, tag: usize) -> TagText {
         let address = &self.tags[tag].address;
+        let is_value = address.what == What::Value;
+        let of_none = if is_value { DataType::Lreal } else { DataType::String(EVENT_MAX) };
         TagText {
             canonical: address.to_string(),
-            also: String::new(),
-            data_type: address.data_type.unwrap_or(DataType::Lreal),
+            also: self.tags[tag].watched(),
+            data_type: address.data_type.unwrap_or(of_none),
             elements: 1,
-            writable: true,
+            writable: is_value,
         }
     }
 
     fn learned(&mut self) -> Option<String> {
         None
+    }
+
+    fn found(&mut self) -> Option<Vec<FoundTag>> {
+        self.search.found.take()
     }
 
     fn listen(&mut self) -> Reports {

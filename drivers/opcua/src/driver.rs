@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, Driver, DriverInfo, EndpointUrl, FarCertificate, LinkError, SpecError};
+use driver_core::{
+    AddressError, DeviceSpec, Driver, DriverInfo, EndpointUrl, FarCertificate, LinkError, SpecError, WatchSpec,
+};
 
+use crate::address::Glob;
 use crate::certificate::Pki;
 use crate::config::{OPTIONS, OpcUaEndpoint, SCHEMES};
 use crate::connection::OpcUaConnection;
@@ -32,6 +35,14 @@ impl Driver for OpcUaDriver {
 
     fn device(&self, endpoint: &OpcUaEndpoint, index: usize, spec: &DeviceSpec) -> Result<OpcUaDevice, Vec<SpecError>> {
         OpcUaDevice::new(endpoint, index, spec)
+    }
+
+    fn pattern(&self, pattern: &str) -> Result<(), AddressError> {
+        Glob::parse(pattern).map(drop)
+    }
+
+    fn watch(&self, _watch: &WatchSpec) -> Result<(), String> {
+        Ok(())
     }
 
     fn explain(&self, status: u32) -> Option<String> {

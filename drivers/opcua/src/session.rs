@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::plan::Limits;
 use publish::Publishers;
-pub(crate) use publish::{Published, Watch};
+pub(crate) use publish::{Published, Watch, Watched};
 
 /// A live session.
 pub struct Session {

@@ -25,6 +25,8 @@ pub(crate) struct Subscription {
     heard: Instant,
     /// The number of the next message; none was received yet.
     next: Option<u32>,
+    /// The server was asked to say when its address space changes.
+    pub(crate) has_model: bool,
     /// By the tag's index.
     items: BTreeMap<usize, Item>,
 }
@@ -78,7 +80,16 @@ impl Subscription {
         silence_max: Duration,
         now: Instant,
     ) -> Subscription {
-        Subscription { id, session, server, silence_max, heard: now, next: None, items: BTreeMap::new() }
+        Subscription {
+            id,
+            session,
+            server,
+            silence_max,
+            heard: now,
+            next: None,
+            has_model: false,
+            items: BTreeMap::new(),
+        }
     }
 
     /// It goes on in another session. What the server still keeps of its messages (`kept`, by number) and was not had: to be

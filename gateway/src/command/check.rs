@@ -158,6 +158,9 @@ fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize,
             [name.into(), address.canonical, address.also, data_type, every, unit.into(), written_by.into()]
         })
         .collect();
+    for pattern in &device.browse {
+        push(text, format_args!("  {pattern}: the variables there become tags when the gateway has found them\n"));
+    }
     text.push_str(&table(["tag", "address", "on the wire", "type", "every", "unit", "written by"], &rows));
 }
 
@@ -218,7 +221,7 @@ fn device_json(device: &DeviceSpec, index: usize, config: &Config, line: &dyn Li
             "unit": unit,
         })
     });
-    json!({ "device": device.name, "unit": device.unit, "tags": tags.collect::<Value>() })
+    json!({ "device": device.name, "unit": device.unit, "browse": device.browse, "tags": tags.collect::<Value>() })
 }
 
 fn number(count: usize, noun: &str) -> String {

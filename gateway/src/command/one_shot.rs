@@ -51,7 +51,7 @@ fn no_driver(scheme: &str) -> SpecError {
 fn pointed(url: &str, addresses: &[String], error: &SpecError) -> String {
     let (text, range) = match &error.place {
         Place::Url(range) => (url, range.clone()),
-        Place::Device(_) => (url, 0..url.len()),
+        Place::Device(_) | Place::Pattern(..) => (url, 0..url.len()),
         Place::Address(_, tag, range) => (addresses.get(*tag).map_or(url, String::as_str), range.clone()),
     };
     let before = text.get(..range.start).unwrap_or(text).chars().count();

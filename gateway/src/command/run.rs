@@ -17,6 +17,7 @@ use crate::config::{self, Checked, Kinds, Source};
 use crate::events::Events;
 use crate::http::HttpThread;
 use crate::pipeline::assemble;
+use crate::pipeline::findings::Findings;
 use crate::pipeline::gateway::Gateway;
 use crate::reload::{Keeper, Reload, Running};
 use crate::systemd::Notifier;
@@ -66,13 +67,13 @@ fn started(args: &Args) -> Result<Started, Exit> {
     };
     let source = Source::read(&args.config).map_err(|cause| wrong(&format_args!("{cause}\n")))?;
     let text = source.text().to_owned();
-    let checked = config::check(source, Kinds::of_this_build());
-    let Checked { config, lines, warnings } = checked.map_err(|report| wrong(&report))?;
-    eprint!("{warnings}");
+    let first = config::check(source.clone(), Kinds::of_this_build()).map_err(|report| wrong(&report))?;
+    eprint!("{}", first.warnings);
+    let (Checked { config, lines, .. }, findings) = with_findings(source, first);
     let events = Arc::new(Events::default());
     logging::start(&config.log, events.clone()).map_err(|cause| wrong(&format_args!("{cause}\n")))?;
     let (begun, http) = (Instant::now(), config.http.clone());
-    let running = Running::of(&config, &text);
+    let running = Running::of(&config, &text, Arc::new(findings));
     let (reload, keeper) = Reload::new(args.config.clone(), running);
     let mut setup = assemble::setup(config, lines);
     setup.reload = Some(reload);
@@ -89,6 +90,21 @@ fn started(args: &Args) -> Result<Started, Exit> {
         None
     });
     Ok(Started { gateway, http, keeper })
+}
+
+/// The configuration with what was found in its devices before; without it where the two do not go together.
+fn with_findings(source: Source, first: Checked) -> (Checked, Findings) {
+    let findings = Findings::load(&first.config);
+    if findings.is_empty() {
+        return (first, findings);
+    }
+    match config::check_after(source, Kinds::of_this_build(), None, &findings) {
+        Ok(checked) => (checked, findings),
+        Err(report) => {
+            eprint!("what was found in devices before is left away, and looked for anew:\n{report}");
+            (first, Findings::default())
+        }
+    }
 }
 
 /// Waits for the end, and meanwhile looks after the gateway and tells the service manager of it.

@@ -3,6 +3,7 @@
 
 mod choice;
 mod hash;
+mod list;
 mod listen;
 mod number;
 mod quantity;
@@ -21,6 +22,7 @@ use super::tree::{Content, Node, Texts};
 
 pub(super) use choice::{Either, Known, OneOf, Or, Truth};
 pub(super) use hash::HashForm;
+pub(super) use list::OneOrMore;
 pub(super) use listen::Listen;
 pub(super) use number::{Allowed, Integer, Number, Percent};
 pub(super) use quantity::{Interval, Size};

@@ -1,10 +1,9 @@
 //! Which tags a request means.
 
-use driver_core::TagId;
+use driver_core::{TagId, glob};
 use serde_json::{Value, json};
 
 use super::query::Query;
-use crate::glob;
 use crate::pipeline::command::Target;
 use crate::pipeline::schema::TagNames;
 use crate::pipeline::tags::{DevicePlace, Tags};

@@ -209,7 +209,7 @@ mod tests {
             (file("1s", ", b: hr:1"), vec![Some(0), None]),
         ] {
             let before = Some(&*first.config.tags);
-            let checked = check_after(Source::new("x", &text), Kinds::of_this_build(), before);
+            let checked = check_after(Source::new("x", &text), Kinds::of_this_build(), before, &Default::default());
             let Checked { config, lines, .. } = checked.expect("a configuration");
             let next = next(config, lines, &running);
             let same = next.lines.iter().map(|line| match line {

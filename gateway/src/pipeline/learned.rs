@@ -1,4 +1,4 @@
-//! What drivers learned about devices, kept on disk for the next start: one small text file a device.
+//! What drivers learned about devices, or found in them, kept on disk for the next start: one text file a device.
 //!
 //! It is a hint that spares a device requests it is known to refuse. A file that is missing, damaged, or was written for
 //! another address of the device is as good as none.
@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The largest file that is read, bytes.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+const FILE_BYTES_MAX: u64 = 32 << 20;
 
 /// The folder of these files.
 #[derive(Debug, Clone)]
@@ -20,7 +20,12 @@ pub struct LearnedFolder {
 impl LearnedFolder {
     /// The folder `learned` within the buffer's; it is made when something is saved.
     pub fn within(buffer: &Path) -> LearnedFolder {
-        LearnedFolder { path: buffer.join("learned") }
+        LearnedFolder::named("learned", buffer)
+    }
+
+    /// Another folder of such files within the buffer's.
+    pub fn named(name: &str, buffer: &Path) -> LearnedFolder {
+        LearnedFolder { path: buffer.join(name) }
     }
 
     /// What was saved for a device that is reached at `address`.

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
 use super::alarm::Alarm;
+use super::findings::{Found, origin};
 use super::health::{ACT_TIME_MAX, LineHealth};
 use super::learned::LearnedFolder;
 use super::link::RECONNECT;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub door: Box<dyn Door + Send>,
     /// Where what was learned is kept.
     pub learned: LearnedFolder,
+    /// Where it is told what was found in devices, if that can change the configuration.
+    pub finds: Option<mpsc::Sender<Found>>,
     /// The class of their thread.
     pub scheduling: Scheduling,
 }
@@ -301,6 +304,7 @@ impl Poller<'_> {
         if !readings.is_empty() {
             self.turns.hand_over(readings, now.into_std());
         }
+        self.tell_found(due.slot.device);
         if now >= self.learned_at {
             self.learned_at = now + LEARNED_EVERY;
             self.save_learned();
@@ -392,6 +396,15 @@ impl Poller<'_> {
             self.turns.doubted(tag, Instant::now().into_std());
         }
         answer(reply, performed);
+    }
+
+    /// Tells what was found in a device; where nobody has room for it, at the next poll.
+    fn tell_found(&mut self, device: usize) {
+        let Some(Ok(place)) = self.shared.finds.as_ref().map(mpsc::Sender::try_reserve) else { return };
+        if let (Some(tags), Some(spec)) = (self.line.found(device), self.setup.spec.devices.get(device)) {
+            let patterns = spec.browse.iter().map(|pattern| &**pattern);
+            place.send(Found { device: spec.name.clone(), origin: origin(&self.setup.spec.url, patterns), tags });
+        }
     }
 
     /// Saves what is new on a thread of its own: the disk is never waited for between two polls. What is new while an

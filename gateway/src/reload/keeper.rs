@@ -18,6 +18,7 @@ use super::running::Prepared;
 use super::watch::{Stamp, Watch};
 use super::{Applied, Refused, Request, Running, Shared};
 use crate::config::Source;
+use crate::pipeline::findings::{Findings, Found, keep};
 use crate::pipeline::gateway::{Gateway, Keep};
 
 /// How often the file is looked at.
@@ -30,6 +31,7 @@ const READ_PACE: Duration = Duration::from_millis(500);
 pub struct Keeper {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
+    finds: mpsc::Receiver<Found>,
     watch: Watch,
     look_at: Instant,
     /// When the file is to be read because of a signal.
@@ -51,6 +53,8 @@ struct Confirm {
 pub enum Due {
     /// Somebody asks.
     Asked(Asked),
+    /// A device was looked through.
+    Found(Found),
     /// The file has changed.
     File,
     /// A signal asks for the file.
@@ -63,12 +67,13 @@ pub enum Due {
 pub struct Asked(Request);
 
 impl Keeper {
-    pub(super) fn new(shared: Arc<Shared>, requests: mpsc::Receiver<Request>) -> Keeper {
+    pub(super) fn new(shared: Arc<Shared>, requests: mpsc::Receiver<Request>, finds: mpsc::Receiver<Found>) -> Keeper {
         let watch = Watch::new(stamp_of(&shared.file));
         let now = Instant::now();
         Keeper {
             shared,
             requests,
+            finds,
             watch,
             look_at: now + LOOK_EVERY,
             signalled: None,
@@ -97,6 +102,7 @@ impl Keeper {
             let wake = wakes.into_iter().flatten().fold(self.look_at, Instant::min);
             tokio::select! {
                 Some(request) = self.requests.recv() => return Due::Asked(Asked(request)),
+                Some(found) = self.finds.recv() => return Due::Found(found),
                 () = sleep_until(wake) => {}
             }
             let now = Instant::now();
@@ -121,6 +127,7 @@ impl Keeper {
     pub async fn act(&mut self, due: Due, gateway: &mut Gateway) {
         match due {
             Due::File | Due::Signal => drop(self.reread(gateway).await),
+            Due::Found(found) => self.found(found, gateway).await,
             Due::NotConfirmed => {
                 warn!(
                     "the last change of the configuration was not confirmed in time: what ran before takes its place"
@@ -229,14 +236,47 @@ impl Keeper {
         Ok(Applied { diff, kept })
     }
 
+    /// Takes in what was found in a device. The file stays as it is, and so does what one may go back to.
+    async fn found(&mut self, found: Found, gateway: &mut Gateway) {
+        let running = self.shared.running();
+        let (device, folder, one) = (found.device.clone(), running.found_folder(), found.clone());
+        let kept = spawn_blocking(move || keep(&folder, &one)).await.map_err(io::Error::other).flatten();
+        if let Err(cause) = kept {
+            warn!(device = &*device, "what was found is not kept for the next start: {cause}");
+        }
+        let mut findings = Findings::clone(&running.findings);
+        findings.add(found);
+        if findings == *running.findings {
+            return;
+        }
+        let places = if self.confirm.is_some() { Keep::Places } else { Keep::Nothing };
+        let text = running.text.text().into();
+        if let Err(refused) = self.exchange(text, Arc::new(findings), places, gateway).await {
+            error!(device = &*device, "the tags that were found are not polled:\n{refused}");
+        }
+    }
+
     /// Checks a text, and goes on with it where it is right.
     async fn apply(&mut self, text: Arc<str>, keep: Keep, gateway: &mut Gateway) -> Result<Diff, Refused> {
-        let (running, name, next_text) = (self.shared.running(), self.shared.name(), text.clone());
+        let running = self.shared.running();
         if running.text == Packed::new(&text) {
             return Ok(Diff::default());
         }
-        let (before, begun) = (running.text.clone(), Instant::now());
-        let prepared = spawn_blocking(move || running.prepare(&name, &next_text)).await;
+        let diff = self.exchange(text, running.findings.clone(), keep, gateway).await?;
+        self.before = Some(running.text.clone());
+        Ok(diff)
+    }
+
+    /// Goes on with this text and these findings where they are right.
+    async fn exchange(
+        &mut self,
+        text: Arc<str>,
+        findings: Arc<Findings>,
+        keep: Keep,
+        gateway: &mut Gateway,
+    ) -> Result<Diff, Refused> {
+        let (running, name, begun) = (self.shared.running(), self.shared.name(), Instant::now());
+        let prepared = spawn_blocking(move || running.prepare(&name, &text, &findings)).await;
         let Prepared { next, running, diff, warnings } =
             prepared.map_err(|panic| Refused::Failed(panic.to_string()))??;
         if !warnings.is_empty() {
@@ -245,7 +285,6 @@ impl Keeper {
         let (checked, changing) = (begun.elapsed(), Instant::now());
         gateway.change(next, keep).await.map_err(|cause| Refused::Failed(cause.to_string()))?;
         self.shared.set_running(running.with_specs(gateway.specs()));
-        self.before = Some(before);
         let (what, change) = (diff.to_string(), changing.elapsed());
         info!(?checked, applied = ?change, "the configuration was changed: {what}");
         self.shared.state(|state| {

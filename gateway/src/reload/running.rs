@@ -12,7 +12,9 @@ use crate::http::HttpConfig;
 use crate::pipeline::assemble;
 use crate::pipeline::command::rule::Writables;
 use crate::pipeline::derive::Plan;
+use crate::pipeline::findings::{self, Findings};
 use crate::pipeline::gateway::{Next, RunningSpec};
+use crate::pipeline::learned::LearnedFolder;
 use crate::pipeline::recorder::RecorderConfig;
 use crate::pipeline::scheduling::Scheduling;
 use crate::pipeline::tags::Tags;
@@ -27,6 +29,8 @@ pub struct Running {
     pub(super) uplinks: Vec<UplinkConfig>,
     pub(super) writables: Arc<Writables>,
     derived: Arc<Plan>,
+    /// What was found in its devices.
+    pub(super) findings: Arc<Findings>,
     fixed: Fixed,
 }
 
@@ -52,7 +56,7 @@ pub(super) struct Prepared {
 
 impl Running {
     /// What runs once this configuration has been started; the gateway adds the specifications of its lines.
-    pub fn of(config: &Config, text: &str) -> Running {
+    pub fn of(config: &Config, text: &str, findings: Arc<Findings>) -> Running {
         Running {
             text: Packed::new(text),
             tags: config.tags.clone(),
@@ -60,6 +64,7 @@ impl Running {
             uplinks: config.uplinks.clone(),
             writables: config.writables.clone(),
             derived: config.derived.clone(),
+            findings,
             fixed: Fixed {
                 gateway: config.gateway.clone(),
                 buffer: config.buffer.clone(),
@@ -77,12 +82,17 @@ impl Running {
         Running { specs, ..self }
     }
 
-    /// Checks and plans a text of the file `name`. It waits for no network; a large file takes its time.
-    pub(super) fn prepare(&self, name: &str, text: &str) -> Result<Prepared, Refused> {
+    /// Where what was found is kept.
+    pub(super) fn found_folder(&self) -> LearnedFolder {
+        findings::folder_in(&self.fixed.buffer.path)
+    }
+
+    /// Checks and plans a text of the file `name`, with what was found by now. It waits for no network; a large file takes its time.
+    pub(super) fn prepare(&self, name: &str, text: &str, findings: &Arc<Findings>) -> Result<Prepared, Refused> {
         let source = Source::new(name, text);
         let Checked { config, lines, warnings } =
-            config::check_after(source, Kinds::of_this_build(), Some(&self.tags)).map_err(Refused::from)?;
-        let running = Running::of(&config, text);
+            config::check_after(source, Kinds::of_this_build(), Some(&self.tags), findings).map_err(Refused::from)?;
+        let running = Running::of(&config, text, findings.clone());
         let keys = self.fixed.differing(&running.fixed);
         if !keys.is_empty() {
             return Err(Refused::Restart(keys));

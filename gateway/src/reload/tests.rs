@@ -18,13 +18,17 @@ struct Bench {
 
 impl Bench {
     fn start() -> Bench {
+        Bench::with(|folder| text(folder, "a: hr:0", ""))
+    }
+
+    fn with(text: impl Fn(&tempfile::TempDir) -> String) -> Bench {
         let folder = tempfile::tempdir().expect("a folder");
-        let text = text(&folder, "a: hr:0", "");
+        let text = text(&folder);
         let file = folder.path().join("gateway.yaml");
         fs::write(&file, &text).expect("writes");
         let checked = config::check(Source::new("gateway.yaml", &text), Kinds::of_this_build());
         let Checked { config, lines, .. } = checked.expect("a configuration");
-        let (reload, keeper) = Reload::new(file, Running::of(&config, &text));
+        let (reload, keeper) = Reload::new(file, Running::of(&config, &text, Arc::default()));
         let gateway = Gateway::start(assemble::setup(config, lines)).expect("it starts");
         keeper.started(&gateway);
         Bench { folder, gateway, reload, keeper }
@@ -156,5 +160,56 @@ async fn uplinks_come_and_go() {
     );
     bench.asked(async |reload| reload.confirm().await).await.expect("it is confirmed");
     assert!(cursor(&bench).cursor("cloud").await.expect("open").is_none());
+    bench.gateway.stop();
+}
+
+/// A server that is not there, looked through for what its tags are.
+fn searched(folder: &tempfile::TempDir, tags: &str) -> String {
+    format!(
+        "gateway: g\nevery: 1s\nbuffer: {{ path: {} }}\nhttp: {{ listen: off }}\ndevices:\n  line7:\n    \
+         url: opc.tcp://127.0.0.1:1\n    browse: [/Objects/2:Line7/**]\n    tags: {{ {tags} }}\n",
+        folder.path().join("buffer").display()
+    )
+}
+
+#[tokio::test]
+async fn what_was_found_in_a_device_is_polled_and_stays_when_the_file_changes() {
+    let mut bench = Bench::with(|folder| searched(folder, "b: { unit: bar }"));
+    let names = |bench: &Bench| {
+        let running = bench.reload.shared.running();
+        let schema = running.tags.live_schema().clone();
+        (0..schema.tags() as u32)
+            .filter_map(|id| schema.tag(driver_core::TagId(id)).map(|tag| (tag.tag.to_owned(), tag.unit.to_owned())))
+            .collect::<Vec<_>>()
+    };
+    assert!(names(&bench).is_empty(), "a tag without an address waits until it is found");
+    let found = |tags: &[&str]| Found {
+        device: "line7".into(),
+        origin: "opc.tcp://127.0.0.1:1 /Objects/2:Line7/**".into(),
+        tags: tags
+            .iter()
+            .map(|name| driver_core::FoundTag { name: (*name).into(), address: format!("ns=2;s={name}").into() })
+            .collect(),
+    };
+    for looked in [&["a", "b"][..], &["b", "c"]] {
+        bench.reload.finds().try_send(found(looked)).expect("there is room");
+        let due = bench.keeper.due().await;
+        bench.keeper.act(due, &mut bench.gateway).await;
+    }
+    let own = |name: &str, unit: &str| (name.to_owned(), unit.to_owned());
+    assert_eq!(names(&bench), [own("b", "bar"), own("a", ""), own("c", "")], "what is found no more stays");
+    assert_eq!(bench.reload.state().generation, 2);
+
+    let next = searched(&bench.folder, "d: ns=2;s=d");
+    let applied = bench.asked(async |reload| reload.apply(&next, None).await).await.expect("it is applied");
+    assert_eq!((applied.diff.tags_added, applied.diff.tags_removed), (2, 1), "d, and b without its unit");
+    assert_eq!(names(&bench).len(), 4);
+    let back = bench.asked(async |reload| reload.roll_back().await).await.expect("it goes back");
+    assert_eq!((back.diff.tags_added, names(&bench).len()), (1, 3));
+
+    // The next start begins with what the last look came to.
+    let checked = config::check(Source::new("gateway.yaml", &bench.reload.text()), Kinds::of_this_build());
+    let findings = crate::pipeline::findings::Findings::load(&checked.expect("a configuration").config);
+    assert_eq!(findings.of("line7", "opc.tcp://127.0.0.1:1 /Objects/2:Line7/**").len(), 2);
     bench.gateway.stop();
 }

@@ -1,8 +1,8 @@
 //! Text to addresses.
 
-use driver_core::{AddressError, DataType, nearest};
+use driver_core::{AddressError, DataType, nearest, parse_type};
 
-use super::{Address, Identifier, Namespace, Place, Step};
+use super::{Address, EVENTS, Identifier, Namespace, Place, Step, What};
 
 /// Most characters of a text identifier or a name (Part 3, 8.2.4).
 const TEXT_MAX: usize = 4_096;
@@ -18,10 +18,20 @@ impl Address {
     /// # Errors
     /// What is wrong, where, and what to write instead.
     pub fn parse(text: &str) -> Result<Address, AddressError> {
+        if let Some(node) = text.strip_prefix(EVENTS) {
+            let shifted = |error: AddressError| {
+                let range = error.range.start + EVENTS.len()..error.range.end + EVENTS.len();
+                AddressError::new(range, error.message)
+            };
+            return Ok(Address { place: place(node).map_err(shifted)?, what: What::Events, data_type: None });
+        }
         let (rest, data_type) = split_type(text)?;
-        let place = if rest.starts_with('/') { path(rest)? } else { node(rest)? };
-        Ok(Address { place, data_type })
+        Ok(Address { place: place(rest)?, what: What::Value, data_type })
     }
+}
+
+fn place(text: &str) -> Result<Place, AddressError> {
+    if text.starts_with('/') { path(text) } else { node(text) }
 }
 
 /// A type after the last semicolon: a name of a type in capital letters, as PLC4X writes it. What a text identifier has
@@ -30,8 +40,8 @@ fn split_type(text: &str) -> Result<(&str, Option<DataType>), AddressError> {
     let Some(at) = text.rfind(';') else { return Ok((text, None)) };
     let word = &text[at + 1..];
     let is_word = word.starts_with(|first: char| first.is_ascii_uppercase())
-        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    match DataType::from_name(word) {
+        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '(' | ')'));
+    match parse_type(word, 0..word.len()).ok().filter(|typed| typed.elements.is_none()).map(|typed| typed.data_type) {
         Some(data_type) if is_word => Ok((&text[..at], Some(data_type))),
         // Behind a number nothing else can stand.
         None if is_word && text[..at].rsplit(';').next().is_some_and(|part| part.starts_with("i=")) => {
@@ -102,6 +112,21 @@ fn number<T: std::str::FromStr>(text: &str, range: std::ops::Range<usize>, expec
 }
 
 fn path(text: &str) -> Result<Place, AddressError> {
+    let step = |written: Written| Step { namespace: written.namespace.unwrap_or(0), name: written.name };
+    Ok(Place::Path(steps(text)?.into_iter().map(step).collect()))
+}
+
+/// A browse name as written.
+pub(super) struct Written {
+    /// The index of its namespace, where one is written.
+    pub(super) namespace: Option<u16>,
+    pub(super) name: Box<str>,
+    /// It has a `*` or a `?` without an `&` before it.
+    pub(super) is_pattern: bool,
+}
+
+/// The browse names between the slashes of a path.
+pub(super) fn steps(text: &str) -> Result<Vec<Written>, AddressError> {
     let mut steps = Vec::new();
     let mut at = 1;
     while at <= text.len() {
@@ -112,12 +137,12 @@ fn path(text: &str) -> Result<Place, AddressError> {
     if steps.len() > STEPS_MAX {
         return Err(AddressError::new(0..text.len(), format!("a path has at most {STEPS_MAX} names")));
     }
-    Ok(Place::Path(steps.into()))
+    Ok(steps)
 }
 
 /// The browse name that begins at `from`, and where it ends.
-fn step(text: &str, from: usize) -> Result<(Step, usize), AddressError> {
-    let (mut name, mut namespace, mut escaped) = (String::new(), None, false);
+fn step(text: &str, from: usize) -> Result<(Written, usize), AddressError> {
+    let (mut name, mut namespace, mut escaped, mut is_pattern) = (String::new(), None, false, false);
     let mut end = text.len();
     for (offset, character) in text[from..].char_indices() {
         match character {
@@ -135,14 +160,17 @@ fn step(text: &str, from: usize) -> Result<(Step, usize), AddressError> {
                 namespace = Some(number(text, from..from + offset, expected)?);
                 name.clear();
             }
-            other => name.push(other),
+            other => {
+                is_pattern |= matches!(other, '*' | '?');
+                name.push(other);
+            }
         }
     }
     if name.is_empty() || escaped || name.chars().count() > TEXT_MAX {
         let message = "a browse name stands between slashes, with the index of its namespace: /Objects/2:Tank/2:Level";
         return Err(AddressError::new(from.min(text.len())..end, message));
     }
-    Ok((Step { namespace: namespace.unwrap_or(0), name: name.into() }, end))
+    Ok((Written { namespace, name: name.into(), is_pattern }, end))
 }
 
 /// The bytes of a GUID in the order in which it is written.
@@ -217,6 +245,12 @@ mod tests {
                 Some(DataType::Real),
                 "ns=2;i=1001;REAL",
             ),
+            (
+                "ns=2;i=7;STRING(8)",
+                node(Namespace::Index(2), Identifier::Number(7)),
+                Some(DataType::String(8)),
+                "ns=2;i=7;STRING(8)",
+            ),
             ("i=2258", node(Namespace::Index(0), Identifier::Number(2258)), None, "i=2258"),
             ("nsu=urn:plant;s=Level", node(uri("urn:plant"), text("Level")), None, "nsu=urn:plant;s=Level"),
             ("nsu=a%3Bb;i=1", node(uri("a;b"), Identifier::Number(1)), None, "nsu=a%3Bb;i=1"),
@@ -237,9 +271,15 @@ mod tests {
         ];
         for (written, place, data_type, canonical) in cases {
             let address = Address::parse(written).expect(written);
-            assert_eq!(address, Address { place, data_type }, "{written}");
+            assert_eq!(address, Address { place, what: What::Value, data_type }, "{written}");
             assert_eq!(address.to_string(), canonical);
         }
+        for text in ["events:i=2253", "events:/Objects/2:Line7", "events:ns=2;s=a;REAL"] {
+            let address = Address::parse(text).expect(text);
+            assert_eq!((address.what, address.to_string().as_str()), (What::Events, text));
+        }
+        let error = Address::parse("events:ns=2;i=").expect_err("no number");
+        assert_eq!(error.range, 14..14);
         let step = |namespace, name: &str| Step { namespace, name: name.into() };
         let path = Address::parse("/Objects/2:Tank/3:a&/b:c").expect("a path");
         assert_eq!(path.place, Place::Path([step(0, "Objects"), step(2, "Tank"), step(3, "a/b:c")].into()));
@@ -291,7 +331,7 @@ mod tests {
         #[test]
         fn what_is_written_is_understood_as_the_same(place in places(), real: bool) {
             let data_type = real.then_some(DataType::Real);
-            let address = Address { place, data_type };
+            let address = Address { place, what: What::Value, data_type };
             prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
         }
 

@@ -3,16 +3,20 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use driver_core::{Contact, GroupId, LinkError, Reading, Readings, Reason, TagId};
+use driver_core::{Contact, GroupId, LinkError, Quality, Readings, Reason, TagId};
 use opcua::types::{
-    DataChangeNotification, NodeId, NotificationMessage, StatusChangeNotification, StatusCode, Variant,
+    DataChangeNotification, EventNotificationList, NotificationMessage, StatusChangeNotification, StatusCode, Variant,
 };
 
 use super::OpcUaConnection;
+use super::watch::MODEL;
+use crate::address::What;
+use crate::config::TimeSource;
 use crate::decode::{decode, to_ask};
 use crate::device::{Found, OpcUaDevice};
+use crate::events;
 use crate::plan::Retry;
-use crate::session::{Fault, Published, Watch};
+use crate::session::{Fault, Published};
 use crate::subscription::{Item, Order, Subscription};
 use crate::types::Types;
 use crate::wire;
@@ -50,6 +54,7 @@ impl OpcUaConnection {
             return self.read_all(device, &tags, readings).await;
         }
         let mut made = self.watch_all(device, group, &tags, now).await?;
+        self.watch_model(device, group).await?;
         self.understand().await?;
         self.hear(device, readings);
         self.mend(device, readings).await?;
@@ -154,96 +159,6 @@ impl OpcUaConnection {
         }
     }
 
-    /// Has the server watch what it does not watch yet; returns which tags are new to it.
-    async fn watch_all(
-        &mut self,
-        device: &mut OpcUaDevice,
-        group: GroupId,
-        tags: &[usize],
-        now: Instant,
-    ) -> Result<Vec<usize>, LinkError> {
-        let known = &mut device.groups[group.index()];
-        let Listening::Subscribed(subscription) = &mut known.listening else { return Ok(Vec::new()) };
-        let (due, old) = subscription.due(tags, now);
-        if !old.is_empty()
-            && let Err(Fault::Over(over)) = self.session.unwatch(subscription.id, old).await
-        {
-            return Err(over);
-        }
-        let sampling = self.sampling.unwrap_or(known.interval);
-        let node = |index: &usize| match &device.tags[*index].node {
-            Found::At(node) => Some((*index, node.clone())),
-            _ => None,
-        };
-        let wanted: Vec<(usize, NodeId)> = due.iter().filter_map(node).collect();
-        let (mut at, mut made) = (0, Vec::new());
-        while at < wanted.len() {
-            let batch = &wanted[at..(at + self.session.limits.monitor).min(wanted.len())];
-            let watches: Vec<Watch> = batch
-                .iter()
-                .map(|(index, node)| Watch { node: node.clone(), handle: handle(*index), sampling, queue: self.queue })
-                .collect();
-            match self.session.watch(subscription.id, &watches).await {
-                Ok(results) => {
-                    for ((index, _), result) in batch.iter().zip(results) {
-                        match result {
-                            Ok(id) => {
-                                subscription.put(*index, Item::watched(id));
-                                made.push(*index);
-                            }
-                            Err(status) => subscription.refuse(*index, status, now),
-                        }
-                    }
-                }
-                Err(Fault::Over(over)) => return Err(over),
-                Err(Fault::TooMuch) if batch.len() > 1 => {
-                    self.session.limits.monitor = batch.len() / 2;
-                    continue;
-                }
-                Err(Fault::TooMuch) => subscription.refuse(batch[0].0, StatusCode::BadTooManyOperations, now),
-                Err(Fault::Refused(status)) => batch.iter().for_each(|(tag, _)| subscription.refuse(*tag, status, now)),
-                Err(Fault::Silent) => {
-                    batch.iter().for_each(|(tag, _)| subscription.refuse(*tag, StatusCode::BadTimeout, now));
-                }
-            }
-            at += batch.len();
-        }
-        Ok(made)
-    }
-
-    /// Reads what is newly watched once, so that each tag has a value at once; what the server tells first is the same.
-    async fn first_values(
-        &mut self,
-        device: &mut OpcUaDevice,
-        group: GroupId,
-        made: &[usize],
-        readings: &mut Readings<'_>,
-    ) -> Result<Option<Contact>, LinkError> {
-        if made.is_empty() {
-            return Ok(None);
-        }
-        let before = readings.len();
-        let contact = self.read_all(device, made, readings).await?;
-        let read: Vec<(usize, u32, driver_core::Timestamp, bool)> = readings
-            .since(before)
-            .iter()
-            .filter_map(|reading: &Reading| {
-                let index = device.index_of(reading.tag)?;
-                let is_bad = reading.quality.level() == driver_core::Level::Bad;
-                Some((index, reading.status, reading.timestamp, is_bad))
-            })
-            .collect();
-        if let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening {
-            for (index, status, time, is_bad) in read {
-                if let Some(Item::Watched { first, renew, .. }) = subscription.item(index) {
-                    *first = Some((status, time));
-                    *renew = is_bad.then(|| Retry::first(Instant::now()));
-                }
-            }
-        }
-        Ok(Some(contact))
-    }
-
     /// Learns the data types of what has arrived, as far as they are not known yet.
     async fn understand(&mut self) -> Result<(), LinkError> {
         while let Some(published) = self.session.published() {
@@ -293,7 +208,7 @@ impl OpcUaConnection {
         self.values(device, group, message, readings);
     }
 
-    /// The values of a message.
+    /// What a message tells.
     fn values(
         &mut self,
         device: &mut OpcUaDevice,
@@ -301,7 +216,6 @@ impl OpcUaConnection {
         message: &NotificationMessage,
         readings: &mut Readings<'_>,
     ) {
-        let (tags, groups) = (&device.tags, &mut device.groups);
         for data in message.notification_data.iter().flatten() {
             if let Some(ended) = data.inner_as::<StatusChangeNotification>() {
                 if ended.status == StatusCode::GoodSubscriptionTransferred {
@@ -312,29 +226,60 @@ impl OpcUaConnection {
                     "the server ended a subscription, it is made anew: {}",
                     ended.status
                 );
-                groups[group].listening = Listening::NotYet;
+                device.groups[group].listening = Listening::NotYet;
                 return;
             }
-            let Some(changes) = data.inner_as::<DataChangeNotification>() else { continue };
-            let Listening::Subscribed(subscription) = &mut groups[group].listening else { return };
-            for change in changes.monitored_items.iter().flatten() {
-                let Some(index) = (change.client_handle as usize).checked_sub(1) else { continue };
-                let (Some(tag), Some(Item::Watched { first, renew, unheard, .. })) =
-                    (tags.get(index), subscription.item(index))
-                else {
-                    continue;
-                };
-                *unheard = None;
-                let decoded = decode(&change.value, self.time, &self.types);
-                let is_bad = decoded.quality.level() == driver_core::Level::Bad;
-                *renew = if is_bad { Some(renew.unwrap_or_else(|| Retry::first(Instant::now()))) } else { None };
-                if let Some((status, time)) = first.take()
-                    && decoded.time == Some(time)
-                    && decoded.status == status
-                {
-                    continue;
-                }
-                readings.push_at(tag.id, decoded.value, decoded.quality, decoded.status, decoded.time);
+            if let Some(changes) = data.inner_as::<DataChangeNotification>() {
+                self.changes(device, group, changes, readings);
+            } else if let Some(told) = data.inner_as::<EventNotificationList>() {
+                self.events(device, told, readings);
+            }
+        }
+    }
+
+    fn changes(
+        &self,
+        device: &mut OpcUaDevice,
+        group: usize,
+        changes: &DataChangeNotification,
+        readings: &mut Readings<'_>,
+    ) {
+        let (tags, groups) = (&device.tags, &mut device.groups);
+        let Listening::Subscribed(subscription) = &mut groups[group].listening else { return };
+        for change in changes.monitored_items.iter().flatten() {
+            let Some(index) = (change.client_handle as usize).checked_sub(1) else { continue };
+            let (Some(tag), Some(Item::Watched { first, renew, unheard, .. })) =
+                (tags.get(index), subscription.item(index))
+            else {
+                continue;
+            };
+            *unheard = None;
+            let decoded = decode(&change.value, self.time, &self.types);
+            let is_bad = decoded.quality.level() == driver_core::Level::Bad;
+            *renew = if is_bad { Some(renew.unwrap_or_else(|| Retry::first(Instant::now()))) } else { None };
+            if let Some((status, time)) = first.take()
+                && decoded.time == Some(time)
+                && decoded.status == status
+            {
+                continue;
+            }
+            readings.push_at(tag.id, decoded.value, decoded.quality, decoded.status, decoded.time);
+        }
+    }
+
+    /// Each event is a reading; that the address space has changed is a reason to look through it.
+    fn events(&self, device: &mut OpcUaDevice, told: &EventNotificationList, readings: &mut Readings<'_>) {
+        for event in told.events.iter().flatten() {
+            if event.client_handle == MODEL {
+                device.search.is_stale = true;
+                continue;
+            }
+            let index = (event.client_handle as usize).checked_sub(1);
+            let Some(tag) = index.and_then(|index| device.tags.get(index)) else { continue };
+            let fields = event.event_fields.as_deref().unwrap_or_default();
+            if let Some(events::Told { value, time }) = events::told(fields, &self.types) {
+                let time = time.filter(|_| self.time != TimeSource::Arrival);
+                readings.push_at(tag.id, value, Quality::Good, 0, time);
             }
         }
     }
@@ -360,7 +305,12 @@ impl OpcUaConnection {
                         "a message of the server is lost, its tags are read: {cause}"
                     );
                     let tags = device.groups[group].tags.clone();
-                    self.read_all(device, &tags, readings).await?;
+                    let (told, values): (Vec<usize>, Vec<usize>) =
+                        tags.into_iter().partition(|index| device.tags[*index].address.what == What::Events);
+                    self.read_all(device, &values, readings).await?;
+                    // What happened meanwhile can be read nowhere.
+                    let lost = StatusCode::BadMessageNotAvailable.bits();
+                    told.iter().for_each(|index| readings.bad(device.tags[*index].id, Reason::Disconnected, lost));
                 }
             }
         }
@@ -399,11 +349,6 @@ fn unknown(message: &NotificationMessage, types: &Types) -> Option<Variant> {
     let changes = data.filter_map(|data| data.inner_as::<DataChangeNotification>());
     let mut values = changes.flat_map(|changes| changes.monitored_items.iter().flatten());
     values.find_map(|change| change.value.value.as_ref().filter(|value| to_ask(value, types).is_some())).cloned()
-}
-
-/// A tag's handle with the server: never 0, which the library would replace.
-fn handle(index: usize) -> u32 {
-    u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
 fn told(fault: &Fault) -> String {

@@ -180,7 +180,7 @@ impl Reader<'_> {
 }
 
 /// A value that is no structure.
-fn json(value: &Value) -> Json {
+pub(crate) fn json(value: &Value) -> Json {
     match value {
         Value::None => Json::Null,
         Value::Bool(value) => Json::Bool(*value),

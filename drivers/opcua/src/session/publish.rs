@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use driver_core::LinkError;
 use opcua::client::Session as UaSession;
 use opcua::client::UARequest;
 use opcua::client::services::{CreateMonitoredItems, CreateSubscription, DeleteMonitoredItems, DeleteSubscriptions};
 use opcua::client::services::{Publish, Republish, TransferSubscriptions};
 use opcua::types::{
-    AttributeId, MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NodeId, NotificationMessage,
+    AttributeId, CallMethodRequest, DataChangeFilter, DataChangeTrigger, DeadbandType, ExtensionObject, MethodId,
+    MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NodeId, NotificationMessage, ObjectTypeId,
     ReadValueId, StatusCode, SubscriptionAcknowledgement, TimestampsToReturn,
 };
 use tokio::sync::mpsc;
@@ -16,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::request::Batch;
 use super::{Fault, Session};
+use crate::events;
 
 /// Publish requests that wait at the server.
 const WAITING: usize = 3;
@@ -107,6 +110,40 @@ pub(crate) struct Watch {
     pub(crate) handle: u32,
     pub(crate) sampling: Duration,
     pub(crate) queue: u32,
+    pub(crate) what: Watched,
+}
+
+/// What of a node is watched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Watched {
+    /// Its value; changes up to the deadband, in the value's own unit, are not told.
+    Value { deadband: Option<f64> },
+    /// The events below it.
+    Events,
+    /// The events that say that the address space has changed.
+    ModelChanges,
+}
+
+impl Watched {
+    fn attribute(self) -> AttributeId {
+        match self {
+            Watched::Value { .. } => AttributeId::Value,
+            Watched::Events | Watched::ModelChanges => AttributeId::EventNotifier,
+        }
+    }
+
+    fn filter(self) -> ExtensionObject {
+        match self {
+            Watched::Value { deadband: None } => ExtensionObject::null(),
+            Watched::Value { deadband: Some(width) } => ExtensionObject::from_message(DataChangeFilter {
+                trigger: DataChangeTrigger::StatusValue,
+                deadband_type: DeadbandType::Absolute as u32,
+                deadband_value: width,
+            }),
+            Watched::Events => events::all(),
+            Watched::ModelChanges => events::model_changes(),
+        }
+    }
 }
 
 impl Session {
@@ -161,7 +198,7 @@ impl Session {
         let item = |tag: &Watch| MonitoredItemCreateRequest {
             item_to_monitor: ReadValueId {
                 node_id: tag.node.clone(),
-                attribute_id: AttributeId::Value as u32,
+                attribute_id: tag.what.attribute() as u32,
                 ..ReadValueId::default()
             },
             monitoring_mode: MonitoringMode::Reporting,
@@ -170,7 +207,7 @@ impl Session {
                 sampling_interval: tag.sampling.as_secs_f64() * 1e3,
                 queue_size: tag.queue,
                 discard_oldest: true,
-                ..MonitoringParameters::default()
+                filter: tag.what.filter(),
             },
         };
         let inner = self.inner.clone();
@@ -200,6 +237,20 @@ impl Session {
         let inner = self.inner.clone();
         let request = Republish::new(subscription, number, &inner).send(inner.channel());
         self.answer(request).await.map(|answer| answer.notification_message)
+    }
+
+    /// Has the server tell all conditions that hold (Part 9, 5.5.7). One that has none refuses, and that is all right.
+    pub(crate) async fn refresh_conditions(&mut self, subscription: u32) -> Result<(), LinkError> {
+        let refresh = CallMethodRequest {
+            object_id: ObjectTypeId::ConditionType.into(),
+            method_id: MethodId::ConditionType_ConditionRefresh.into(),
+            input_arguments: Some(vec![subscription.into()]),
+        };
+        let inner = self.inner.clone();
+        match self.answer(inner.call(vec![refresh])).await {
+            Err(Fault::Over(over)) => Err(over),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The next message that has arrived, without waiting.

@@ -1,11 +1,9 @@
 //! The requests: reading, writing, finding nodes, looking around.
 
-use std::collections::VecDeque;
-
 use driver_core::{BrowseError, Entry, EntryKind, Fact, LinkError};
 use opcua::types::{
-    AttributeId, BrowseDescription, BrowseDirection, BrowsePath, BrowseResultMask, DataTypeId, DataValue, NodeClass,
-    NodeClassMask, NodeId, QualifiedName, ReadValueId, ReferenceDescription, ReferenceTypeId, RelativePath,
+    AttributeId, BrowseDescription, BrowseDirection, BrowsePath, BrowseResult, BrowseResultMask, DataTypeId, DataValue,
+    NodeClass, NodeClassMask, NodeId, QualifiedName, ReadValueId, ReferenceDescription, ReferenceTypeId, RelativePath,
     RelativePathElement, StatusCode, TimestampsToReturn, VariableId, Variant, WriteValue,
 };
 
@@ -136,8 +134,11 @@ impl Session {
 
     /// What lies below a node.
     pub(crate) async fn children(&mut self, node: NodeId) -> Result<Result<Vec<Entry>, BrowseError>, LinkError> {
-        let references = match self.references(node).await {
-            Ok(references) => references,
+        let references = match self.references(&[node]).await {
+            Ok(mut results) => match results.remove(0) {
+                Ok(references) => references,
+                Err(status) => return refusal(Fault::Refused(status)),
+            },
             Err(fault) => return refusal(fault),
         };
         let mut entries: Vec<Entry> = references.iter().map(entry).collect();
@@ -162,30 +163,45 @@ impl Session {
         Ok(Ok(entries))
     }
 
-    async fn references(&mut self, node: NodeId) -> Batch<ReferenceDescription> {
-        let wanted = [BrowseDescription {
-            node_id: node,
-            browse_direction: BrowseDirection::Forward,
-            reference_type_id: ReferenceTypeId::HierarchicalReferences.into(),
-            include_subtypes: true,
-            node_class_mask: (NodeClassMask::OBJECT | NodeClassMask::VARIABLE | NodeClassMask::METHOD).bits(),
-            result_mask: BrowseResultMask::All as u32,
-        }];
+    /// What lies right below each of these nodes.
+    pub(crate) async fn references(
+        &mut self,
+        nodes: &[NodeId],
+    ) -> Batch<Result<Vec<ReferenceDescription>, StatusCode>> {
+        let wanted: Vec<BrowseDescription> = nodes.iter().map(below).collect();
         let inner = self.inner.clone();
-        let mut waiting: VecDeque<_> = self.answer(inner.browse(&wanted, 0, None)).await?.into();
-        let mut references = Vec::new();
-        while let Some(result) = waiting.pop_front() {
-            if result.status_code.is_bad() {
-                return Err(Fault::Refused(result.status_code));
-            }
-            references.extend(result.references.unwrap_or_default());
-            if !result.continuation_point.is_null_or_empty() && references.len() < CHILDREN_MAX {
-                let inner = self.inner.clone();
-                waiting.extend(self.answer(inner.browse_next(false, &[result.continuation_point])).await?);
-            }
+        let results = all_of(self.answer(inner.browse(&wanted, 0, None)).await?, nodes.len())?;
+        let mut all = Vec::with_capacity(nodes.len());
+        for result in results {
+            all.push(self.all_parts(result).await?);
         }
-        references.truncate(CHILDREN_MAX);
-        Ok(references)
+        Ok(all)
+    }
+
+    /// All references of an answer, which may come in parts.
+    async fn all_parts(
+        &mut self,
+        result: BrowseResult,
+    ) -> Result<Result<Vec<ReferenceDescription>, StatusCode>, Fault> {
+        let (mut result, mut references) = (result, Vec::new());
+        loop {
+            if result.status_code.is_bad() {
+                return Ok(Err(result.status_code));
+            }
+            references.extend(result.references.take().unwrap_or_default());
+            if result.continuation_point.is_null_or_empty() || references.len() >= CHILDREN_MAX {
+                references.truncate(CHILDREN_MAX);
+                return Ok(Ok(references));
+            }
+            let inner = self.inner.clone();
+            let more = self.answer(inner.browse_next(false, &[result.continuation_point.clone()])).await?;
+            result = all_of(more, 1)?.remove(0);
+        }
+    }
+
+    /// The name of a namespace.
+    pub(crate) fn namespace(&self, index: u16) -> Option<&str> {
+        self.namespaces.get(usize::from(index)).map(String::as_str).filter(|uri| !uri.is_empty())
     }
 
     /// What the server says of itself.
@@ -243,6 +259,18 @@ fn refusal<T>(fault: Fault) -> Result<Result<T, BrowseError>, LinkError> {
         Fault::Silent => refused("the server did not answer in time".into()),
         Fault::TooMuch => refused("the answer is larger than the server can send".into()),
         Fault::Refused(status) => refused(wire::explain(status.bits())),
+    }
+}
+
+/// To ask for all that a node has below it.
+fn below(node: &NodeId) -> BrowseDescription {
+    BrowseDescription {
+        node_id: node.clone(),
+        browse_direction: BrowseDirection::Forward,
+        reference_type_id: ReferenceTypeId::HierarchicalReferences.into(),
+        include_subtypes: true,
+        node_class_mask: (NodeClassMask::OBJECT | NodeClassMask::VARIABLE | NodeClassMask::METHOD).bits(),
+        result_mask: BrowseResultMask::All as u32,
     }
 }
 

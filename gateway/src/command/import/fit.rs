@@ -179,7 +179,7 @@ fn addresses(device: &mut Device, found: &mut Found) {
                         dropped[index] = Some(message);
                     }
                 }
-                Place::Device(_) | Place::Url(_) => {
+                Place::Device(_) | Place::Pattern(..) | Place::Url(_) => {
                     found.look(device.place.clone(), format!("`{}`: {message}", device.name))
                 }
             }

@@ -7,11 +7,11 @@ use hardware_sim::opcua::{OpcUaPlc, UaType};
 
 use super::signals::{seconds, signal_of};
 
-/// Puts a signal at every address of a line. A glob names nothing that could be put somewhere.
+/// Puts a signal at every address of a line. Events, and what a pattern would find, cannot be made up.
 pub(super) fn put(plc: &OpcUaPlc, line: &LineSpec) -> io::Result<()> {
     for device in &line.devices {
         for tag in &device.tags {
-            if tag.address.contains('*') {
+            if tag.address.starts_with("events:") {
                 continue;
             }
             let (place, data_type) = parts(&tag.address);

@@ -8,7 +8,7 @@ use driver_core::Order;
 use super::tag::{RawTag, TagForm};
 use super::{CLASS, CLASS_HELP, EVERY, EVERY_HELP};
 use crate::config::fields::Fields;
-use crate::config::form::{Integer, Interval, MapOf, Name, Named, OneOf, Text};
+use crate::config::form::{Integer, Interval, MapOf, Name, Named, OneOf, OneOrMore, Text};
 use crate::config::source::Spanned;
 
 /// What stands under a device's name.
@@ -29,6 +29,7 @@ pub(in crate::config) struct RawSettings<'t> {
     pub(in crate::config) every: Option<Spanned<Duration>>,
     pub(in crate::config) class: Option<Spanned<Class>>,
     pub(in crate::config) max_in_flight: Option<Spanned<u16>>,
+    pub(in crate::config) browse: Option<Spanned<Vec<Spanned<&'t str>>>>,
     pub(in crate::config) tags: Vec<Named<'t, RawTag<'t>>>,
 }
 
@@ -51,11 +52,14 @@ pub(super) fn device<'t>(fields: &mut Fields<'_, 't>) -> RawDevice<'t> {
 pub(super) fn settings<'t>(fields: &mut Fields<'_, 't>) -> RawSettings<'t> {
     let tags =
         "What is read, by name: an address, or a map. A device's own come before those of its template, key by key.";
+    let browse = "Patterns of places whose variables become tags, where the device can tell what it holds (OPC UA): \
+                  /Objects/2:Line7/** is all below Line7. A tag of the same name says more of one that is found.";
     RawSettings {
         order: fields.optional("order", "Byte order of values of several registers.", &ORDER),
         every: fields.optional("every", EVERY_HELP, &EVERY),
         class: fields.optional("class", CLASS_HELP, &CLASS),
         max_in_flight: fields.optional("max_in_flight", "How many requests it takes at once.", &IN_FLIGHT),
+        browse: fields.optional("browse", browse, &OneOrMore(Text { example: "/Objects/2:Line7/**" })),
         tags: fields.optional("tags", tags, &MapOf(TagForm)).map(|tags| tags.value).unwrap_or_default(),
     }
 }

@@ -10,7 +10,7 @@ use super::write::{RawWrite, write};
 use super::{CLASS, CLASS_HELP, DAY, EVERY, EVERY_HELP};
 use crate::config::fields::Fields;
 use crate::config::form::{
-    Allowed, Context, Either, Form, Interval, Key, Name, Number, OneOf, Or, Percent, Section, Text,
+    Allowed, Context, Either, Form, Integer, Interval, Key, Name, Number, OneOf, Or, Percent, Section, Text,
 };
 use crate::config::schema::Definitions;
 use crate::config::source::Spanned;
@@ -36,6 +36,8 @@ pub(in crate::config) struct TagSettings<'t> {
     pub(in crate::config) report: Option<Spanned<RawReport>>,
     pub(in crate::config) deadband: Option<Spanned<RawDeadband>>,
     pub(in crate::config) heartbeat: Option<Spanned<Duration>>,
+    pub(in crate::config) sampling: Option<Spanned<Duration>>,
+    pub(in crate::config) queue: Option<Spanned<u16>>,
     pub(in crate::config) write: Option<Spanned<RawWrite<'t>>>,
     pub(in crate::config) expect: Option<Spanned<RawExpect<'t>>>,
     pub(in crate::config) fields: Option<Spanned<&'t str>>,
@@ -111,6 +113,16 @@ fn tag<'t>(fields: &mut Fields<'_, 't>) -> RawTag<'t> {
             &Or(Number(Allowed::NotNegative), Percent),
         ),
         heartbeat: fields.optional("heartbeat", "The longest silence of a tag that is reported on change.", &HEARTBEAT),
+        sampling: fields.optional(
+            "sampling",
+            "How often a device that tells changes by itself (OPC UA) looks at the value; without it, the interval.",
+            &SAMPLING,
+        ),
+        queue: fields.optional(
+            "queue",
+            "How many values such a device keeps between two messages; without it, the newest, of events 1000.",
+            &QUEUE,
+        ),
         write: fields.optional(
             "write",
             "Lets commands write it; without this key it is read-only. `write: {}` takes any value of its type.",
@@ -149,6 +161,9 @@ const BYTES: Text = Text { example: "43 65 02 8F" };
 const VALUE: Text = Text { example: "229.01" };
 
 const FIELDS: Text = Text { example: "temperature REAL, count UDINT" };
+const SAMPLING: Interval = Interval { min: Duration::from_millis(1), max: DAY };
+
+const QUEUE: Integer = Integer { min: 1, max: 10_000 };
 
 const HEARTBEAT: Interval = Interval { min: Duration::from_millis(100), max: DAY.saturating_mul(40) };
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use buffer::Class;
-use driver_core::Order;
+use driver_core::{FoundTag, Order};
 
 use crate::config::form::{Context, Named};
 use crate::config::near::nearest;
@@ -15,7 +15,9 @@ use crate::config::source::{Span, Spanned};
 pub(super) struct Inherited<'r, 't> {
     pub(super) order: Option<Order>,
     pub(super) in_flight_max: Option<u16>,
-    every: Duration,
+    /// Patterns of places whose variables are tags too.
+    pub(super) browse: &'r [Spanned<&'t str>],
+    pub(super) every: Duration,
     class: Class,
     own: &'r [Named<'t, RawTag<'t>>],
     template: &'r [Named<'t, RawTag<'t>>],
@@ -67,6 +69,7 @@ impl<'r, 't> Inherited<'r, 't> {
         Inherited {
             order: layers().find_map(|layer| layer.order).map(|order| order.value),
             in_flight_max: layers().find_map(|layer| layer.max_in_flight).map(|in_flight| in_flight.value),
+            browse: layers().find_map(|layer| layer.browse.as_ref()).map_or(&[], |browse| &browse.value),
             every: layers().find_map(|layer| layer.every).map_or(gateway.every, |every| every.value),
             class: layers().find_map(|layer| layer.class).map_or(gateway.class, |class| class.value),
             own: &own.tags,
@@ -79,8 +82,14 @@ impl<'r, 't> Inherited<'r, 't> {
         self.own.len().saturating_add(self.template.len())
     }
 
-    /// The tags: those of the template first, each with what the device says of it, then the device's own.
-    pub(super) fn tags(&self) -> Vec<InheritedTag<'t>> {
+    /// Whether there is something to be polled, or to be looked for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.tags_max() == 0 && self.browse.is_empty()
+    }
+
+    /// The tags: those of the template first, each with what the device says of it, then the device's own, then what was
+    /// found. What is said of a found tag by its name holds for it; a tag without an address waits until it is found.
+    pub(super) fn tags(&self, found: &'t [FoundTag]) -> Vec<InheritedTag<'t>> {
         let mut own: HashMap<&str, &Named<'t, RawTag<'t>>> = HashMap::new();
         if !self.template.is_empty() {
             own.extend(self.own.iter().map(|tag| (tag.name, tag)));
@@ -91,7 +100,31 @@ impl<'r, 't> Inherited<'r, 't> {
         }
         let rest = self.own.iter().filter(|tag| self.template.is_empty() || own.contains_key(tag.name));
         tags.extend(rest.map(|tag| self.tag(Some(tag), None, tag)));
+        if let Some(pattern) = self.browse.first() {
+            self.add_found(&mut tags, found, pattern.span);
+            tags.retain(|tag| tag.address.is_some() || !tag.derived.made().is_empty());
+        }
         tags
+    }
+
+    fn add_found(&self, tags: &mut Vec<InheritedTag<'t>>, found: &'t [FoundTag], span: Span) {
+        let written: HashMap<&str, usize> = tags.iter().enumerate().map(|(at, tag)| (tag.name, at)).collect();
+        for FoundTag { name, address } in found {
+            let address = Some(Spanned { value: &**address, span });
+            match written.get(&**name).map(|at| &mut tags[*at]) {
+                Some(tag) if tag.derived.made().is_empty() => tag.address = tag.address.or(address),
+                Some(_) => {}
+                None => tags.push(InheritedTag {
+                    name,
+                    span,
+                    address,
+                    every: self.every,
+                    class: self.class,
+                    settings: TagSettings::default(),
+                    derived: RawDerived::default(),
+                }),
+            }
+        }
     }
 
     fn tag(
@@ -132,6 +165,8 @@ fn layered<'t>(layers: [Option<&TagSettings<'t>>; 2]) -> TagSettings<'t> {
         report: own.report.or(template.report),
         deadband: own.deadband.or(template.deadband),
         heartbeat: own.heartbeat.or(template.heartbeat),
+        sampling: own.sampling.or(template.sampling),
+        queue: own.queue.or(template.queue),
         write: own.write.or(template.write),
         expect: own.expect.or(template.expect),
         fields: own.fields.or(template.fields),

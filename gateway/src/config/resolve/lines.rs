@@ -14,11 +14,13 @@ use super::inherit::{Defaults, Inherited, InheritedTag, templates};
 use super::place::part_of;
 use super::rule::rule;
 use super::structure::structure;
+use super::watch::Mentions;
 use super::writes::PendingWrite;
 use crate::config::checked::LineConfig;
 use crate::config::form::{Context, Named};
 use crate::config::raw::{RawConfig, RawDerived, RawDevice};
 use crate::config::source::{Source, Span, Spanned};
+use crate::pipeline::findings::{Findings, origin};
 use crate::pipeline::process::Rule;
 use crate::pipeline::tags::{DevicePlace, Tags, TagsBuilder};
 use crate::uplink::structure::Structure;
@@ -44,7 +46,7 @@ pub(super) struct Lines<'t> {
 pub(super) fn lines<'t>(
     raw: &RawConfig<'t>,
     buses: Vec<Bus<'t>>,
-    before: Option<&Tags>,
+    (before, found): (Option<&Tags>, &'t Findings),
     source: &Source,
     context: &mut Context<'_>,
 ) -> Lines<'t> {
@@ -56,8 +58,13 @@ pub(super) fn lines<'t>(
             Inherited::new(&device.value, &templates, Defaults { every: raw.every, class: raw.class }, context)
         })
         .collect();
-    let mut table =
-        Table { tags: TagsBuilder::after(before), writes: Vec::new(), derived: Vec::new(), structures: Vec::new() };
+    let mut table = Table {
+        tags: TagsBuilder::after(before),
+        writes: Vec::new(),
+        derived: Vec::new(),
+        structures: Vec::new(),
+        mentions: Mentions::of(raw),
+    };
     let (mut configs, mut planned) = (Vec::new(), Vec::new());
     if too_many(&inherited, context) {
         return table.build(configs, planned);
@@ -67,7 +74,10 @@ pub(super) fn lines<'t>(
         let mut draft = Draft { devices: Vec::new(), spans: Vec::new(), expected: Vec::new() };
         for index in &bus.members {
             let place = DevicePlace { line: configs.len() as u32, device: draft.devices.len() as u32 };
-            draft.add(&raw.devices[*index], &inherited[*index], place, &mut table, context);
+            let (device, inherited) = (&raw.devices[*index], &inherited[*index]);
+            let origin = origin(&bus.url, inherited.browse.iter().map(|pattern| pattern.value));
+            let tags = inherited.tags(found.of(device.name, &origin));
+            draft.add(device, inherited, tags, place, &mut table, context);
         }
         told_of_idle(raw, &bus, &inherited, context);
         let timeout = owner.value.timeout.map(|timeout| timeout.value);
@@ -103,7 +113,7 @@ fn wrong_addresses(bus: &Bus<'_>, spec: &LineSpec) -> Vec<SpecError> {
     let Ok(url) = bare.parse() else { return Vec::new() };
     let bare = LineSpec { url, timeout: None, devices: spec.devices.clone() };
     let errors = bus.driver.line(&bare).err().unwrap_or_default();
-    errors.into_iter().filter(|error| matches!(error.place, Place::Address(..))).collect()
+    errors.into_iter().filter(|error| matches!(error.place, Place::Address(..) | Place::Pattern(..))).collect()
 }
 
 fn too_many(devices: &[Inherited<'_, '_>], context: &mut Context<'_>) -> bool {
@@ -119,7 +129,7 @@ fn too_many(devices: &[Inherited<'_, '_>], context: &mut Context<'_>) -> bool {
 fn told_of_idle(raw: &RawConfig<'_>, bus: &Bus<'_>, inherited: &[Inherited<'_, '_>], context: &mut Context<'_>) {
     let serves = bus.members.len() > 1;
     for index in &bus.members {
-        if inherited[*index].tags_max() == 0 && !(serves && *index == bus.owner) {
+        if inherited[*index].is_idle() && !(serves && *index == bus.owner) {
             let device = &raw.devices[*index];
             let message = format!("`{}` has no tags: nothing is read from it", device.name);
             context.faults.warning(device.span, message, "write some under `tags`, or take a template that has some");
@@ -133,11 +143,12 @@ struct Table<'b, 't> {
     writes: Vec<PendingWrite<'t>>,
     derived: Vec<PendingDerived<'t>>,
     structures: Vec<(TagId, Arc<Structure>)>,
+    mentions: Mentions,
 }
 
 impl<'t> Table<'_, 't> {
     fn build(self, configs: Vec<LineConfig>, planned: Vec<Option<Box<dyn Line>>>) -> Lines<'t> {
-        let Table { tags, writes, derived, structures } = self;
+        let Table { tags, writes, derived, structures, mentions: _ } = self;
         Lines { tags: tags.build(), writes, derived, structures, configs, planned }
     }
 
@@ -158,6 +169,8 @@ impl<'t> Table<'_, 't> {
             ("every", tag.settings.every.map(|every| every.span)),
             ("fields", tag.settings.fields.map(|fields| fields.span)),
             ("columns", tag.settings.columns.map(|columns| columns.span)),
+            ("sampling", tag.settings.sampling.map(|sampling| sampling.span)),
+            ("queue", tag.settings.queue.map(|queue| queue.span)),
         ];
         for (key, span) in settings.into_iter().filter_map(|(key, span)| Some((key, span?))) {
             let message = format!("`{key}` is for tags that a device has; `{}` is made of others", tag.name);
@@ -188,6 +201,7 @@ struct Draft<'t> {
 struct DeviceSpans<'t> {
     name: Span,
     addresses: Vec<Spanned<&'t str>>,
+    patterns: Vec<Spanned<&'t str>>,
 }
 
 impl<'t> Draft<'t> {
@@ -195,17 +209,21 @@ impl<'t> Draft<'t> {
         &mut self,
         device: &Named<'t, RawDevice<'t>>,
         inherited: &Inherited<'_, 't>,
+        all: Vec<InheritedTag<'t>>,
         place: DevicePlace,
         table: &mut Table<'_, 't>,
         context: &mut Context<'_>,
     ) {
-        if inherited.tags_max() == 0 {
+        if inherited.is_idle() {
             return;
         }
         table.tags.device(device.name, place);
         let mut groups = Groups::default();
-        let (mut tags, mut addresses) = (Vec::new(), Vec::new());
-        let all = inherited.tags();
+        if !inherited.browse.is_empty() {
+            // It is looked through with its polls, also while nothing was found.
+            groups.of(inherited.every);
+        }
+        let (mut tags, mut addresses, mut watch) = (Vec::new(), Vec::new(), Vec::new());
         no_name_twice(&all, context);
         for tag in all {
             if !tag.derived.made().is_empty() {
@@ -236,10 +254,11 @@ impl<'t> Draft<'t> {
                 scale: rule.scale,
                 expect: expect.value,
             }));
+            watch.extend(table.mentions.watch(&tag, &rule, tags.len()));
             tags.push(TagSpec { id, address: address.value.into(), group });
             addresses.push(address);
         }
-        self.spans.push(DeviceSpans { name: device.span, addresses });
+        self.spans.push(DeviceSpans { name: device.span, addresses, patterns: inherited.browse.to_vec() });
         self.devices.push(DeviceSpec {
             name: device.name.into(),
             unit: device.value.unit.map(|unit| unit.value),
@@ -247,6 +266,8 @@ impl<'t> Draft<'t> {
             in_flight_max: inherited.in_flight_max,
             groups: groups.intervals,
             tags,
+            watch,
+            browse: inherited.browse.iter().map(|pattern| pattern.value.into()).collect(),
             learned: None,
         });
     }
@@ -307,6 +328,11 @@ impl Spans<'_, '_> {
                 Place::Address(device, tag, range) => {
                     let address = self.devices.get(device).and_then(|device| device.addresses.get(tag));
                     let span = address.map(|address| part_of(self.source, *address, range));
+                    (span.unwrap_or(self.bus.written.span), message)
+                }
+                Place::Pattern(device, number, range) => {
+                    let pattern = self.devices.get(device).and_then(|device| device.patterns.get(number));
+                    let span = pattern.map(|pattern| part_of(self.source, *pattern, range));
                     (span.unwrap_or(self.bus.written.span), message)
                 }
             };

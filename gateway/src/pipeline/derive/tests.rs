@@ -19,7 +19,7 @@ fn config(press: &str, before: Option<&Config>) -> Config {
          {press}\n  mixer:\n    url: modbus-tcp://10.0.0.2\n    tags: {{ a: hr:0, on: co:1 }}\n"
     );
     let before = before.map(|config| &*config.tags);
-    let checked = check_after(Source::new("gateway.yaml", &text), Kinds::of_this_build(), before);
+    let checked = check_after(Source::new("gateway.yaml", &text), Kinds::of_this_build(), before, &Default::default());
     let Checked { config, .. } = checked.unwrap_or_else(|report| panic!("{report}"));
     config
 }

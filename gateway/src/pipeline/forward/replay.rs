@@ -16,11 +16,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use buffer::Seq;
-use driver_core::TagId;
+use driver_core::{TagId, glob};
 use serde_json::{Value, json};
 
 use super::quarantine::Digest;
-use crate::glob;
 use crate::pipeline::schema::Schema;
 
 const FOLDER: &str = "requests";

@@ -196,6 +196,7 @@ impl Setup {
             process: RefCell::new(process),
             door: Box::new(intake),
             learned: LearnedFolder::within(&self.buffer.path),
+            finds: self.reload.as_ref().map(|reload| reload.finds().clone()),
             scheduling: self.scheduling,
         }
     }

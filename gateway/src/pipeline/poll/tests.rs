@@ -57,6 +57,7 @@ impl Bench {
             process: RefCell::new(Process::new(tags, Arc::default(), begun.into_std())),
             door: Box::new(kept.clone()),
             scheduling: Scheduling::Normal,
+            finds: None,
             learned: LearnedFolder::within(folder.path()),
         };
         let setup = LineSetup {

@@ -69,7 +69,8 @@ impl<'a> Turns<'a> {
         // One phase for all devices of a line: they are polled back to back, in one waking of the thread.
         let key = phase_key(&setup.name);
         for (device, spec) in setup.devices.iter().enumerate() {
-            for (group, (interval, tags)) in spec.groups.iter().enumerate().filter(|(_, (_, tags))| !tags.is_empty()) {
+            // One without a tag is that of a device that is looked through.
+            for (group, (interval, tags)) in spec.groups.iter().enumerate() {
                 let group = driver_core::GroupId(u16::try_from(group).expect("a group's number is a GroupId"));
                 slots.push((Slot { device, group }, *interval, key));
                 due.push(&**tags);

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use driver_core::TagId;
+use driver_core::{TagId, glob};
 
-use crate::glob;
 use crate::pipeline::schema::Schema;
 
 /// What stands for the device of a tag whose name is lost, as in the messages.
