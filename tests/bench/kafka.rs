@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use driver_core::{SystemClock, Timestamp};
 use forebay::pipeline::schema::SchemaBuilder;
 use forebay::uplink::kafka::Kafka as KafkaUplink;
@@ -151,20 +151,27 @@ pub(crate) fn publisher(bootstrap: &str, topic: &str, batches: usize) {
     });
 }
 
+/// As the gateway's formats make them: one key a tag, and payloads one behind the other in memory that they share.
 fn messages(topic: &str, batch: usize) -> Vec<Message> {
     let topic: Arc<str> = topic.into();
+    let (key, mut memory) = (Bytes::from("line7/temperature".to_owned()), BytesMut::new());
     let from = (batch * RECORDS_PER_BATCH) as u64;
     let message = |seq| Message {
         token: Token { lane: Lane::Live, seq, part: 0 },
         topic: topic.clone(),
-        key: Some(Bytes::copy_from_slice(b"line7/temperature")),
-        payload: Bytes::from(vec![b'x'; VALUE_BYTES]),
+        key: Some(key.clone()),
+        payload: payload(&mut memory),
         time: Some(Timestamp(1_764_300_000_000_000_000 + seq as i64 * 1_000_000)),
         content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
     };
     (from..from + RECORDS_PER_BATCH as u64).map(message).collect()
+}
+
+fn payload(memory: &mut BytesMut) -> Bytes {
+    memory.extend_from_slice(&[b'x'; VALUE_BYTES]);
+    memory.split().freeze()
 }
 
 /// Hands a batch over and waits until all of it is acknowledged.

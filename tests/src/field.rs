@@ -1,6 +1,8 @@
 //! The simulated plant of a test: a thread that runs the simulators, so that the test itself can be plain and wait.
 
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use hardware_sim::broker::{Broker, BrokerConfig};
@@ -10,6 +12,9 @@ use hardware_sim::opcua::{OpcUaPlc, OpcUaServer};
 use hardware_sim::s7::{Plc, S7Server};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+
+/// Linux connects from 32768 on.
+const BELOW_EPHEMERAL: Range<u16> = 12_000..32_000;
 
 /// A thread with a runtime on which simulators live; it ends with the value.
 pub struct Field {
@@ -103,4 +108,18 @@ pub fn free() -> SocketAddr {
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(free()).expect("a free port");
     listener.local_addr().expect("it is bound").port()
+}
+
+/// A port for a program that takes seconds to bind it: from below those that the kernel gives to whoever connects, so that
+/// nobody is given it meanwhile.
+pub fn free_port_for_later() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let seed = std::process::id().wrapping_mul(7_919);
+    let candidates = std::iter::repeat_with(|| {
+        let place = seed.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
+            % u32::from(BELOW_EPHEMERAL.end - BELOW_EPHEMERAL.start);
+        BELOW_EPHEMERAL.start + place as u16
+    });
+    let mut free = candidates.filter(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("there are thousands")
 }

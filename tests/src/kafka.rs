@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::field::free_port;
+use crate::field::free_port_for_later;
 use crate::gateway::{Running, signal};
 use crate::{need, wait};
 
@@ -52,6 +52,8 @@ pub struct Kafka {
     folder: TempDir,
     nodes: Vec<Node>,
     zookeeper: Option<Running>,
+    /// Whether there is a listener with TLS.
+    is_secure: bool,
 }
 
 struct Node {
@@ -91,9 +93,11 @@ impl Kafka {
         let version = if cluster.version.is_empty() { NEW } else { cluster.version };
         let (libs, java) = (need::kafka(version)?, need::program("java")?);
         let folder = TempDir::with_prefix("forebay-kafka-").expect("a temporary directory");
-        let ports = || Ports { plain: free_port(), sasl: free_port(), tls: free_port(), controller: free_port() };
+        let port = free_port_for_later;
+        let ports = || Ports { plain: port(), sasl: port(), tls: port(), controller: port() };
         let nodes: Vec<Node> = (0..cluster.brokers.max(1)).map(|_| Node { ports: ports(), process: None }).collect();
-        let mut kafka = Kafka { version, libs, java, folder, nodes, zookeeper: None };
+        let is_secure = cluster.tls.is_some();
+        let mut kafka = Kafka { version, libs, java, folder, nodes, zookeeper: None, is_secure };
         for node in 0..kafka.nodes.len() {
             kafka.write(node, cluster);
             if !kafka.wants_zookeeper() {
@@ -336,13 +340,17 @@ impl Kafka {
     }
 
     fn wait_for(&mut self, node: usize) {
-        let address = self.address(node);
+        let Ports { plain, sasl, tls, .. } = self.nodes[node].ports;
+        let listeners = [Some(plain), Some(sasl), self.is_secure.then_some(tls)];
         let log = self.file(node, "console.log");
         let process = self.nodes[node].process.as_mut().expect("it was launched");
         wait::for_it("Kafka listens", STARTS_WITHIN, || {
             let ended = process.0.try_wait().expect("the process is ours");
             assert!(ended.is_none(), "Kafka ended: {}", fs::read_to_string(&log).unwrap_or_default());
-            TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
+            listeners
+                .iter()
+                .flatten()
+                .all(|port| TcpStream::connect_timeout(&([127, 0, 0, 1], *port).into(), CONNECT_WITHIN).is_ok())
         });
     }
 

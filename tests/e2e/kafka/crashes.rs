@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use forebay::uplink::kafka::batch::Record;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::field::Field;
 use tests::kafka::{Cluster, Kafka};
 use tests::oracle::holes;
@@ -96,6 +96,18 @@ pub(super) fn exactly_once(readings: &[Received]) {
     assert!(holes(readings).is_empty());
 }
 
+/// `forebay audit` counts the same: nothing lost, nothing doubled, each key in its order.
+pub(super) fn the_audit_agrees(site: &Site, kafka: &Kafka, readings: &[Received]) {
+    let audit = site.forebay(&["audit", &format!("kafka://{}", kafka.bootstrap()), "--topic", TOPIC, "--json"]);
+    let said = String::from_utf8_lossy(&audit.stderr);
+    let found: Value = serde_json::from_slice(&audit.stdout).unwrap_or_else(|cause| panic!("{cause}: {said}"));
+    let of = &found["gateways"][0];
+    assert_eq!((audit.status.code(), &found["complete"], &of["lost"]), (Some(0), &json!(true), &json!(0)), "{found:#}");
+    assert_eq!(of["readings"], json!(readings.len()), "{found:#}");
+    assert_eq!((&of["doubled"]["same"], &of["doubled"]["different"]), (&json!(0), &json!(0)), "{found:#}");
+    assert_eq!(of["out_of_order"]["seq"], json!(0), "{found:#}");
+}
+
 /// Kafka's own consumer and rskafka read what we read: each reading, under the same key, with the same words.
 pub(super) fn strangers_read_the_same(kafka: &Kafka, readings: &[Received]) {
     let sorted = |mut lines: Vec<(String, Value)>| {
@@ -151,6 +163,7 @@ fn every_accepted_reading_stands_there_once_though_the_gateway_is_killed_again_a
     let verdict = plc.verdict(&readings);
     verdict.must_have_lost_only_before(&kills, ACCEPTED_WITHIN);
     assert!(!log.contains("at least once"), "nothing was degraded: {log}");
+    the_audit_agrees(&site, &kafka, &readings);
     strangers_read_the_same(&kafka, &readings);
     eprintln!("{} kills: {} records, each once; {verdict}", kills.len(), readings.len());
 }
@@ -195,6 +208,7 @@ fn every_reading_stands_there_once_though_leaders_are_killed_stopped_and_silent(
     exactly_once(&readings);
     plc.verdict(&readings).must_be_perfect();
     assert!(!log.contains("at least once"), "nothing was degraded: {log}");
+    the_audit_agrees(&site, &kafka, &readings);
     eprintln!("{} records, each once", readings.len());
 }
 

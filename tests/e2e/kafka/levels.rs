@@ -9,7 +9,7 @@ use tests::wait;
 
 use super::asks::Asks;
 use super::crashes::{
-    ACCEPTED_WITHIN, PARTITIONS, TOPIC, all, all_arrive, exactly_once, file, strangers_read_the_same,
+    ACCEPTED_WITHIN, PARTITIONS, TOPIC, all, all_arrive, exactly_once, file, strangers_read_the_same, the_audit_agrees,
 };
 use crate::rig::Counting;
 
@@ -21,8 +21,7 @@ fn the_oldest_broker_has_each_reading_once_though_gateway_and_broker_are_killed(
     kafka.create(TOPIC, PARTITIONS as usize, &[]);
     let field = Field::new();
     let plc = Counting::tcp(&field);
-    // In one lane: what the level is asked for is the same in each.
-    let site = Site::new(&(file(&plc, &kafka.bootstrap()) + "    drain: oldest-first\n"));
+    let site = Site::new(&file(&plc, &kafka.bootstrap()));
     let mut kills = Vec::new();
     for kill in 0..KILLS {
         let gateway = site.start();
@@ -47,5 +46,6 @@ fn the_oldest_broker_has_each_reading_once_though_gateway_and_broker_are_killed(
     exactly_once(&readings);
     plc.verdict(&readings).must_have_lost_only_before(&kills, ACCEPTED_WITHIN);
     assert!(!log.contains("at least once"), "nothing was degraded: {log}");
+    the_audit_agrees(&site, &kafka, &readings);
     strangers_read_the_same(&kafka, &readings);
 }

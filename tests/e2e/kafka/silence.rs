@@ -7,7 +7,7 @@ use tests::site::Site;
 use tests::{need, wait};
 
 use super::asks::Asks;
-use super::crashes::{PARTITIONS, TOPIC, all, all_arrive, exactly_once, file};
+use super::crashes::{PARTITIONS, TOPIC, all, all_arrive, exactly_once, file, the_audit_agrees};
 use crate::rig::Counting;
 
 /// Which way nothing passes.
@@ -50,4 +50,5 @@ fn each_reading_stands_there_once_though_connections_go_silent_in_one_direction_
     exactly_once(&readings);
     plc.verdict(&readings).must_be_perfect();
     assert!(!log.contains("at least once"), "nothing was degraded: {log}");
+    the_audit_agrees(&site, &kafka, &readings);
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 pub use self::compress::Compression;
 pub use self::read::{Batch, Kind, Record, Unreadable, committed, read};
 
-use super::wire::Writer;
+use super::wire::writer::{VARINT_BYTES_MAX, Writer, size_of_varint};
 
 /// Bytes from the start of a batch to its records.
 pub const HEAD_BYTES: usize = 61;
@@ -57,7 +57,6 @@ pub struct NewRecord<'a> {
 #[derive(Debug, Default)]
 pub struct Builder {
     records: Vec<u8>,
-    record: Vec<u8>,
     count: i32,
     first_time_ms: i64,
     largest_time_ms: i64,
@@ -90,23 +89,21 @@ impl Builder {
             (self.first_time_ms, self.largest_time_ms) = (record.time_ms, record.time_ms);
         }
         self.largest_time_ms = self.largest_time_ms.max(record.time_ms);
-        self.record.clear();
-        let mut out = Writer::new(&mut self.record);
+        let (time, place) = (record.time_ms - self.first_time_ms, i64::from(self.count));
+        let length = size_of_record(record, time, place);
+        self.records.reserve(length + VARINT_BYTES_MAX);
+        let mut out = Writer::new(&mut self.records);
+        out.varint(length as i64);
         out.i8(0);
-        out.varint(record.time_ms - self.first_time_ms);
-        out.varint(i64::from(self.count));
+        out.varint(time);
+        out.varint(place);
         nullable(record.key, &mut out);
         nullable(record.value, &mut out);
         out.varint(record.headers.len() as i64);
         for (name, value) in record.headers {
-            out.varint(name.len() as i64);
-            out.raw(name.as_bytes());
+            nullable(Some(name.as_bytes()), &mut out);
             nullable(Some(value), &mut out);
         }
-        let length = self.record.len() as i64;
-        let mut out = Writer::new(&mut self.records);
-        out.varint(length);
-        out.raw(&self.record);
         self.count += 1;
     }
 
@@ -115,7 +112,8 @@ impl Builder {
     /// # Errors
     /// The compressor fails, which it does only without memory.
     pub fn finish(&mut self, stamp: Stamp, compression: Compression) -> std::io::Result<Bytes> {
-        let mut batch = vec![0; HEAD_BYTES];
+        let mut batch = Vec::with_capacity(HEAD_BYTES + self.records.len());
+        batch.resize(HEAD_BYTES, 0);
         compression.compress(&self.records, &mut batch)?;
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let mut out = Writer::new(&mut head);
@@ -139,6 +137,15 @@ impl Builder {
         self.count = 0;
         Ok(batch.into())
     }
+}
+
+/// What stands behind a record's length, bytes.
+fn size_of_record(record: &NewRecord<'_>, time: i64, place: i64) -> usize {
+    let sized = |bytes: &[u8]| size_of_varint(bytes.len() as i64) + bytes.len();
+    let or_null = |bytes: Option<&[u8]>| bytes.map_or(1, sized);
+    let headers: usize = record.headers.iter().map(|(name, value)| sized(name.as_bytes()) + sized(value)).sum();
+    let counts = size_of_varint(time) + size_of_varint(place) + size_of_varint(record.headers.len() as i64);
+    1 + counts + or_null(record.key) + or_null(record.value) + headers
 }
 
 fn nullable(bytes: Option<&[u8]>, out: &mut Writer<'_>) {

@@ -59,7 +59,7 @@ pub struct Producer {
     streams: Vec<Stream>,
     /// The number of the next stream in the journal.
     next_number: u32,
-    by_key: HashMap<StreamKey, usize>,
+    by_key: BTreeMap<TopicName, BTreeMap<(u8, i32), usize>>,
     /// Where the messages belong that were sent in an earlier life or over an earlier connection.
     expected: HashMap<Mark, usize>,
     /// What is delivered and may be handed over again.
@@ -117,7 +117,7 @@ impl Producer {
             ids: [ProducerId::Wanted { not_before: None }; LANES],
             streams: Vec::new(),
             next_number: 0,
-            by_key: HashMap::new(),
+            by_key: BTreeMap::new(),
             expected: HashMap::new(),
             done: memory.done,
             unrouted: VecDeque::new(),
@@ -140,7 +140,7 @@ impl Producer {
             }
             let stream = Stream::remembered(number, remembered);
             producer.expected.extend(stream.missing_marks().map(|mark| (mark, place)));
-            producer.by_key.insert(stream.key.clone(), place);
+            producer.remember(&stream.key, place);
             producer.streams.push(stream);
         }
         producer
@@ -203,8 +203,13 @@ impl Producer {
         if self.done.remove(&mark) {
             return self.acknowledge(message.token);
         }
-        if let Some(stream) = self.expected.remove(&mark) {
+        if !self.expected.is_empty()
+            && let Some(stream) = self.expected.remove(&mark)
+        {
             return self.streams[stream].fill(mark, message.clone());
+        }
+        if let Some(stream) = self.at_once(message) {
+            return self.streams[stream].push(message.clone());
         }
         self.topics.want(&message.topic);
         self.unrouted.push_back(message.clone());

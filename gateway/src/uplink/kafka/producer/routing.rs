@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::stream::Stream;
 use super::topics::Routed;
-use super::{Producer, ProducerId};
+use super::{Producer, ProducerId, TopicName};
 use crate::uplink::kafka::error as codes;
 use crate::uplink::kafka::journal::{Mark, StreamKey};
 use crate::uplink::{Lasting, Message};
@@ -36,7 +36,7 @@ impl Producer {
             return self.acknowledge(message.token);
         }
         let lane = StreamKey::lane_of(message.lane());
-        match self.stream_of(StreamKey { lane, topic: message.topic.clone(), partition }) {
+        match self.stream_of(&message.topic, lane, partition) {
             Some(number) => self.streams[number].push(message),
             None => self.unrouted.push_back(message),
         }
@@ -48,16 +48,29 @@ impl Producer {
         self.streams.iter().any(|stream| stream.is_unsettled && *stream.key.topic == *topic)
     }
 
+    /// The stream of a message that nothing keeps waiting; most have one.
+    pub(super) fn at_once(&self, message: &Message) -> Option<usize> {
+        let Routed::To(partition) = self.topics.route(message) else { return None };
+        let streams = self.by_key.get(&*message.topic).filter(|_| self.unrouted.is_empty())?;
+        let stream = streams.get(&(StreamKey::lane_of(message.lane()), partition))?;
+        (!self.is_unsettled(&message.topic)).then_some(*stream)
+    }
+
     /// The stream of a partition; `None` until its lane has a producer id.
-    pub(super) fn stream_of(&mut self, key: StreamKey) -> Option<usize> {
-        if let Some(number) = self.by_key.get(&key) {
+    fn stream_of(&mut self, topic: &TopicName, lane: u8, partition: i32) -> Option<usize> {
+        if let Some(number) = self.by_key.get(topic).and_then(|streams| streams.get(&(lane, partition))) {
             return Some(*number);
         }
-        let ProducerId::Known(producer) = *self.ids.get(usize::from(key.lane))? else { return None };
-        let number = self.streams.len();
-        self.streams.push(Stream::new(self.next_number, key.clone(), self.topics.id(&key.topic), producer));
+        let ProducerId::Known(producer) = *self.ids.get(usize::from(lane))? else { return None };
+        let (number, key) = (self.streams.len(), StreamKey { lane, topic: topic.clone(), partition });
+        self.remember(&key, number);
+        self.streams.push(Stream::new(self.next_number, key, self.topics.id(topic), producer));
         self.next_number += 1;
-        self.by_key.insert(key, number);
         Some(number)
+    }
+
+    /// Has a stream found by its key.
+    pub(super) fn remember(&mut self, key: &StreamKey, number: usize) {
+        self.by_key.entry(key.topic.clone()).or_default().insert((key.lane, key.partition), number);
     }
 }

@@ -324,12 +324,11 @@ impl Stream {
 
     /// While something is on its way only a full batch follows it; what comes meanwhile goes together.
     fn make_intent(&mut self, before: u64, encoder: &mut Encoder, entries: &mut Vec<Entry>) -> std::io::Result<bool> {
-        let waiting_bytes: usize = self.pending.iter().map(Message::size_bytes).sum();
-        let is_full = waiting_bytes >= encoder.batch_bytes || self.pending.len() >= self.records_max;
-        if self.pending.is_empty() || self.intents.len() >= INTENTS_MAX || !(self.intents.is_empty() || is_full) {
+        let may_follow = self.intents.is_empty() || (self.intents.len() < INTENTS_MAX && self.is_full(encoder));
+        if self.pending.is_empty() || !may_follow {
             return Ok(false);
         }
-        let mut messages = Vec::new();
+        let mut messages = Vec::with_capacity(self.pending.len().min(self.records_max));
         while let Some(message) = self.pending.pop_front() {
             let fits =
                 messages.len() < self.records_max && encoder.has_room_for(&message) && message.seqs.first < before;
@@ -349,6 +348,13 @@ impl Stream {
         entries.push(Entry::Intent { stream, sequence, marks });
         self.intents.push_back(intent);
         Ok(true)
+    }
+
+    /// Whether what waits fills a batch.
+    fn is_full(&self, encoder: &Encoder) -> bool {
+        let mut bytes = self.pending.iter().map(Message::size_bytes);
+        self.pending.len() >= self.records_max
+            || bytes.try_fold(0, |sum, one| Some(sum + one).filter(|sum| *sum < encoder.batch_bytes)).is_none()
     }
 
     /// Whether its epoch can be raised no more: it needs another producer id.

@@ -60,3 +60,13 @@ proptest! {
         drop(read_answer::<SaslAuthenticate<'_>>(bytes));
     }
 }
+
+#[test]
+fn a_varint_takes_as_many_bytes_as_it_was_said_to() {
+    let numbers = (0..63).flat_map(|bit| [(1_i64 << bit) - 1, 1 << bit]).chain([i64::MAX]);
+    for number in numbers.flat_map(|number| [number, -number]).chain([i64::MIN]) {
+        let mut bytes = Vec::new();
+        Writer::new(&mut bytes).varint(number);
+        assert_eq!(bytes.len(), super::writer::size_of_varint(number), "{number}");
+    }
+}

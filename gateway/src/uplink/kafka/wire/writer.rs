@@ -1,5 +1,14 @@
 //! Kafka's primitive types, written.
 
+/// The longest varint, bytes.
+pub const VARINT_BYTES_MAX: usize = 10;
+
+/// How many bytes a signed varint takes.
+pub fn size_of_varint(value: i64) -> usize {
+    let zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    (u64::BITS - (zigzag | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// Appends values to some bytes.
 #[derive(Debug)]
 pub struct Writer<'a> {
