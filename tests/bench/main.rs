@@ -74,12 +74,12 @@ const SCENARIOS: &[Scenario] = &[
     ("p8", writes::run),
     ("p9", realtime::run),
     ("p11", drain::run),
-    ("p11-live", beside::run),
     ("p13", opcua::run),
     ("p14", s7::run),
     ("p15", kafka::run),
     ("scenarios", scenarios::run),
     ("scale", scale::run),
+    ("p11-live", beside::run),
 ];
 
 fn main() -> ExitCode {
