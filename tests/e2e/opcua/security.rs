@@ -4,12 +4,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use tests::field::Field;
 use tests::need;
 use tests::opcua::{Far, Server};
 use tests::site::Site;
+use tests::wait;
 
-use super::{complaint, json};
+use super::{bad, complaint, counting_device, good, json};
+use crate::rig::{COUNTER, PLC, embedded, file, nothing_is_missing};
 
 /// A server with certificates, and what is asked of it.
 struct Secured {
@@ -237,4 +241,27 @@ fn node_opcua_is_read_by_every_policy_that_is_secure() {
     secured.reads(&format!("user=operator&password_file={}", password.display()));
     fs::write(&password, "guessed").expect("a file");
     secured.refused(&format!("user=operator&password_file={}", password.display()), &["the server", "user"]);
+}
+
+#[test]
+fn a_certificate_that_is_replaced_while_the_gateway_runs_makes_tags_bad_until_it_is_trusted() {
+    let Some(mut secured) = Secured::start(Server::Asyncua, &[], &["--only-secure"], false) else { return };
+    secured.trust();
+    let field = Field::new();
+    let (_broker, uplink, recorder) = embedded(&field);
+    secured.site.write(&file(&counting_device(&secured.url("mode=encrypt")), &uplink));
+    let mut gateway = secured.site.start();
+    good(&recorder);
+    secured.far.kill();
+    make(&secured.folder, &[]);
+    secured.far.start_again();
+    bad(&recorder, COUNTER);
+    secured.refused("", &["we do not trust the server's certificate"]);
+    wait::pass(Duration::from_secs(3));
+    assert!(!recorder.last(PLC, COUNTER).is_some_and(|reading| reading.is_good()), "nothing is read from a stranger");
+    secured.trust();
+    good(&recorder);
+    assert!(gateway.ended().is_none(), "the gateway lives");
+    drop(gateway);
+    nothing_is_missing(&recorder.readings());
 }
