@@ -77,8 +77,8 @@ pub(super) struct Stream {
     foreign_told: bool,
     /// Whether the partition may have records of which nothing is remembered.
     pub(super) is_unsettled: bool,
-    /// Whether the partition was seen to know this producer. One that does not takes any sequence: a batch behind one that
-    /// it refused would get in.
+    /// Whether the partition was seen to know this producer since it last had all. One that does not takes any sequence: a
+    /// batch behind one that it refused, or that got lost, would get in.
     is_known: bool,
     /// Whether messages of another lane may be among those that it holds.
     has_strangers: bool,
@@ -302,6 +302,8 @@ impl Stream {
         encoder: &mut Encoder,
         entries: &mut Vec<Entry>,
     ) -> std::io::Result<Option<Sent>> {
+        // A partition forgets who has been silent.
+        self.is_known &= !self.intents.is_empty();
         // One at a time, too, until the partition knows this producer, and while what it refuses is looked for.
         let goes_alone = self.must_go_again || !self.is_known || self.records_max < RECORDS_MAX;
         if goes_alone && self.in_flight > 0 {

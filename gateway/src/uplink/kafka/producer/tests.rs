@@ -537,6 +537,22 @@ fn a_leader_that_cannot_be_reached_is_left_alone_for_a_while_and_another_is_look
     assert_eq!(gateway.acknowledged.len(), 1);
 }
 
+#[test]
+fn the_first_batch_after_a_silence_goes_alone_for_the_partition_may_have_forgotten_who_sends_it() {
+    let (mut gateway, mut broker) = (Gateway::new(300), Broker::new(2));
+    gateway.hand_over(20);
+    (0..20).for_each(|_| gateway.round(&mut broker, &mut || Fault::None));
+    broker.forget_producers();
+    gateway.delay = 2;
+    gateway.hand_over(64);
+    let mut faults = [Fault::RequestLost].into_iter();
+    (0..2).for_each(|_| gateway.round(&mut broker, &mut || faults.next().unwrap_or(Fault::None)));
+    gateway.hand_over(200);
+    gateway.deliver_all(&mut broker);
+    assert_exactly_once(&broker, 300);
+    assert_in_order(&broker);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
