@@ -93,7 +93,11 @@ impl fmt::Display for Address {
             f.write_str(EVENTS)?;
         }
         self.place.fmt(f)?;
-        self.data_type.map_or(Ok(()), |data_type| write!(f, ";{data_type}"))
+        match self.data_type {
+            None => Ok(()),
+            Some(text @ (DataType::String(0) | DataType::Wstring(0))) => write!(f, ";{}", text.name()),
+            Some(data_type) => write!(f, ";{data_type}"),
+        }
     }
 }
 

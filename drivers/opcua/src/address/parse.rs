@@ -41,7 +41,9 @@ fn split_type(text: &str) -> Result<(&str, Option<DataType>), AddressError> {
     let word = &text[at + 1..];
     let is_word = word.starts_with(|first: char| first.is_ascii_uppercase())
         && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '(' | ')'));
-    match parse_type(word, 0..word.len()).ok().filter(|typed| typed.elements.is_none()).map(|typed| typed.data_type) {
+    // The server knows how long its texts are: a STRING needs no length here.
+    let with_length = || parse_type(word, 0..word.len()).ok().filter(|typed| typed.elements.is_none());
+    match DataType::from_name(word).or_else(|| with_length().map(|typed| typed.data_type)) {
         Some(data_type) if is_word => Ok((&text[..at], Some(data_type))),
         // Behind a number nothing else can stand.
         None if is_word && text[..at].rsplit(';').next().is_some_and(|part| part.starts_with("i=")) => {
@@ -250,6 +252,12 @@ mod tests {
                 node(Namespace::Index(2), Identifier::Number(7)),
                 Some(DataType::String(8)),
                 "ns=2;i=7;STRING(8)",
+            ),
+            (
+                "ns=2;s=name;STRING",
+                node(Namespace::Index(2), text("name")),
+                DataType::from_name("STRING"),
+                "ns=2;s=name;STRING",
             ),
             ("i=2258", node(Namespace::Index(0), Identifier::Number(2258)), None, "i=2258"),
             ("nsu=urn:plant;s=Level", node(uri("urn:plant"), text("Level")), None, "nsu=urn:plant;s=Level"),
