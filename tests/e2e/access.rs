@@ -337,7 +337,8 @@ fn schemathesis_finds_no_answer_that_the_document_does_not_have() {
             "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
         ])
         .args(["--exclude-path", "/api/v1/live", "--exclude-path", "/readyz", "--phases", "examples,coverage,fuzzing"])
-        .args(["--request-timeout", "20", "--workers", "2", "--no-color"])
+        // Two threads that parse Python at once end it with a SystemError: cpython's gh-106905.
+        .args(["--request-timeout", "20", "--workers", "1", "--no-color"])
         .current_dir(door.site.folder())
         .output()
         .expect("schemathesis");

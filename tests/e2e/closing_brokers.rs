@@ -17,8 +17,8 @@ use crate::rig::{
     COUNTER, Counting, PLC, answers, counter, counting_device, embedded, file, nothing_is_missing, running, tcp,
 };
 
-/// Two ends until a message goes alone, one of it alone, and the waits between.
-const REST_FLOWS_WITHIN: Duration = Duration::from_secs(40);
+/// Two ends until a message goes alone, one of it alone, and the waits between: half a minute, and a machine that does much else.
+const REST_FLOWS_WITHIN: Duration = Duration::from_secs(120);
 
 /// A message is tried alone on connections that have stood for ten to twenty seconds, several times.
 const SHUT_WITHIN: Duration = Duration::from_secs(480);
