@@ -78,7 +78,7 @@ async function states(browser, size, scheme) {
   await look(page, size, scheme, "engineer");
   await press(page, "#quarantine-rows input");
   await press(page, "#quarantine-retry");
-  await page.waitForFunction(() => document.querySelector("#quarantine-done").textContent.startsWith("Sent again"), { timeout: 10000 });
+  await page.waitForFunction(() => document.querySelector("#quarantine-done").textContent.startsWith("They are sent again"), { timeout: 10000 });
   await press(page, "#tag-rows button");
   await look(page, size, scheme, "command-dialog");
   await context.close();

@@ -86,7 +86,7 @@ pub(super) async fn retry_some(vitals: &Vitals, body: &Value, who: &str) -> Answ
     let (buffer, name) = (vitals.buffer.clone(), uplink.to_owned());
     match spawn_blocking(move || retry::ask(&buffer, &name, &numbers)).await {
         Ok(Ok(job)) => {
-            info!(uplink, who, job, "messages of the quarantine are sent again");
+            info!(uplink, who, job, "messages of the quarantine are to be sent again");
             json_answer(StatusCode::OK, &json!({ "uplink": uplink, "job": job }))
         }
         Ok(Err(refused)) => {

@@ -89,6 +89,8 @@ by("command-close").addEventListener("click", () => by("command").close());
 
 // What uplinks counted when the list was fetched; null: it is to be fetched.
 let keptFor = null;
+// The counts tell of what is new in the list, not of what left it.
+setInterval(() => { keptFor = null; }, 10000);
 
 async function showQuarantine(uplinks) {
   const lists = await Promise.all(uplinks.map((uplink) => get("quarantine?" + new URLSearchParams({ uplink }))));
@@ -108,7 +110,11 @@ async function showQuarantine(uplinks) {
       head.replaceChildren(label);
       whole.append(button("Show", named(message), () => showMessage(message)));
     }
-    Object.assign(head.querySelector("input").dataset, { uplink: message.uplink, number: message.number });
+    const box = head.querySelector("input");
+    // A number that bears another message than the one that was chosen is not chosen.
+    const what = [message.epoch, message.first, message.last, message.topic].join(" ");
+    if (box.dataset.what !== what) box.checked = false;
+    Object.assign(box.dataset, { uplink: message.uplink, number: message.number, what });
     say(topic, message.topic || "cannot be understood");
     say(readings, message.first === null ? "not known" : message.first + " to " + message.last);
     say(reason, message.reason || "not known");
@@ -142,9 +148,7 @@ async function forChosen(path) {
 
 on("quarantine-retry", "click", "quarantine-told", async () => {
   await forChosen("quarantine/retry");
-  say(by("quarantine-done"), "Sent again: what the far side takes now leaves the list within some seconds.");
-  // The uplinks' counts tell of what is new in the list, not of what left it.
-  setTimeout(() => { keptFor = null; }, 5000);
+  say(by("quarantine-done"), "They are sent again as soon as the uplink is connected. What the far side takes leaves this list.");
 });
 on("quarantine-drop", "click", "quarantine-told", async () => {
   if (!confirm("Drop the chosen messages for good?")) return;
