@@ -3,6 +3,7 @@
 //! [`turns`] decides without I/O what comes next; here it is done. A line that is not connected still has its turns: each
 //! tag that was due is reported bad, with the reason. A driver that panics loses its line, which is made anew.
 
+mod lane;
 mod turns;
 
 use std::cell::RefCell;
@@ -10,11 +11,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driver_core::{
-    Clock, Contact, Line, LineSpec, LinkError, Reading, Readings, Reports, SpecError, TagId, Value, WriteError,
-    WriteOutcome,
-};
-use tokio::sync::{mpsc, oneshot, watch};
+use driver_core::{Clock, Contact, Line, LineSpec, LinkError, Reading, Readings, Reports, SpecError, TagId, Value};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
@@ -29,10 +27,8 @@ use super::process::Process;
 use super::schedule::Due;
 use super::scheduling::Scheduling;
 use crate::backoff::Jitter;
+pub use lane::{Lane, Performed, WRITES_WAITING_MAX, Write};
 use turns::{Turn, Turns};
-
-/// How many writes wait for one line; more are refused where they come from.
-pub const WRITES_WAITING_MAX: usize = 16;
 
 /// How many writes overtake one poll, or one request of it.
 const WRITES_BETWEEN_POLLS_MAX: usize = WRITES_WAITING_MAX;
@@ -94,71 +90,6 @@ pub struct DeviceSetup {
     pub groups: Vec<(Duration, Box<[TagId]>)>,
 }
 
-/// A write that came from outside.
-#[derive(Debug)]
-pub struct Write {
-    /// The device's index on the line.
-    pub device: usize,
-    /// Which tag.
-    pub tag: TagId,
-    /// What it shall hold, as the device holds it.
-    pub value: Value,
-    /// After which it is not written any more.
-    pub until: std::time::Instant,
-    /// Where it is told what became of it.
-    pub reply: oneshot::Sender<Performed>,
-}
-
-/// What became of a write.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Performed {
-    /// The device took it, and holds this now; [`Value::None`] when it cannot be read back.
-    Written(Value),
-    /// It was not written; why.
-    Refused(String),
-    /// It was not written, because its time had passed.
-    TooLate,
-    /// The device did not answer: whether it wrote is not known.
-    Silent,
-    /// The connection was lost meanwhile: whether the device wrote is not known.
-    Lost(String),
-    /// The line ended meanwhile: whether the device wrote is not known.
-    Gone,
-}
-
-/// The way into a line: writes from outside, and its end.
-pub struct Lane {
-    writes: mpsc::Receiver<Write>,
-    /// Its sender gone means the end.
-    end: watch::Receiver<()>,
-}
-
-impl Lane {
-    /// The lane with where writes go in; the line ends when the last of both senders is gone, or the second of them.
-    pub fn new() -> (mpsc::Sender<Write>, watch::Sender<()>, Lane) {
-        let (sender, writes) = mpsc::channel(WRITES_WAITING_MAX);
-        let (ender, end) = watch::channel(());
-        (sender, ender, Lane { writes, end })
-    }
-
-    /// The next write; `None` at the end. Loses nothing when it is cancelled.
-    async fn recv(&mut self) -> Option<Write> {
-        tokio::select! {
-            biased;
-            _ = self.end.changed() => None,
-            write = self.writes.recv() => write,
-        }
-    }
-
-    /// A write that waits already.
-    fn try_recv(&mut self) -> Result<Write, mpsc::error::TryRecvError> {
-        match self.end.has_changed() {
-            Ok(_) => self.writes.try_recv(),
-            Err(_) => Err(mpsc::error::TryRecvError::Disconnected),
-        }
-    }
-}
-
 /// Polls a line until its lane ends; what panics is made anew.
 pub async fn supervise(setup: LineSetup, shared: &Shared, mut lane: Lane) {
     let _told = ToldEnded(setup.health.clone());
@@ -207,7 +138,7 @@ async fn once(setup: &LineSetup, shared: &Shared, lane: &mut Lane, after: Durati
                 write = lane.recv() => write,
                 () = sleep_until(pause) => return Err(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
             } {
-                refuse(write);
+                write.refuse();
             }
             Ok(())
         }
@@ -264,7 +195,7 @@ impl Poller<'_> {
                 biased;
                 outcome = &mut connecting => break outcome,
                 write = self.lane.recv() => match write {
-                    Some(write) => refuse(write),
+                    Some(write) => write.refuse(),
                     None => return ControlFlow::Break(()),
                 },
                 () = sleep_until(next) => {}
@@ -319,8 +250,8 @@ impl Poller<'_> {
         readings: &mut Vec<Reading>,
         goes_on: bool,
     ) -> (Result<Contact, LinkError>, bool) {
-        let writes = &self.lane.writes;
-        let waits = || !writes.is_empty();
+        let lane = &*self.lane;
+        let waits = || lane.is_waiting();
         let mut out = Readings::new(readings, &*self.shared.clock).pausing(&waits);
         if goes_on {
             out = out.going_on();
@@ -379,12 +310,12 @@ impl Poller<'_> {
 
     async fn write(&mut self, write: Write) {
         if !self.turns.is_connected() {
-            return refuse(write);
+            return write.refuse();
         }
         let Write { device, tag, value, until, reply } = write;
         let now = Instant::now();
         if now.into_std() >= until {
-            return answer(reply, Performed::TooLate);
+            return Performed::TooLate.tell(reply);
         }
         self.back_by(now + ACT_TIME_MAX);
         let result = self.line.write(device, tag, &value).await;
@@ -395,7 +326,7 @@ impl Poller<'_> {
         if matches!(performed, Performed::Lost(_) | Performed::Silent | Performed::Written(Value::None)) {
             self.turns.doubted(tag, Instant::now().into_std());
         }
-        answer(reply, performed);
+        performed.tell(reply);
     }
 
     /// Tells what was found in a device; where nobody has room for it, at the next poll.
@@ -437,26 +368,6 @@ impl Poller<'_> {
     fn back_by(&self, at: Instant) {
         self.setup.health.back_by(at.into_std());
     }
-}
-
-impl Performed {
-    fn of(result: Result<WriteOutcome, LinkError>) -> Performed {
-        match result {
-            Ok(WriteOutcome::Written(held)) => Performed::Written(held),
-            Ok(WriteOutcome::Failed(WriteError::Unknown)) => Performed::Silent,
-            Ok(WriteOutcome::Failed(error)) => Performed::Refused(error.to_string()),
-            Err(cause) => Performed::Lost(cause.to_string()),
-        }
-    }
-}
-
-fn refuse(write: Write) {
-    answer(write.reply, Performed::Refused("there is no connection to the device".into()));
-}
-
-/// Whoever asked may have gone meanwhile; then nobody is left to be told.
-fn answer(reply: oneshot::Sender<Performed>, performed: Performed) {
-    drop(reply.send(performed));
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use driver_core::{Quality, Reason};
+use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
 use super::super::health::Health;
