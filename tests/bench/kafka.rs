@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use driver_core::{SystemClock, Timestamp};
 use forebay::pipeline::schema::SchemaBuilder;
 use forebay::uplink::kafka::Kafka as KafkaUplink;
-use forebay::uplink::kafka::batch::{Builder, Compression, NewRecord, Stamp};
+use forebay::uplink::kafka::batch::{Builder, Compression, Headers, NewRecord, Stamp};
 use forebay::uplink::kafka::cluster::Cluster;
 use forebay::uplink::kafka::config;
 use forebay::uplink::kafka::wire::InitProducerId;
@@ -222,7 +222,7 @@ async fn write(
 ) -> usize {
     let time_ms = 1_764_300_000_000;
     for value in &values {
-        builder.push(&NewRecord { time_ms, key: None, value: Some(value), headers: &[] });
+        builder.push(&NewRecord { time_ms, key: None, value: Some(value), headers: &Headers::default() });
     }
     let batch = builder.finish(*stamp, Compression::None).expect("memory");
     cluster.write(topic, 0, &batch, PATIENCE).await.expect("acknowledged");

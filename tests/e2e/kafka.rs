@@ -1,5 +1,6 @@
 //! Apache Kafka as the far side.
 
+mod apps;
 mod asks;
 mod commands;
 mod crashes;

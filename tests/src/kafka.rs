@@ -3,6 +3,8 @@
 //!
 //! A broker has three listeners: plain, SASL in plain text, and TLS where certificates are given.
 
+mod apps;
+
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use self::apps::Sink;
 use crate::field::free_port_for_later;
 use crate::gateway::{Running, signal};
 use crate::{need, wait};
@@ -355,11 +358,18 @@ impl Kafka {
     }
 
     fn java(&self, node: usize, class: &str) -> Command {
+        let mut command = self.jvm(&self.libs, node);
+        command.arg(class);
+        command
+    }
+
+    /// Java with these jars and the loggers of one broker; what to run is to follow.
+    fn jvm(&self, libs: &Path, node: usize) -> Command {
         let mut command = Command::new(&self.java);
         command.args(JVM).current_dir(self.folder.path());
         command.arg(format!("-Dlog4j2.configurationFile={}", self.file(node, "log4j2.xml").display()));
         command.arg(format!("-Dlog4j.configuration=file:{}", self.file(node, "log4j.properties").display()));
-        command.arg("-cp").arg(format!("{}/*", self.libs.display())).arg(class);
+        command.arg("-cp").arg(format!("{}/*", libs.display()));
         command
     }
 
@@ -419,9 +429,9 @@ fn succeeded(output: &Output) {
     assert!(output.status.success(), "{said}{errors}");
 }
 
-/// Where a version's jars are, when it was installed whole.
-pub(crate) fn libs(cache: &Path, version: &str) -> Option<PathBuf> {
-    let folder = cache.join("forebay/kafka").join(version);
+/// Where the jars of a version of `what` are, when it was installed whole.
+pub(crate) fn libs(cache: &Path, what: &str, version: &str) -> Option<PathBuf> {
+    let folder = cache.join("forebay").join(what).join(version);
     folder.join("complete").is_file().then(|| folder.join("libs"))
 }
 

@@ -76,9 +76,18 @@ fn python_of(variable: &str, folder: &str, what: &str) -> Option<PathBuf> {
 
 /// The jars of a version of Apache Kafka.
 pub fn kafka(version: &str) -> Option<PathBuf> {
-    let found = cache().and_then(|cache| kafka::libs(&cache, version));
+    let found = cache().and_then(|cache| kafka::libs(&cache, "kafka", version));
     if found.is_none() {
         missing(&format!("Apache Kafka {version}"));
+    }
+    found
+}
+
+/// The jars of Kafka Streams and Kafka Connect of the newest version.
+pub fn kafka_apps() -> Option<PathBuf> {
+    let found = cache().and_then(|cache| kafka::libs(&cache, "kafka-apps", kafka::NEW));
+    if found.is_none() {
+        missing("Kafka Streams and Kafka Connect");
     }
     found
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay::uplink::UplinkSpec;
-use forebay::uplink::kafka::batch::{Builder, Compression, NewRecord, Record, Stamp, read};
+use forebay::uplink::kafka::batch::{Builder, Compression, Headers, NewRecord, Record, Stamp, read};
 use forebay::uplink::kafka::cluster::Cluster;
 use forebay::uplink::kafka::config::check;
 use forebay::uplink::kafka::wire::{
@@ -82,7 +82,12 @@ impl Asks {
         let mut builder = Builder::default();
         for value in records.values {
             let value = Some(value.as_bytes());
-            builder.push(&NewRecord { time_ms: records.time_ms, key: Some(b"key"), value, headers: &[] });
+            builder.push(&NewRecord {
+                time_ms: records.time_ms,
+                key: Some(b"key"),
+                value,
+                headers: &Headers::default(),
+            });
         }
         let batch = builder.finish(records.stamp, compression).expect("memory");
         let node = self.leader(topic, 0);

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::batch::{Builder, Compression, NO_STAMP, NewRecord};
+use super::batch::{Builder, Compression, Headers, NO_STAMP, NewRecord};
 use super::cluster::Cluster;
 use super::config::Config;
 use super::partition;
@@ -159,8 +159,8 @@ impl Telling {
         for records in by_partition.chunk_by(|one, two| one.0 == two.0) {
             let Some((index, _)) = records.first() else { continue };
             let time_ms = WallClock::new().now().0.0.div_euclid(1_000_000);
+            let headers = Headers::new(&[("content-type", b"application/json")]);
             for (_, (key, value)) in records {
-                let headers = [("content-type", b"application/json".as_slice())];
                 let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
                 self.builder.push(&NewRecord { time_ms, key, value, headers: &headers });
             }

@@ -9,14 +9,16 @@
 //! The checksum covers everything from the attributes on.
 
 mod compress;
+mod headers;
 mod read;
 
 use bytes::Bytes;
 
 pub use self::compress::Compression;
+pub use self::headers::Headers;
 pub use self::read::{Batch, Kind, Record, Unreadable, committed, read};
 
-use super::wire::writer::{VARINT_BYTES_MAX, Writer, size_of_varint};
+use super::wire::writer::{Writer, size_of_varint};
 
 /// Bytes from the start of a batch to its records.
 pub const HEAD_BYTES: usize = 61;
@@ -50,22 +52,25 @@ pub struct NewRecord<'a> {
     /// What it says; `None` is a tombstone where the topic is compacted.
     pub value: Option<&'a [u8]>,
     /// Names and values beside it.
-    pub headers: &'a [(&'a str, &'a [u8])],
+    pub headers: &'a Headers,
 }
 
-/// Gathers records into batches; its memory is used again.
+/// Gathers records into batches.
 #[derive(Debug, Default)]
 pub struct Builder {
-    records: Vec<u8>,
+    /// Room for the head, and the records behind it.
+    batch: Vec<u8>,
     count: i32,
     first_time_ms: i64,
     largest_time_ms: i64,
+    /// What the last batch had, bytes: the next is mostly about as large.
+    last_bytes: usize,
 }
 
 impl Builder {
     /// Bytes of records so far, not compressed.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.batch.len().saturating_sub(HEAD_BYTES)
     }
 
     /// How many records there are.
@@ -87,34 +92,36 @@ impl Builder {
     pub fn push(&mut self, record: &NewRecord<'_>) {
         if self.count == 0 {
             (self.first_time_ms, self.largest_time_ms) = (record.time_ms, record.time_ms);
+            self.batch.reserve(self.last_bytes);
+            self.batch.resize(HEAD_BYTES, 0);
         }
         self.largest_time_ms = self.largest_time_ms.max(record.time_ms);
         let (time, place) = (record.time_ms - self.first_time_ms, i64::from(self.count));
-        let length = size_of_record(record, time, place);
-        self.records.reserve(length + VARINT_BYTES_MAX);
-        let mut out = Writer::new(&mut self.records);
-        out.varint(length as i64);
+        let mut out = Writer::new(&mut self.batch);
+        out.varint(size_of_record(record, time, place) as i64);
         out.i8(0);
         out.varint(time);
         out.varint(place);
         nullable(record.key, &mut out);
         nullable(record.value, &mut out);
-        out.varint(record.headers.len() as i64);
-        for (name, value) in record.headers {
-            nullable(Some(name.as_bytes()), &mut out);
-            nullable(Some(value), &mut out);
-        }
+        record.headers.write(&mut out);
         self.count += 1;
     }
 
-    /// Ends the batch and begins another.
+    /// Ends the batch, which has at least one record, and begins another.
     ///
     /// # Errors
     /// The compressor fails, which it does only without memory.
     pub fn finish(&mut self, stamp: Stamp, compression: Compression) -> std::io::Result<Bytes> {
-        let mut batch = Vec::with_capacity(HEAD_BYTES + self.records.len());
-        batch.resize(HEAD_BYTES, 0);
-        compression.compress(&self.records, &mut batch)?;
+        let (mut batch, count) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.count));
+        self.last_bytes = batch.len();
+        if compression != Compression::None {
+            let mut packed = vec![0; HEAD_BYTES];
+            compression.compress(&batch[HEAD_BYTES..], &mut packed)?;
+            // Its memory is used again.
+            batch.clear();
+            self.batch = std::mem::replace(&mut batch, packed);
+        }
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let mut out = Writer::new(&mut head);
         out.i64(0);
@@ -123,39 +130,38 @@ impl Builder {
         out.i8(MAGIC);
         out.i32(0);
         out.i16(compression.attributes());
-        out.i32(self.count - 1);
+        out.i32(count - 1);
         out.i64(self.first_time_ms);
         out.i64(self.largest_time_ms);
         out.i64(stamp.producer);
         out.i16(stamp.epoch);
         out.i32(stamp.sequence);
-        out.i32(self.count);
+        out.i32(count);
         batch[..HEAD_BYTES].copy_from_slice(&head);
         let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
         batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
-        self.records.clear();
-        self.count = 0;
         Ok(batch.into())
     }
 }
 
 /// What stands behind a record's length, bytes.
 fn size_of_record(record: &NewRecord<'_>, time: i64, place: i64) -> usize {
-    let sized = |bytes: &[u8]| size_of_varint(bytes.len() as i64) + bytes.len();
-    let or_null = |bytes: Option<&[u8]>| bytes.map_or(1, sized);
-    let headers: usize = record.headers.iter().map(|(name, value)| sized(name.as_bytes()) + sized(value)).sum();
-    let counts = size_of_varint(time) + size_of_varint(place) + size_of_varint(record.headers.len() as i64);
-    1 + counts + or_null(record.key) + or_null(record.value) + headers
+    let or_null = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| size_of_varint(bytes.len() as i64) + bytes.len());
+    let attributes = 1;
+    let deltas = size_of_varint(time) + size_of_varint(place);
+    attributes + deltas + or_null(record.key) + or_null(record.value) + record.headers.size_bytes()
 }
 
 fn nullable(bytes: Option<&[u8]>, out: &mut Writer<'_>) {
     match bytes {
-        Some(bytes) => {
-            out.varint(bytes.len() as i64);
-            out.raw(bytes);
-        }
+        Some(bytes) => sized(bytes, out),
         None => out.varint(-1),
     }
+}
+
+fn sized(bytes: &[u8], out: &mut Writer<'_>) {
+    out.varint(bytes.len() as i64);
+    out.raw(bytes);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -25,9 +25,8 @@ const NEVER: Duration = Duration::from_secs(365 * 86_400);
 pub struct Link {
     stream: Box<dyn Stream>,
     client_id: Box<str>,
-    out: Vec<u8>,
-    /// How much of `out` has left.
-    left: usize,
+    /// What is to leave, in order; batches in it are those of the producer, not copies.
+    out: VecDeque<Bytes>,
     must_flush: bool,
     incoming: BytesMut,
     /// Requests without an answer so far: broker and network keep their order.
@@ -68,8 +67,7 @@ impl Link {
         Link {
             stream,
             client_id: client_id.into(),
-            out: Vec::new(),
-            left: 0,
+            out: VecDeque::new(),
             must_flush: false,
             incoming: BytesMut::new(),
             waiting: VecDeque::new(),
@@ -153,20 +151,20 @@ impl Link {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.left < self.out.len() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.left..])? {
+        while let Some(piece) = self.out.front_mut() {
+            if piece.is_empty() {
+                self.out.pop_front();
+                continue;
+            }
+            match Pin::new(&mut self.stream).poll_write(cx, piece)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => {
-                    self.left += count;
+                    piece.advance(count);
                     self.traffic.sent_bytes += count as u64;
                     self.must_flush = true;
                 }
                 Poll::Pending => break,
             }
-        }
-        if self.left == self.out.len() {
-            self.out.clear();
-            self.left = 0;
         }
         if self.must_flush && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
             self.must_flush = false;

@@ -9,6 +9,7 @@
 //! record 10.
 
 mod ask;
+mod encoder;
 mod intent;
 mod metadata;
 mod routing;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, warn};
 
 pub use self::ask::{Answer, Ask, Sent, Target};
-use self::intent::Encoder;
+use self::encoder::Encoder;
 use self::stream::{Phase, Stream, Told};
 use self::topics::Topics;
 use super::config::Config;

@@ -19,6 +19,8 @@ pub mod reader;
 mod sasl;
 pub mod writer;
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 pub use self::api_versions::{ApiRange, ApiVersions};
@@ -72,10 +74,10 @@ pub trait Request {
     fn read(answer: &mut Reader) -> Result<Self::Answer, Malformed>;
 }
 
-/// Appends a whole request with its size to `out`.
-pub fn write_request<R: Request>(request: &R, correlation: i32, client_id: &str, out: &mut Vec<u8>) {
-    let start = out.len();
-    let mut writer = Writer::new(out);
+/// Appends a whole request with its size to what is to leave: `out` is sent piece by piece.
+pub fn write_request<R: Request>(request: &R, correlation: i32, client_id: &str, out: &mut VecDeque<Bytes>) {
+    let mut written = Vec::new();
+    let mut writer = Writer::new(&mut written);
     writer.i32(0);
     writer.i16(R::KEY);
     writer.i16(R::VERSION);
@@ -86,8 +88,15 @@ pub fn write_request<R: Request>(request: &R, correlation: i32, client_id: &str,
         writer.no_tags();
     }
     request.write(&mut writer);
-    let size = (out.len() - start - SIZE_BYTES) as u32;
-    out[start..start + SIZE_BYTES].copy_from_slice(&size.to_be_bytes());
+    let shared = writer.into_shared();
+    let size = written.len() - SIZE_BYTES + shared.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    written[..SIZE_BYTES].copy_from_slice(&(size as u32).to_be_bytes());
+    let (written, mut from) = (Bytes::from(written), 0);
+    for (at, bytes) in shared {
+        out.extend([written.slice(from..at), bytes]);
+        from = at;
+    }
+    out.push_back(written.slice(from..));
 }
 
 /// An answer without its size: which request it answers, and its body with what is left of its header.

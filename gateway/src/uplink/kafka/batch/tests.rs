@@ -9,7 +9,7 @@ type Written = (i64, Option<Vec<u8>>, Vec<u8>);
 fn built(compression: Compression, records: &[Written]) -> Bytes {
     let mut builder = Builder::default();
     for (time_ms, key, value) in records {
-        let headers: [(&str, &[u8]); 1] = [("größe", b"7")];
+        let headers = Headers::new(&[("größe", b"7")]);
         builder.push(&NewRecord { time_ms: *time_ms, key: key.as_deref(), value: Some(value), headers: &headers });
     }
     builder.finish(Stamp { producer: 5, epoch: 1, sequence: 9 }, compression).expect("memory")

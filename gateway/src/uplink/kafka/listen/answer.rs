@@ -10,7 +10,7 @@ use tracing::{error, info};
 use super::{AGAIN_AFTER, AGAIN_AFTER_MAX, Setup, Shared, UNDER_WAY_MAX, keep, open};
 use crate::clock::WallClock;
 use crate::pipeline::command::ReplyTo;
-use crate::uplink::kafka::batch::{Builder, Compression, NO_STAMP, NewRecord};
+use crate::uplink::kafka::batch::{Builder, Compression, Headers, NO_STAMP, NewRecord};
 use crate::uplink::kafka::cluster::Cluster;
 use crate::uplink::kafka::commands::{CORRELATION, Door};
 use crate::uplink::kafka::{error, partition};
@@ -108,7 +108,7 @@ impl Answering {
             let correlation = to.correlation.as_deref().map(|bytes| (CORRELATION, bytes));
             let headers: Vec<(&str, &[u8])> = fixed.into_iter().chain(correlation).collect();
             let (key, value) = (Some(door.gateway.as_bytes()), Some(&text[..]));
-            self.builder.push(&NewRecord { time_ms, key, value, headers: &headers });
+            self.builder.push(&NewRecord { time_ms, key, value, headers: &Headers::new(&headers) });
         }
         let out_of_memory = |cause: std::io::Error| Failure { cause: cause.to_string(), advice: "Free memory" };
         let batch = self.builder.finish(NO_STAMP, Compression::None).map_err(out_of_memory)?;

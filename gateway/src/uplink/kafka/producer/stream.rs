@@ -17,7 +17,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::ask::{Ask, Sent};
-use super::intent::{Encoder, Intent, RECORDS_MAX};
+use super::encoder::Encoder;
+use super::intent::{Intent, RECORDS_MAX};
 use crate::uplink::kafka::batch::Stamp;
 use crate::uplink::kafka::journal::{Entry, Mark, StreamKey, StreamMemory, advance};
 use crate::uplink::kafka::wire::TopicId;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::intent::FENCE;
+use super::encoder::FENCE;
 use crate::uplink::kafka::batch::{Record, Unreadable, read};
 use crate::uplink::kafka::journal::Mark;
 

@@ -70,7 +70,7 @@ impl Request for Produce<'_> {
             out.array(parts.len());
             for part in parts {
                 out.i32(part.partition);
-                out.bytes(part.batch);
+                out.shared_bytes(part.batch);
             }
         }
     }

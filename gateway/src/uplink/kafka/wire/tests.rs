@@ -3,9 +3,9 @@ use proptest::prelude::*;
 use super::*;
 
 fn bytes_of<R: Request>(request: &R) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = VecDeque::new();
     write_request(request, 7, "me", &mut out);
-    out
+    out.iter().flatten().copied().collect()
 }
 
 #[test]
@@ -26,6 +26,23 @@ fn partitions_of_one_topic_stand_under_one_name() {
     let body = &written[16..];
     assert_eq!(body[..12], [255, 255, 255, 255, 0, 0, 0, 9, 0, 0, 0, 2]);
     assert_eq!(body[12..19], [0, 1, b'a', 0, 0, 0, 2]);
+}
+
+#[test]
+fn large_batches_leave_behind_their_heads_without_a_copy() {
+    let batches = [vec![7; 64 << 10], vec![8; 3], vec![9; 32 << 10]].map(Bytes::from);
+    let parts = (0..).zip(&batches).map(|(partition, batch)| ProducePart { topic: "a", partition, batch });
+    let mut out = VecDeque::new();
+    write_request(&Produce { timeout_ms: 9, parts: parts.collect() }, 7, "me", &mut out);
+    let is_shared = |batch: &&Bytes| out.iter().any(|piece| piece.as_ptr() == batch.as_ptr());
+    assert_eq!(batches.iter().map(|batch| is_shared(&batch)).collect::<Vec<_>>(), [true, false, true]);
+    let whole: Vec<u8> = out.iter().flatten().copied().collect();
+    assert_eq!(frame_size(&whole), Ok(Some(whole.len())));
+    let mut body = Reader::new(Bytes::from(whole).slice(16 + 19..));
+    for (partition, batch) in (0..).zip(&batches) {
+        assert_eq!((body.i32(), body.bytes()), (Ok(partition), Ok(Some(batch.clone()))));
+    }
+    assert_eq!(body.left(), 0);
 }
 
 #[test]

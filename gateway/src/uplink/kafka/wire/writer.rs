@@ -1,7 +1,6 @@
 //! Kafka's primitive types, written.
 
-/// The longest varint, bytes.
-pub const VARINT_BYTES_MAX: usize = 10;
+use bytes::Bytes;
 
 /// How many bytes a signed varint takes.
 pub fn size_of_varint(value: i64) -> usize {
@@ -9,16 +8,26 @@ pub fn size_of_varint(value: i64) -> usize {
     (u64::BITS - (zigzag | 1).leading_zeros()).div_ceil(7) as usize
 }
 
+/// Fewer bytes are quicker copied than kept apart, and leave in one packet with what stands before them.
+const SHARED_BYTES_MIN: usize = 16 << 10;
+
 /// Appends values to some bytes.
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut Vec<u8>,
+    /// Bytes that belong between the written ones, before the byte of this number.
+    shared: Vec<(usize, Bytes)>,
 }
 
 impl<'a> Writer<'a> {
     /// Appends to `out`.
     pub fn new(out: &'a mut Vec<u8>) -> Writer<'a> {
-        Writer { out }
+        Writer { out, shared: Vec::new() }
+    }
+
+    /// What was not copied into the bytes, and before which of them it belongs.
+    pub fn into_shared(self) -> Vec<(usize, Bytes)> {
+        self.shared
     }
 
     /// One byte.
@@ -85,6 +94,16 @@ impl<'a> Writer<'a> {
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.i32(bytes.len() as i32);
         self.raw(bytes);
+    }
+
+    /// Plain bytes, which are not copied but lie apart where they are many: in [`Writer::into_shared`].
+    pub fn shared_bytes(&mut self, bytes: &Bytes) {
+        self.i32(bytes.len() as i32);
+        if bytes.len() < SHARED_BYTES_MIN {
+            self.raw(bytes);
+        } else {
+            self.shared.push((self.out.len(), bytes.clone()));
+        }
     }
 
     /// A plain array's length.

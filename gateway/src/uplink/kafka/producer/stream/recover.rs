@@ -9,7 +9,7 @@ use crate::uplink::kafka::error::{
 };
 use crate::uplink::kafka::journal::{Entry, Mark, advance};
 use crate::uplink::kafka::producer::ask::Answer;
-use crate::uplink::kafka::producer::intent::now_ms;
+use crate::uplink::kafka::producer::encoder::now_ms;
 use crate::uplink::kafka::producer::tail::tail;
 use crate::uplink::kafka::wire::{Fetched, PartitionProducers, Produced};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::IDENTITY;
-use crate::uplink::kafka::batch::{Batch, Builder, Compression, NewRecord, Record, read};
+use crate::uplink::kafka::batch::{Batch, Builder, Compression, Headers, NewRecord, Record, read};
 use crate::uplink::kafka::journal::advance;
 use crate::uplink::kafka::producer::{Answer, Ask, Producer};
 use crate::uplink::kafka::wire::{
@@ -202,7 +202,12 @@ impl Partition {
             let headers: Vec<(&str, &[u8])> =
                 record.headers.iter().map(|(name, value)| (&**name, &value[..])).collect();
             let mut builder = Builder::default();
-            builder.push(&NewRecord { time_ms: 0, key: None, value: record.value.as_deref(), headers: &headers });
+            builder.push(&NewRecord {
+                time_ms: 0,
+                key: None,
+                value: record.value.as_deref(),
+                headers: &Headers::new(&headers),
+            });
             let stamp = crate::uplink::kafka::batch::NO_STAMP;
             let mut batch = builder.finish(stamp, Compression::None).expect("memory").to_vec();
             batch[..8].copy_from_slice(&record.offset.to_be_bytes());
