@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::config::Config;
-use super::error;
+use super::error::{self, code};
 use super::fleet::{Fleet, Happened, NodeId};
 use super::wire::{
     self, CreateTopics, CreatedTopic, Metadata, MetadataAnswer, NewTopic, Produce, ProducePart, Request, TopicMetadata,
@@ -87,8 +87,10 @@ impl Cluster {
                     sent = self.fleet.link(node).map(|link| link.send(request, within));
                 }
                 Happened::Answered(from, correlation, body) if from == node && Some(correlation) == sent => {
-                    return wire::read_answer::<R>(body)
-                        .map_err(|cause| Failure { cause: cause.to_string(), advice: error::advice(35) });
+                    return wire::read_answer::<R>(body).map_err(|cause| Failure {
+                        cause: cause.to_string(),
+                        advice: error::advice(code::UNSUPPORTED_VERSION),
+                    });
                 }
                 Happened::Failed(failed, failure) if failed == node => return Err(failure),
                 Happened::Broken(broken, loss) if broken == node => {

@@ -12,6 +12,7 @@ mod ask;
 mod encoder;
 mod intent;
 mod metadata;
+mod outcome;
 mod routing;
 mod stream;
 mod tail;
@@ -22,16 +23,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{error, warn};
-
 pub use self::ask::{Answer, Ask, Sent, Target};
 use self::encoder::Encoder;
-use self::stream::{Phase, Stream, Told};
+use self::stream::{Phase, Stream};
 use self::topics::Topics;
 use super::config::Config;
 use super::fleet::NodeId;
 use super::journal::{Entry, Mark, Memory, StreamKey};
-use super::wire::ProduceAnswer;
 use crate::uplink::{Event, Lane, Lasting, Message, Refusal, SeqRange, Token};
 
 /// Messages that may be in the producer's hands.
@@ -314,75 +312,6 @@ impl Producer {
         Ok(())
     }
 
-    /// An answer has come.
-    pub fn answered(&mut self, ask: Ask, answer: Answer, now: Instant) {
-        match (ask, answer) {
-            (Ask::Metadata, Answer::Metadata(seen)) => self.saw(&seen, now),
-            (Ask::NewId { lane }, Answer::NewId(identity)) => {
-                let id = match identity.error {
-                    0 => ProducerId::Known(identity.id),
-                    31 => {
-                        self.forbid_lane(lane, identity.error);
-                        ProducerId::Wanted { not_before: Some(now + Duration::from_secs(5)) }
-                    }
-                    _ => ProducerId::Wanted { not_before: Some(now + METADATA_AGAIN_AFTER) },
-                };
-                if let ProducerId::Known(producer) = id {
-                    let of_lane = self.streams.iter_mut().filter(|stream| stream.key.lane == lane);
-                    of_lane.filter(|stream| stream.is_exhausted()).for_each(|stream| stream.rename(producer));
-                }
-                self.ids[usize::from(lane)] = id;
-            }
-            (Ask::Produce { node, batches }, Answer::Produced(produced)) => {
-                self.came_back(node);
-                self.produced(node, &batches, &produced, now);
-            }
-            (ask, answer) => {
-                let Some(number) = ask.stream() else { return };
-                let told = self.streams[number].answered(&answer, &self.encoder.identity, now, &mut self.entries);
-                self.note(number, told, now);
-            }
-        }
-    }
-
-    /// No answer will come any more: the connection is over, or there was none.
-    pub fn failed(&mut self, ask: Ask, now: Instant) {
-        self.look_again(now);
-        match ask {
-            Ask::Metadata => self.metadata.asked = false,
-            Ask::NewId { lane } => {
-                self.ids[usize::from(lane)] = ProducerId::Wanted { not_before: Some(now + METADATA_AGAIN_AFTER) };
-            }
-            Ask::Produce { node, batches } => {
-                self.came_back(node);
-                for sent in batches {
-                    self.streams[sent.stream].vanished(sent.intent);
-                }
-            }
-            ask => {
-                if let Some(number) = ask.stream() {
-                    self.streams[number].not_asked(now);
-                }
-            }
-        }
-    }
-
-    /// A broker cannot be reached: nothing is asked of it before then. Leaders are looked up meanwhile.
-    pub fn unreachable(&mut self, node: NodeId, until: Instant) {
-        self.unreachable.insert(node, until);
-    }
-
-    /// A broker answers.
-    pub fn reached(&mut self, node: NodeId) {
-        self.unreachable.remove(&node);
-    }
-
-    fn came_back(&mut self, node: NodeId) {
-        if let Some(count) = self.on_their_way.get_mut(&node) {
-            *count = count.saturating_sub(1);
-        }
-    }
-
     /// The connection to the cluster is over: messages will be handed over anew, and find their intents again.
     pub fn lost(&mut self) {
         self.unrouted.clear();
@@ -398,66 +327,6 @@ impl Producer {
         for (number, stream) in self.streams.iter_mut().enumerate() {
             stream.lost();
             self.expected.extend(stream.missing_marks().map(|mark| (mark, number)));
-        }
-    }
-
-    fn produced(&mut self, node: NodeId, batches: &[Sent], answer: &ProduceAnswer, now: Instant) {
-        if answer.throttle_ms > 0 {
-            self.paused.insert(node, now + Duration::from_millis(answer.throttle_ms as u64));
-        }
-        self.paused.retain(|_, until| *until > now);
-        for sent in batches {
-            let stream = &mut self.streams[sent.stream];
-            let key = &stream.key;
-            let part = answer.parts.iter().find(|part| part.partition == key.partition && part.topic == *key.topic);
-            let told = match part {
-                Some(part) => stream.produced(sent.intent, part, now, &mut self.entries),
-                None => {
-                    stream.vanished(sent.intent);
-                    Told::default()
-                }
-            };
-            self.note(sent.stream, told, now);
-        }
-    }
-
-    /// Tells what a stream found out.
-    fn note(&mut self, number: usize, told: Told, now: Instant) {
-        let Told { delivered, refused, found, look_again, fenced, doubled, foreign } = told;
-        for token in delivered {
-            self.acknowledge(token);
-        }
-        for (message, lasting, reason) in refused {
-            self.refuse(&message, lasting, &reason);
-        }
-        let (topic, partition) = (self.streams[number].key.topic.clone(), self.streams[number].key.partition);
-        if let Some(found) = found {
-            for mark in self.streams[number].take_settled() {
-                self.expected.remove(&mark);
-            }
-            self.done.extend(found);
-            for token in self.streams[number].take_done(&mut self.done) {
-                self.acknowledge(token);
-            }
-        }
-        if look_again {
-            self.look_again(now);
-        }
-        if fenced {
-            self.figures.readings_behind_a_fence += 1;
-            warn!(topic = &*topic, partition, "it is not known what has arrived: the partition is read behind a fence");
-        }
-        if let Some((messages, why)) = doubled {
-            self.figures.perhaps_doubled += messages;
-            warn!(topic = &*topic, partition, messages, "delivered at least once, not exactly once: {why}");
-        }
-        if foreign {
-            error!(
-                topic = &*topic,
-                partition,
-                "another gateway produces with this one's identity: a copy of its buffer is in use elsewhere. This uplink \
-                 stops here; stop one of the two, and give the other a buffer of its own"
-            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The way to one cluster: moves what the producer asks and what brokers answer, and keeps the journal before them.
 
+mod asking;
 mod life;
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,18 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::asking::understood;
 use self::life::{Life, SHORTEN_EVERY, back, brought_back, shortening};
 use super::config::Config;
 use super::fleet::{Fleet, Happened, NodeId};
 use super::journal::{Journal, Memory};
-use super::producer::{Answer, Ask, Figures, Producer, Target};
-use super::wire::{
-    DescribeProducers, Fetch, FetchPart, InitProducerId, Isolation, ListOffsets, Malformed, Metadata, OffsetAt,
-    Produce, ProducePart, Request, read_answer,
-};
+use super::producer::{Answer, Figures, Producer};
 use crate::backoff::{Backoff, Jitter};
 use crate::uplink::stream::Failure;
 use crate::uplink::{
@@ -35,8 +32,6 @@ const LEADER_BACKOFF: Backoff = Backoff {
     longest: Duration::from_secs(30),
     steady: Duration::from_secs(10),
 };
-/// What is read of a partition at once, bytes.
-const READ_BYTES_MAX: i32 = 4 << 20;
 
 /// A publisher to one cluster.
 pub(super) struct KafkaPublisher {
@@ -212,86 +207,6 @@ impl KafkaPublisher {
         }
     }
 
-    fn send_to(&mut self, target: Target, ask: Ask) {
-        let node = match target {
-            Target::Node(node) => Some(node),
-            Target::Any => self.candidates().next(),
-        };
-        let Some(life) = &mut self.life else { return };
-        match node.filter(|node| self.fleet.knows(*node)) {
-            None => life.producer.failed(ask, Instant::now().into_std()),
-            Some(node) => {
-                self.fleet.call(node);
-                life.waiting.push((node, ask));
-                self.send_waiting(node);
-            }
-        }
-    }
-
-    /// Sends what waited for a connection, if it is open.
-    fn send_waiting(&mut self, node: NodeId) {
-        let Some(life) = &mut self.life else { return };
-        let Some(link) = self.fleet.link(node) else { return };
-        let (mine, others) = std::mem::take(&mut life.waiting).into_iter().partition(|(to, _)| *to == node);
-        life.waiting = others;
-        let mine: Vec<(NodeId, Ask)> = mine;
-        let (within, soon) = (self.config.answer_within(), self.config.answer_soon());
-        let timeout_ms = self.config.timeout.as_millis() as i32;
-        for (_, ask) in mine {
-            let correlation = match &ask {
-                Ask::Metadata => link.send(&Metadata { topics: life.producer.topics() }, soon),
-                Ask::NewId { .. } => link.send(&InitProducerId, soon),
-                Ask::End { stream } => {
-                    let (topic, partition) = life.producer.place(*stream);
-                    link.send(&ListOffsets { parts: vec![(topic, partition, OffsetAt::End)] }, soon)
-                }
-                Ask::Describe { stream } => {
-                    link.send(&DescribeProducers { parts: vec![life.producer.place(*stream)] }, soon)
-                }
-                Ask::Read { stream, offset } => {
-                    let (topic, partition) = life.producer.place(*stream);
-                    let parts = vec![FetchPart { topic, partition, offset: *offset }];
-                    let (wait_ms, bytes_max, level) = (500, READ_BYTES_MAX, Isolation::Uncommitted);
-                    link.send(&Fetch { wait_ms, bytes_max, level, parts }, within)
-                }
-                Ask::Fence { stream, batch } => {
-                    let (topic, partition) = life.producer.place(*stream);
-                    let parts = vec![ProducePart { topic, partition, batch }];
-                    link.send(&Produce { timeout_ms, parts }, within)
-                }
-                Ask::Produce { batches, .. } => {
-                    let part = |sent: &super::producer::Sent| (life.producer.place(sent.stream), sent.batch.clone());
-                    let owned: Vec<((&str, i32), Bytes)> = batches.iter().map(part).collect();
-                    let parts = owned.iter().map(|((topic, partition), batch)| ProducePart {
-                        topic,
-                        partition: *partition,
-                        batch,
-                    });
-                    link.send(&Produce { timeout_ms, parts: parts.collect() }, within)
-                }
-            };
-            life.asks.insert((node, correlation), ask);
-        }
-    }
-
-    /// Nothing that was to go to this broker will be answered.
-    fn give_up_on(&mut self, node: NodeId) {
-        let Some(life) = &mut self.life else { return };
-        let now = Instant::now().into_std();
-        let sent: Vec<(NodeId, i32)> = life.asks.keys().copied().filter(|(to, _)| *to == node).collect();
-        for key in sent {
-            if let Some(ask) = life.asks.remove(&key) {
-                life.producer.failed(ask, now);
-            }
-        }
-        let (mine, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut life.waiting).into_iter().partition(|(to, _)| *to == node);
-        life.waiting = others;
-        for (_, ask) in mine {
-            life.producer.failed(ask, now);
-        }
-    }
-
     /// Takes in what happened. The cluster is lost when no broker of it can be reached any more.
     fn took(&mut self, happened: Happened) -> Result<(), Loss> {
         match happened {
@@ -411,20 +326,6 @@ impl KafkaPublisher {
             life.unwritten.clear();
             life.producer.lost();
         }
-    }
-}
-
-fn understood(ask: &Ask, body: Bytes) -> Result<Answer, Malformed> {
-    fn read<R: Request>(body: Bytes, answer: impl Fn(R::Answer) -> Answer) -> Result<Answer, Malformed> {
-        read_answer::<R>(body).map(answer)
-    }
-    match ask {
-        Ask::Metadata => read::<Metadata<'_>>(body, Answer::Metadata),
-        Ask::NewId { .. } => read::<InitProducerId>(body, Answer::NewId),
-        Ask::End { .. } => read::<ListOffsets<'_>>(body, Answer::End),
-        Ask::Describe { .. } => read::<DescribeProducers<'_>>(body, Answer::Described),
-        Ask::Fence { .. } | Ask::Produce { .. } => read::<Produce<'_>>(body, Answer::Produced),
-        Ask::Read { .. } => read::<Fetch<'_>>(body, |(error, fetched)| Answer::Read(error, fetched)),
     }
 }
 

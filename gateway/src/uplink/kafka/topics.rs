@@ -1,17 +1,10 @@
 //! Topics that are made on request, before the first record goes there.
 
 use super::cluster::Cluster;
-use super::error;
+use super::error::{self, code};
 use super::wire::{CreatedTopic, NewTopic};
 use crate::uplink::TopicsSpec;
 use crate::uplink::stream::Failure;
-
-const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-const TOPIC_ALREADY_EXISTS: i16 = 36;
-const INVALID_PARTITIONS: i16 = 37;
-const INVALID_REPLICATION_FACTOR: i16 = 38;
-const INVALID_CONFIG: i16 = 40;
-const POLICY_VIOLATION: i16 = 44;
 
 const BY_HAND: &str =
     "Permit the gateway's user CREATE on the topic, or make it by hand: kafka-topics.sh --create --topic NAME";
@@ -34,11 +27,11 @@ pub(super) async fn missing<'t>(cluster: &mut Cluster, topics: &[&'t str]) -> Re
     let mut missing = Vec::new();
     for topic in topics {
         match error(topic) {
-            0 => {}
-            UNKNOWN_TOPIC_OR_PARTITION => missing.push(*topic),
-            code @ (error::TOPIC_AUTHORIZATION_FAILED | 17) => {
-                let cause = format!("the topic {topic} cannot be used: {}", error::name(code));
-                return Err(Failure { cause, advice: error::advice(code) });
+            code::NONE => {}
+            code::UNKNOWN_TOPIC_OR_PARTITION => missing.push(*topic),
+            refused @ (code::TOPIC_AUTHORIZATION_FAILED | code::INVALID_TOPIC_EXCEPTION) => {
+                let cause = format!("the topic {topic} cannot be used: {}", error::name(refused));
+                return Err(Failure { cause, advice: error::advice(refused) });
             }
             // It is there, and has no leader at the moment.
             _ => {}
@@ -89,13 +82,15 @@ fn new_topic<'s>(name: &'s str, spec: &'s TopicsSpec, purpose: Purpose) -> NewTo
 fn outcome(made: &CreatedTopic) -> Result<(), Failure> {
     let CreatedTopic { name, error, message } = made;
     let advice = match *error {
-        0 | TOPIC_ALREADY_EXISTS => return Ok(()),
-        error::TOPIC_AUTHORIZATION_FAILED | error::CLUSTER_AUTHORIZATION_FAILED => BY_HAND,
-        INVALID_PARTITIONS => "Put right `partitions` of `create_topics`",
-        INVALID_REPLICATION_FACTOR => "There are fewer brokers than `replication` of `create_topics` asks for",
-        INVALID_CONFIG => "Put right `settings` of `create_topics`",
-        POLICY_VIOLATION => "The cluster's policy forbids such a topic: put right `create_topics`, or make it by hand",
-        code => error::advice(code),
+        code::NONE | code::TOPIC_ALREADY_EXISTS => return Ok(()),
+        code::TOPIC_AUTHORIZATION_FAILED | code::CLUSTER_AUTHORIZATION_FAILED => BY_HAND,
+        code::INVALID_PARTITIONS => "Put right `partitions` of `create_topics`",
+        code::INVALID_REPLICATION_FACTOR => "There are fewer brokers than `replication` of `create_topics` asks for",
+        code::INVALID_CONFIG => "Put right `settings` of `create_topics`",
+        code::POLICY_VIOLATION => {
+            "The cluster's policy forbids such a topic: put right `create_topics`, or make it by hand"
+        }
+        other => error::advice(other),
     };
     let said = message.as_deref().map(|message| format!(", {message:?}")).unwrap_or_default();
     Err(Failure { cause: format!("the topic {name} cannot be made: {}{said}", error::name(*error)), advice })

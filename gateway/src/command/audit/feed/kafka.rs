@@ -195,14 +195,14 @@ impl Kafka {
         let fetched = fetched.into_iter().next().unwrap_or_default();
         match if code == 0 { fetched.error } else { code } {
             0 => {}
-            error::OFFSET_OUT_OF_RANGE => {
+            error::code::OFFSET_OUT_OF_RANGE => {
                 let cause = format!(
                     "{place} lost records to its retention while they were read: offset {} is gone, it begins with {}",
                     part.next, fetched.start
                 );
                 return Err((cause, Again::No));
             }
-            code @ (error::TOPIC_AUTHORIZATION_FAILED | error::CLUSTER_AUTHORIZATION_FAILED) => {
+            code @ (error::code::TOPIC_AUTHORIZATION_FAILED | error::code::CLUSTER_AUTHORIZATION_FAILED) => {
                 return Err((format!("{place}: {}. {}", error::name(code), READ_RIGHT), Again::No));
             }
             code => return Err((format!("{place}: {}", error::name(code)), Again::Yes)),

@@ -13,7 +13,7 @@ use crate::pipeline::command::Inbound;
 use crate::uplink::kafka::batch;
 use crate::uplink::kafka::cluster::Cluster;
 use crate::uplink::kafka::commands::Door;
-use crate::uplink::kafka::error;
+use crate::uplink::kafka::error::{self, code};
 use crate::uplink::kafka::fleet::NodeId;
 use crate::uplink::kafka::offsets::{self, Found, Noticed, Offsets};
 use crate::uplink::kafka::wire::{
@@ -211,7 +211,7 @@ async fn offset_at(cluster: &mut Cluster, topic: &str, partition: i32, at: Offse
 fn readable(topic: &str, code: i16) -> Result<(), Failure> {
     let advice = "Permit the gateway's user READ and DESCRIBE on the topic of commands";
     error::check(topic, code).map_err(|failure| match code {
-        error::TOPIC_AUTHORIZATION_FAILED => Failure { advice, ..failure },
+        code::TOPIC_AUTHORIZATION_FAILED => Failure { advice, ..failure },
         _ => failure,
     })
 }

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::ask::{Ask, Target};
 use super::{LANES, METADATA_AGAIN_AFTER, METADATA_EVERY, MetadataState, Producer, ProducerId};
 use crate::uplink::Lasting;
-use crate::uplink::kafka::error as codes;
+use crate::uplink::kafka::error::{advice, name};
 use crate::uplink::kafka::journal::{Entry, StreamKey};
 use crate::uplink::kafka::wire::{MetadataAnswer, TopicId};
 
@@ -111,7 +111,7 @@ impl Producer {
 
     /// Nobody gave the lane a producer id: its messages wait.
     pub(super) fn forbid_lane(&mut self, lane: u8, code: i16) {
-        let reason = format!("no producer id: {}. {}", codes::name(code), codes::advice(code));
+        let reason = format!("no producer id: {}. {}", name(code), advice(code));
         let (of_lane, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.unrouted)
             .into_iter()
             .partition(|message| StreamKey::lane_of(message.lane()) == lane);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::stream::Stream;
 use super::topics::Routed;
 use super::{Producer, ProducerId, TopicName};
-use crate::uplink::kafka::error as codes;
+use crate::uplink::kafka::error::{advice, code, name};
 use crate::uplink::kafka::journal::{Mark, StreamKey};
 use crate::uplink::{Lasting, Message};
 
@@ -15,9 +15,10 @@ impl Producer {
         let mut wrong = BTreeSet::new();
         for message in std::mem::take(&mut self.unrouted) {
             match self.topics.route(&message) {
-                Routed::Not(code) => {
-                    let reason = format!("topic `{}`: {}. {}", message.topic, codes::name(code), codes::advice(code));
-                    let lasting = if code == 17 { Lasting::ForThisMessage } else { Lasting::ForNow };
+                Routed::Not(refused) => {
+                    let reason = format!("topic `{}`: {}. {}", message.topic, name(refused), advice(refused));
+                    let is_name = refused == code::INVALID_TOPIC_EXCEPTION;
+                    let lasting = if is_name { Lasting::ForThisMessage } else { Lasting::ForNow };
                     self.refuse(&message, lasting, &reason);
                     wrong.insert(message.topic);
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::TopicName;
 use crate::uplink::Message;
-use crate::uplink::kafka::error::{TOPIC_AUTHORIZATION_FAILED, UNKNOWN_TOPIC_OR_PARTITION};
+use crate::uplink::kafka::error::code;
 use crate::uplink::kafka::fleet::NodeId;
 use crate::uplink::kafka::partition::of_key;
 use crate::uplink::kafka::wire::{MetadataAnswer, TopicId};
@@ -97,8 +97,10 @@ impl Topics {
         for topic in &seen.topics {
             let Some((name, _)) = self.known.get_key_value(topic.name.as_str()) else { continue };
             let now = match topic.error {
-                UNKNOWN_TOPIC_OR_PARTITION | TOPIC_AUTHORIZATION_FAILED | 17 => Topic::Wrong(topic.error),
-                0 => {
+                code::UNKNOWN_TOPIC_OR_PARTITION | code::TOPIC_AUTHORIZATION_FAILED | code::INVALID_TOPIC_EXCEPTION => {
+                    Topic::Wrong(topic.error)
+                }
+                code::NONE => {
                     let mut leaders = vec![None; topic.partitions.len()];
                     for partition in &topic.partitions {
                         let place = usize::try_from(partition.index).ok();

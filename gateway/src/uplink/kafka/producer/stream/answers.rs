@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{BACKOFF_FIRST, BACKOFF_MAX, Phase, RECORDS_MAX, Stream, Told};
-use crate::uplink::kafka::error::{Verdict, advice, name, verdict};
+use crate::uplink::kafka::error::{Verdict, advice, code, name, verdict};
 use crate::uplink::kafka::journal::Entry;
 use crate::uplink::kafka::wire::Produced;
 use crate::uplink::{Lasting, Message};
@@ -120,7 +120,7 @@ impl Stream {
 
     /// The records that the broker names are refused; where it names none, halves find them.
     pub(super) fn poison(&mut self, place: usize, part: &Produced, told: &mut Told, entries: &mut Vec<Entry>) {
-        let is_about_all = matches!(part.error, 17 | 76);
+        let is_about_all = matches!(part.error, code::INVALID_TOPIC_EXCEPTION | code::UNSUPPORTED_COMPRESSION_TYPE);
         if part.records.is_empty() && !is_about_all {
             return self.too_large(place, part, told, entries);
         }

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::{FOREIGN_LOOK_EVERY, FOREIGN_QUIET, Phase, Reading, Stream, TAIL_BYTES_MAX, TAIL_WITHIN, Told};
-use crate::uplink::kafka::error::{
-    CLUSTER_AUTHORIZATION_FAILED, OFFSET_OUT_OF_RANGE, TOPIC_AUTHORIZATION_FAILED, Verdict, verdict,
-};
+use crate::uplink::kafka::error::{Verdict, code, verdict};
 use crate::uplink::kafka::journal::{Entry, Mark, advance};
 use crate::uplink::kafka::producer::ask::Answer;
 use crate::uplink::kafka::producer::encoder::now_ms;
@@ -27,7 +25,7 @@ impl Stream {
         match answer {
             Answer::End(found) => match found.first() {
                 Some(found) if found.error == 0 => self.opened(found.offset, entries),
-                Some(found) if found.error == TOPIC_AUTHORIZATION_FAILED => {
+                Some(found) if found.error == code::TOPIC_AUTHORIZATION_FAILED => {
                     self.forbidden(found.error, now, &mut told, entries);
                 }
                 _ => self.not_yet(now, &mut told),
@@ -58,7 +56,7 @@ impl Stream {
         let Some(described) = described else { return self.not_yet(now, told) };
         match described.error {
             0 => {}
-            TOPIC_AUTHORIZATION_FAILED | CLUSTER_AUTHORIZATION_FAILED => {
+            code::TOPIC_AUTHORIZATION_FAILED | code::CLUSTER_AUTHORIZATION_FAILED => {
                 let count = self.intents.iter().filter(|intent| intent.may_be_there).map(|intent| intent.marks.len());
                 told.doubled = Some((count.sum::<usize>() as u64, "the right to read the topic is missing".into()));
                 return self.go_on();
@@ -152,8 +150,8 @@ impl Stream {
                 }
                 Err(cause) => reading.gap = Some(cause.to_string()),
             },
-            OFFSET_OUT_OF_RANGE if fetched.start > reading.at => reading.at = fetched.start,
-            TOPIC_AUTHORIZATION_FAILED => reading.gap = Some("the right to read the topic is missing".into()),
+            code::OFFSET_OUT_OF_RANGE if fetched.start > reading.at => reading.at = fetched.start,
+            code::TOPIC_AUTHORIZATION_FAILED => reading.gap = Some("the right to read the topic is missing".into()),
             _ => self.not_yet(now, told),
         }
         let Phase::Reading(reading) = &mut self.phase else { return };
