@@ -3,11 +3,13 @@
 mod apps;
 mod asks;
 mod commands;
+mod copies;
 mod crashes;
 mod facts;
 mod formats;
 mod levels;
 mod logins;
+mod power;
 mod silence;
 mod sizes;
 mod unusual;
