@@ -24,6 +24,7 @@
 mod server;
 mod answer;
 mod routes;
+mod perform;
 mod reply;
 mod query;
 mod body;

@@ -425,6 +425,19 @@ fn every_metric_is_there(text: &str) {
     }
 }
 
+/// What the dashboard asks, as rules that promtool parses.
+fn rules_of_the_dashboard() -> String {
+    let dashboard = include_str!("../../systemd/prometheus/grafana-dashboard.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let rules: Vec<_> = targets.map(|target| json!({ "record": "asked:by:a_panel", "expr": target["expr"] })).collect();
+    assert!(rules.len() >= 14, "{} questions", rules.len());
+    let groups: Vec<_> =
+        (0..).zip(rules).map(|(at, rule)| json!({ "name": format!("panel {at}"), "rules": [rule] })).collect();
+    json!({ "groups": groups }).to_string()
+}
+
 #[test]
 fn readiness_says_why_not_and_metrics_are_what_prometheus_reads() {
     let broker = format!("uplinks: {{ cloud: {{ url: \"mqtt://127.0.0.1:{}\" }} }}\n", free_port());
@@ -452,6 +465,10 @@ fn readiness_says_why_not_and_metrics_are_what_prometheus_reads() {
         let checked = Command::new(&promtool).args(arguments).current_dir(&folder).output().expect("promtool");
         assert!(checked.status.success(), "{}", both(&checked));
     }
+    let asked = rig.site.folder().join("dashboard.rules.yaml");
+    std::fs::write(&asked, rules_of_the_dashboard()).expect("writes");
+    let checked = Command::new(&promtool).args(["check", "rules"]).arg(&asked).output().expect("promtool");
+    assert!(checked.status.success(), "{}", both(&checked));
     every_metric_is_there(&text);
     let file = rig.site.folder().join("metrics.txt");
     std::fs::write(&file, text).expect("writes");

@@ -74,7 +74,11 @@ async fn show(args: &Args) -> io::Result<Exit> {
     let simulation = Simulation::of(&plant.config).await?;
     let text = simulation.rewritten(PLANT).replace("mqtt://broker", &format!("mqtt://{}", network.address()));
     say(format_args!("A plant of simulated PLCs that speak Modbus, S7 and OPC UA, described by this file:\n\n{text}"));
-    say(format_args!("Its readings, as they reach the broker at mqtt://{} (Ctrl-C ends it):\n", broker.address()));
+    say(format_args!(
+        "The uplink's way leads through a network that fails now and then. Its readings, as they reach the broker itself at \
+         mqtt://{} (Ctrl-C ends it):\n",
+        broker.address()
+    ));
 
     let mut arrivals = broker.observe("demo/plant/+/+", WAITING_MAX);
     let (gateway, http) = start(&text, &folder)?;

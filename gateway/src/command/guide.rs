@@ -1,6 +1,7 @@
-//! The guide tells the truth: its samples pass the check, its commands exist, its links lead somewhere, and the tests that
-//! it names are there.
+//! The guide tells the truth: its samples pass the check, its commands exist, its links lead to its pages, and the tests
+//! that it names are there.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -122,21 +123,58 @@ fn every_command_is_in_the_guide() {
 }
 
 #[test]
-fn every_link_of_the_guide_leads_somewhere_and_every_page_is_listed() {
+fn every_link_of_the_guide_leads_to_a_page_of_it_and_every_page_is_listed() {
     let summary = fs::read_to_string(root().join("SUMMARY.md")).expect("a summary");
+    let mut links = 0;
     for Page { path, text } in pages() {
         let folder = path.parent().expect("a folder");
-        let links = text.match_indices("](").map(|(at, _)| text[at + 2..].split(')').next().unwrap_or_default());
-        let includes = text
-            .match_indices("{{#include ")
-            .map(|(at, found)| text[at + found.len()..].split("}}").next().unwrap_or_default().trim());
-        for link in links.chain(includes).filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
-            let target = link.split('#').next().unwrap_or_default();
-            assert!(folder.join(target).exists(), "{}: {link} leads nowhere", path.display());
+        // What a page takes from beside the code becomes part of the page, and its links are the page's.
+        for included in after(&text, "{{#include ", "}}") {
+            let of_code = fs::read_to_string(folder.join(included.trim())).expect("an included page");
+            links += check_links(&path, &of_code);
         }
+        links += check_links(&path, &text);
         let listed = path.strip_prefix(root()).expect("below").to_string_lossy().into_owned();
         assert!(listed == "SUMMARY.md" || summary.contains(&format!("({listed})")), "{listed} is not in the summary");
     }
+    assert!(links >= 40, "{links} links");
+}
+
+/// How many links within the book a text has, each of which has to lead to a page that the site has, and to a heading
+/// that is on it.
+fn check_links(page: &Path, text: &str) -> usize {
+    let within = |link: &&str| !link.starts_with("http") && !link.starts_with('<');
+    let links: Vec<&str> = after(text, "](", ")").filter(within).collect();
+    for link in &links {
+        let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+        let target = if target.is_empty() { page.to_path_buf() } else { page.with_file_name("").join(target) };
+        let target = target.canonicalize().unwrap_or_else(|_| panic!("{}: {link} leads nowhere", page.display()));
+        assert!(target.starts_with(root()), "{}: {link} leads out of the book", page.display());
+        assert!(
+            heading.is_empty() || headings(&target).contains(heading),
+            "{}: {link}: no such heading",
+            page.display()
+        );
+    }
+    links.len()
+}
+
+/// The names by which the headings of a page are linked to, those of what it includes among them.
+fn headings(page: &Path) -> HashSet<String> {
+    let mut text = fs::read_to_string(page).expect("a page");
+    let included: Vec<PathBuf> =
+        after(&text, "{{#include ", "}}").map(|included| page.with_file_name("").join(included.trim())).collect();
+    for included in included {
+        text.push_str(&fs::read_to_string(included).expect("an included page"));
+    }
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let plain = |c: char| c.is_alphanumeric() || c == ' ' || c == '-' || c == '_';
+    headings.map(|heading| heading.to_lowercase().replace(|c| !plain(c), "").replace(' ', "-")).collect()
+}
+
+/// What stands between each `open` and the next `close`.
+fn after<'t>(text: &'t str, open: &'static str, close: &'static str) -> impl Iterator<Item = &'t str> {
+    text.match_indices(open).map(move |(at, _)| text[at + open.len()..].split(close).next().unwrap_or_default())
 }
 
 #[test]

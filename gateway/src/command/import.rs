@@ -16,6 +16,7 @@ mod kepware;
 mod modbus;
 mod neuron;
 mod plc4x;
+mod s7;
 mod source;
 mod telegraf;
 mod tia;
@@ -43,7 +44,8 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 Read are: csv (columns name, address and more, see below), tia (tag tables of TIA Portal: xlsx, xml, Openness xml, sdf,
 csv), step7 (symbol tables of STEP 7: asc, sdf, csv), kepware-csv, kepware-json, neuron (JSON), telegraf (TOML: modbus,
 s7comm, opcua), plc4x (properties of its Kafka connector), benthos-umh (YAML: modbus, s7comm, opcua).
-Columns of a csv: name, address, type, order, unit, device, url, station, scale, offset, every, comment; name and address
+Columns of a csv, or of the first sheet of an xlsx: name, address, table (coil, discrete, input, holding: then the address is
+a number), type, order, registers, unit, device, url, station, scale or divisor, offset, every, comment; name and address
 have to be there.
 The configuration goes to standard output, what is not in it and why to standard error. Tags come read-only, whatever the
 other program allowed, and secrets are never copied.
@@ -115,6 +117,12 @@ fn imported(bytes: &[u8], given: Given<'_>) -> Result<Imported, String> {
         format!("{name} is of no kind that is known here; name it with --from: {}", known.join(", "))
     })?;
     let mut found = kind.read(bytes, name).map_err(|cause| format!("{name}: {cause}"))?;
+    if let Some(set) = characters::guessed(bytes).filter(|_| !bytes.starts_with(&workbook::ZIP)) {
+        found.look(
+            "the file",
+            format!("it does not say in which characters it is written; {set} is taken: look at the comments"),
+        );
+    }
     fit::fit(&mut found, url);
     let yaml = render::render(&found, &format!("{} of {name}", kind.what()), gateway);
     match check(Source::new("the imported configuration", &yaml), Kinds::of_this_build()) {

@@ -20,7 +20,8 @@ const LEVEL_VARIABLE: &str = "FOREBAY_LOG";
 const FORMAT_VARIABLE: &str = "FOREBAY_LOG_FORMAT";
 
 /// Libraries that log each failure that they also return, which is told once with its device; whoever names one hears it.
-const QUIET: [&str; 4] = ["opcua_client", "opcua_core", "opcua_crypto", "opcua_types"];
+/// The server among them is the simulated one of the demonstration.
+const QUIET: [&str; 5] = ["opcua_client", "opcua_core", "opcua_crypto", "opcua_server", "opcua_types"];
 
 /// The level with the quiet libraries left out, where it does not name them.
 fn with_quiet(level: &str) -> String {
@@ -61,6 +62,6 @@ pub(super) fn start(config: &LogConfig, events: Arc<Events>) -> Result<(), Strin
 #[cfg(feature = "sim")]
 pub(super) fn listen() -> Result<Arc<Events>, String> {
     let events = Arc::new(Events::default());
-    let begun = registry().with(Listener(events.clone()).with_filter(LevelFilter::INFO)).try_init();
+    let begun = registry().with(Listener(events.clone()).with_filter(own_messages())).try_init();
     begun.map(|()| events).map_err(|cause| format!("cannot begin to log: {cause}"))
 }

@@ -77,13 +77,15 @@ fn started(args: &Args) -> Result<Started, Exit> {
     let (reload, keeper) = Reload::new(args.config.clone(), running);
     let mut setup = assemble::setup(config, lines);
     setup.reload = Some(reload);
-    let summary = setup.to_string();
+    let (tags, lines, uplinks) = (setup.tags.len(), setup.lines.len(), setup.uplinks.len());
+    let devices: usize = setup.lines.iter().map(|line| line.devices.len()).sum();
+    let buffer = setup.buffer.path.clone();
     let gateway = Gateway::start(setup).map_err(|cause| {
         error!("the gateway did not start: {cause}");
         Exit::Failure
     })?;
     keeper.started(&gateway);
-    info!(after = ?begun.elapsed(), "polling {summary}");
+    info!(tags, devices, lines, uplinks, buffer = %buffer.display(), after = ?begun.elapsed(), "polling");
     // Readings are worth more than their figures: a port that is taken stops no gateway.
     let http = http.start(gateway.vitals().clone(), events).unwrap_or_else(|cause| {
         warn!("{cause}");

@@ -170,6 +170,11 @@ impl Access {
         let Ok(Ok(_turn)) = timeout(TURN_WITHIN, self.turn.acquire()).await else {
             return told(StatusCode::TOO_MANY_REQUESTS, "many log in just now: try again in a few seconds");
         };
+        self.tried(user, password, peer).await
+    }
+
+    /// Whether the name and the password are right, unless too many were wrong before.
+    async fn tried(&self, user: &str, password: &str, peer: SocketAddr) -> Answer {
         let now = Instant::now();
         if let Some(wait) = lock(&self.lockout).wait(peer.ip(), user, now) {
             let seconds = wait.as_secs().max(1);

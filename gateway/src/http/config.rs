@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::info;
 
-use super::answer::busy;
 use super::query::Query;
-use super::reply::{Answer, json_answer, told};
+use super::reply::{Answer, busy, json_answer, told};
 use crate::pipeline::vitals::Vitals;
 use crate::reload::{Applied, CONFIRM_WITHIN_MAX, Refused, Reload};
 

@@ -15,8 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::info;
 
-use super::answer::busy;
-use super::reply::{Answer, json_answer, told};
+use super::reply::{Answer, busy, json_answer, told};
 use crate::pipeline::command::json::json_value;
 
 /// Addresses of one request.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use driver_core::Timestamp;
+use driver_core::{Reading, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -45,23 +45,12 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
     let start = start.ok().and_then(Result::ok).ok_or("the log does not answer: its disk is slow, or it is closing")?;
     let mut found = Found { tags: BTreeMap::new(), count: 0, last: from };
     let ended = walk(vitals, start, BOUNDS, |stretch| {
-        for reading in stretch.readings {
-            let at = reading.timestamp.0;
-            if !(from..=to).contains(&at) {
-                continue;
-            }
+        for reading in stretch.readings.iter().filter(|reading| (from..=to).contains(&reading.timestamp.0)) {
             let Some(names) = stretch.schema.tag(reading.tag).filter(|names| patterns.mean(names)) else { continue };
             if found.count >= limit {
                 return false;
             }
-            let reason = reading.quality.reason().map(|reason| reason.name());
-            let shown = json!([
-                reading.timestamp.to_string(),
-                json_value(&reading.value),
-                reading.quality.level().name(),
-                reason
-            ]);
-            found.add((names.device, names.tag, names.unit), at, shown);
+            found.add((names.device, names.tag, names.unit), reading);
         }
         stretch.readings.iter().any(|reading| reading.timestamp.0 <= to.saturating_add(DISORDER_NS))
     });
@@ -90,11 +79,13 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, (device, tag, unit): (&str, &str, &str), at: i64, reading: Value) {
+    fn add(&mut self, (device, tag, unit): (&str, &str, &str), reading: &Reading) {
         let readings = self.tags.entry((device.into(), tag.into())).or_insert_with(|| (unit.into(), Vec::new()));
-        readings.1.push(reading);
+        let reason = reading.quality.reason().map(|reason| reason.name());
+        let (time, value) = (reading.timestamp.to_string(), json_value(&reading.value));
+        readings.1.push(json!([time, value, reading.quality.level().name(), reason]));
         self.count += 1;
-        self.last = self.last.max(at);
+        self.last = self.last.max(reading.timestamp.0);
     }
 }
 

@@ -23,9 +23,8 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::busy;
 use super::query::Query;
-use super::reply::{Answer, Content, of};
+use super::reply::{Answer, Content, busy, of};
 use super::tags::{Patterns, limit, named};
 use super::{past, status};
 use crate::events::{Event, Events};

@@ -95,7 +95,7 @@ pub(super) async fn walk(
 /// Somebody looks at the last readings: a table that is begun by that is filled with what the log has of late.
 pub(super) async fn look(vitals: &Vitals) {
     let latest = &vitals.watched.latest;
-    if !latest.wanted(Instant::now()) {
+    if !vitals.watched.look(Instant::now()) {
         return;
     }
     let since = vitals.clock.now().0.0 - FILLED_FROM_NS;
@@ -105,7 +105,8 @@ pub(super) async fn look(vitals: &Vitals) {
     };
     let filled = walk(vitals, from, FILL, |stretch| {
         if Arc::ptr_eq(stretch.schema, vitals.tags.schema()) {
-            stretch.readings.iter().for_each(|reading| latest.fill(reading));
+            let fill = |reading: &Reading| latest.fill(reading.tag, &reading.value, reading.quality, reading.timestamp);
+            stretch.readings.iter().for_each(fill);
         }
         true
     });

@@ -54,6 +54,11 @@ pub(super) fn told(status: StatusCode, what: &str) -> Answer {
     json_answer(status, &json!({ "error": what }))
 }
 
+/// Too many do the same.
+pub(super) fn busy(what: &str) -> Answer {
+    told(StatusCode::TOO_MANY_REQUESTS, &format!("{what}: ask again in a few seconds"))
+}
+
 pub(super) fn json_answer(status: StatusCode, value: &Value) -> Answer {
     whole(status, "application/json", format!("{value}\n"))
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buffer::{Options, UplinkOptions};
-use driver_core::{DeviceSpec, Line, LineSpec, Place, SpecError, TagId};
+use driver_core::{DeviceSpec, Line, LineSpec, Place, Reports, SpecError, TagId, TagSpec};
 use tracing::warn;
 
 use super::gateway::{BufferSetup, Next, NextLine, RunningSpec, Setup};
 use super::health::LineHealth;
+use super::latest::KEPT_FOR;
 use super::learned::LearnedFolder;
 use super::poll::{DeviceSetup, LineSetup, MakeLine};
 use super::recorder::Recorders;
@@ -19,6 +20,9 @@ use super::schedule::{phase_key, share};
 use super::types::types_of;
 use crate::config::{BufferConfig, Config, LineConfig, UplinkConfig};
 use crate::uplink::{TagType, format};
+
+/// Tags whose last reading is kept though nobody looks, at the most: some hundred bytes each.
+const RARE_MAX: usize = 16_384;
 
 /// First connects follow one another this closely on average …
 const STAGGER_PER_LINE: Duration = Duration::from_micros(250);
@@ -28,7 +32,8 @@ const STAGGER_MAX: Duration = Duration::from_secs(2);
 
 /// What a gateway of this configuration is made of, with what was learned in earlier lives. `planned` are the lines as they
 /// were planned when the configuration was checked.
-pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
+pub fn setup(config: Config, mut planned: Vec<Box<dyn Line>>) -> Setup {
+    let rare = rare(&config.lines, &mut planned);
     let learned = LearnedFolder::within(&config.buffer.path);
     let recorders = recorders(&config);
     let types = types(&config, &planned);
@@ -45,12 +50,29 @@ pub fn setup(config: Config, planned: Vec<Box<dyn Line>>) -> Setup {
         uplinks: config.uplinks,
         types,
         writables: config.writables,
+        rare,
         derived: config.derived,
         commands: config.commands,
         scheduling: config.scheduling,
         reload: None,
         recorders,
     }
+}
+
+/// The tags whose next reading may be further away than the table of all last readings is kept: their interval is long, or
+/// their device tells changes only.
+fn rare(lines: &[LineConfig], planned: &mut [Box<dyn Line>]) -> Vec<TagId> {
+    let mut rare = Vec::new();
+    for (line, planned) in lines.iter().zip(planned) {
+        planned.listen();
+        for (at, device) in line.spec.devices.iter().enumerate() {
+            let tells_changes = planned.reports(at) == Reports::Changes;
+            let is_slow = |tag: &TagSpec| device.groups.get(tag.group.index()).is_some_and(|every| *every > KEPT_FOR);
+            let found = device.tags.iter().filter(|tag| tells_changes || is_slow(tag)).map(|tag| tag.id);
+            rare.extend(found.take(RARE_MAX - rare.len()));
+        }
+    }
+    rare
 }
 
 /// A gateway that cannot record still polls.
@@ -66,7 +88,8 @@ fn recorders(config: &Config) -> Option<Arc<Recorders>> {
 
 /// What takes the place of what runs: lines of `running` that have the same name and the same specification go on, by their
 /// place in it.
-pub fn next(config: Config, planned: Vec<Box<dyn Line>>, running: &[RunningSpec]) -> Next {
+pub fn next(config: Config, mut planned: Vec<Box<dyn Line>>, running: &[RunningSpec]) -> Next {
+    let rare = rare(&config.lines, &mut planned);
     let learned = LearnedFolder::within(&config.buffer.path);
     let types = types(&config, &planned);
     let by_name: HashMap<&str, usize> = running.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect();
@@ -85,6 +108,7 @@ pub fn next(config: Config, planned: Vec<Box<dyn Line>>, running: &[RunningSpec]
         uplinks: config.uplinks,
         types,
         writables: config.writables,
+        rare,
         derived: config.derived,
     }
 }

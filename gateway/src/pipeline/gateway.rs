@@ -286,6 +286,7 @@ mod tests {
             uplinks: Vec::new(),
             types: Arc::default(),
             writables: Arc::default(),
+            rare: Vec::new(),
             commands: CommandsConfig { audit_bytes_max: 1 << 20, when_audit_fails: WhenAuditFails::Refuse },
             derived: Arc::default(),
             scheduling: Scheduling::Normal,

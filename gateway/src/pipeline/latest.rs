@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use driver_core::{Quality, Reading, TagId, Timestamp, Value};
 
 /// How long the table is kept after somebody looked.
-const KEPT_FOR: Duration = Duration::from_secs(10);
+pub const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// Tags that are looked at in one go, so that a poll never waits long for the table.
 const AT_ONCE: usize = 1024;
@@ -86,11 +86,11 @@ impl Latest {
     }
 
     /// What is known from elsewhere, such as the log: it stands where nothing newer does.
-    pub fn fill(&self, reading: &Reading) {
-        if let Some(last) = self.lock().get_mut(reading.tag.index())
-            && last.as_ref().is_none_or(|last| last.at < reading.timestamp)
+    pub fn fill(&self, tag: TagId, value: &Value, quality: Quality, at: Timestamp) {
+        if let Some(last) = self.lock().get_mut(tag.index())
+            && last.as_ref().is_none_or(|last| last.at < at)
         {
-            note(last, reading);
+            note(last, value, quality, at);
         }
     }
 
@@ -126,18 +126,18 @@ impl NotingAll<'_> {
     #[inline]
     pub fn note(&mut self, reading: &Reading) {
         if let Some(last) = self.0.get_mut(reading.tag.index()) {
-            note(last, reading);
+            note(last, &reading.value, reading.quality, reading.timestamp);
         }
     }
 }
 
-fn note(last: &mut Option<Last>, reading: &Reading) {
-    let good = match (reading.quality, last.take()) {
+fn note(last: &mut Option<Last>, value: &Value, quality: Quality, at: Timestamp) {
+    let good = match (quality, last.take()) {
         (Quality::Good, _) | (_, None) => None,
         (_, Some(Last { quality: Quality::Good, value, at, .. })) => Some(Box::new((value, at))),
         (_, Some(last)) => last.good,
     };
-    *last = Some(Last { value: reading.value.clone(), quality: reading.quality, at: reading.timestamp, good });
+    *last = Some(Last { value: value.clone(), quality, at, good });
 }
 
 #[cfg(test)]
@@ -190,9 +190,9 @@ mod tests {
         drop(noting);
         let last = latest.of(&[TagId(0)]).remove(0).expect("a reading");
         assert_eq!((last.at, last.good.as_deref()), (Timestamp(3), Some(&(Value::Int(5), Timestamp(1)))));
-        latest.fill(&reading(0, Some(9), 2));
+        latest.fill(TagId(0), &Value::Int(9), Quality::Good, Timestamp(2));
         assert_eq!(latest.of(&[TagId(0)])[0], Some(last), "what is older changes nothing");
-        latest.fill(&reading(0, Some(9), 4));
+        latest.fill(TagId(0), &Value::Int(9), Quality::Good, Timestamp(4));
         let mut seen = Vec::new();
         latest.each(|tag, last| seen.push((tag, last.value.clone())));
         assert_eq!(seen, [(TagId(0), Value::Int(9))]);

@@ -1,4 +1,5 @@
-//! The last readings of some tags: what commands change and what interlocks look at.
+//! The last readings of some tags: what commands change, what interlocks look at, and what is read so rarely that whoever
+//! looks at the gateway would wait for it.
 //!
 //! The acquisition thread notes them as they are polled, scaled and not yet filtered; whoever decides about a command
 //! looks. Tags that nobody watches cost one look into a table, and nothing at all where none is watched.
@@ -6,7 +7,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use driver_core::{Quality, Reading, TagId, Value};
+use driver_core::{Quality, Reading, TagId, Timestamp, Value};
 
 use super::latest::{Latest, NotingAll};
 
@@ -29,8 +30,10 @@ pub struct Seen {
     pub value: Value,
     /// How far to trust it.
     pub quality: Quality,
-    /// When it was polled.
+    /// When it was polled, or last known to be so still.
     pub at: Instant,
+    /// When it was read.
+    pub timestamp: Timestamp,
 }
 
 /// The table, held while the readings of one poll are noted.
@@ -80,6 +83,21 @@ impl Watched {
         }
     }
 
+    /// Somebody looks at all tags. `true`: nobody did until now, and of those that are not watched nothing is known.
+    pub fn look(&self, now: Instant) -> bool {
+        let begins = self.latest.wanted(now);
+        if begins {
+            let last = self.lock();
+            let places = self.places.iter().zip(0..).filter(|(place, _)| **place != NOBODY);
+            for (place, tag) in places {
+                if let Some(Some(seen)) = last.get(*place as usize) {
+                    self.latest.fill(TagId(tag), &seen.value, seen.quality, seen.timestamp);
+                }
+            }
+        }
+        begins
+    }
+
     /// The last reading of a tag that is watched.
     pub fn last(&self, tag: TagId) -> Option<Seen> {
         let place = *self.places.get(tag.index())?;
@@ -112,14 +130,15 @@ impl Noting<'_> {
         let Some(watched) = &mut self.last else { return };
         let place = self.places.get(reading.tag.index()).copied().unwrap_or(NOBODY);
         if let Some(last) = watched.get_mut(place as usize) {
-            *last = Some(Seen { value: reading.value.clone(), quality: reading.quality, at: self.now });
+            let (value, quality, timestamp) = (reading.value.clone(), reading.quality, reading.timestamp);
+            *last = Some(Seen { value, quality, at: self.now, timestamp });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{ClockState, Timestamp};
+    use driver_core::ClockState;
 
     use super::*;
 
@@ -146,5 +165,18 @@ mod tests {
         assert_eq!((value(0), value(1), value(2)), (Some(Value::Int(1)), None, Some(Value::Int(4))));
         assert_eq!(watched.last(TagId(9)), None);
         assert!(Watched::new(100, []).noting(now).is_none());
+    }
+
+    #[test]
+    fn who_looks_long_after_a_watched_tag_was_read_sees_it_at_once() {
+        let (watched, now) = (Watched::new(2, [TagId(1)]), Instant::now());
+        let mut noting = watched.noting(now).expect("it watches");
+        noting.note(&reading(0, 7));
+        noting.note(&reading(1, 8));
+        drop(noting);
+        assert!(watched.look(now) && !watched.look(now), "the first look begins the table");
+        let seen = watched.latest.of(&[TagId(0), TagId(1)]);
+        let values: Vec<_> = seen.into_iter().map(|last| last.map(|last| last.value)).collect();
+        assert_eq!(values, [None, Some(Value::Int(8))]);
     }
 }

@@ -17,7 +17,7 @@ use crate::wire::Area;
 use crate::wire::item::BYTE_MAX;
 
 /// Types as both programs name them.
-const TYPES: [(&str, DataType); 22] = [
+const TYPES: [(&str, DataType); 25] = [
     ("X", DataType::Bool),
     ("B", DataType::Byte),
     ("BYTE", DataType::Byte),
@@ -25,6 +25,8 @@ const TYPES: [(&str, DataType); 22] = [
     ("CHAR", DataType::Char),
     ("I", DataType::Int),
     ("INT", DataType::Int),
+    ("LI", DataType::Lint),
+    ("LINT", DataType::Lint),
     ("W", DataType::Word),
     ("WORD", DataType::Word),
     ("DI", DataType::Dint),
@@ -33,6 +35,7 @@ const TYPES: [(&str, DataType); 22] = [
     ("DWORD", DataType::Dword),
     ("R", DataType::Real),
     ("REAL", DataType::Real),
+    ("LR", DataType::Lreal),
     ("LREAL", DataType::Lreal),
     ("S", DataType::String(0)),
     ("STRING", DataType::String(0)),

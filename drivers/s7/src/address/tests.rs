@@ -88,6 +88,8 @@ fn addresses_of_other_programs_are_taken_as_they_stand() {
         ("10-1D-00-02-00-00-1D-00-00-05", "T5:S5TIME[2]"),
         // Telegraf.
         ("DB1.R4", "DB1.DBD4:REAL"),
+        ("DB3.LR12", "DB3.DBB12:LREAL"),
+        ("DB3.LI12", "DB3.DBB12:LINT"),
         ("DB1.X3.1", "DB1.DBX3.1"),
         ("DB1.S8.20", "DB1.DBB8:STRING(20)"),
         ("DB1.W4", "DB1.DBW4:WORD"),

@@ -1,8 +1,11 @@
 //! UMH's benthos: its inputs `modbus`, `s7comm` and `opcua`, wherever they stand below `input`.
 
+use std::collections::HashSet;
+
 use super::found::{Device, Found, MODBUS_NOWHERE, OPCUA_NOWHERE, S7_NOWHERE, Tag};
 use super::modbus::{Area, Place, Serial, go_type, order, set_controller};
 use super::part::{Part, milliseconds};
+use super::s7;
 
 /// How deep inputs may nest.
 const DEPTH_MAX: usize = 16;
@@ -51,7 +54,7 @@ fn take_input(input: &Part<'_>, label: Option<&str>, found: &mut Found, depth: u
         let Some(part) = input.get(key) else { continue };
         match key.as_str() {
             "modbus" => modbus(&part, label, found),
-            "s7comm" => s7(&part, label, found),
+            "s7comm" => s7comm(&part, label, found),
             "opcua" => opcua(&part, label, found),
             "broker" | "inputs" | "sequence" | "fallback" | "read_until" | "input" => {
                 part.items().iter().for_each(|inner| take_input(inner, label, found, depth + 1));
@@ -75,8 +78,21 @@ fn modbus(part: &Part<'_>, label: Option<&str>, found: &mut Found) {
     device.timeout_ms = part.text("timeout").and_then(|text| milliseconds(&text, 1_000.0));
     device.every_ms = part.text("timeBetweenReads").and_then(|text| milliseconds(&text, 1_000.0));
     part.rest(MODBUS_KEYS, found);
+    let tags = modbus_tags(part, found);
+    let units = modbus_units(part, &tags);
+    let several = units.len() > 1;
+    for unit in units {
+        let name = if several { format!("{}_{unit}", device.name) } else { device.name.clone() };
+        // A tag without a unit is read from each.
+        let own = tags.iter().filter(|(of, _)| of.is_none_or(|of| of == unit)).map(|(_, tag)| tag.clone());
+        found.devices.push(Device { name, unit: Some(unit), tags: own.collect(), ..device.clone() });
+    }
+}
+
+/// Each tag, with its unit where it says one.
+fn modbus_tags(part: &Part<'_>, found: &mut Found) -> Vec<(Option<u16>, Tag)> {
     let order = order(part.text("byteOrder").as_deref());
-    let mut tags: Vec<(Option<u16>, Tag)> = Vec::new();
+    let mut tags = Vec::new();
     let lists = ["addresses", "addressesUnified", "unifiedAddresses"];
     for field in lists.iter().flat_map(|key| part.list(key)) {
         let (name, item) = match field.as_text() {
@@ -94,20 +110,20 @@ fn modbus(part: &Part<'_>, label: Option<&str>, found: &mut Found) {
             Err(cause) => found.left(field.place.clone(), format!("`{name}`: {cause}")),
         }
     }
+    tags
+}
+
+/// All units that the input or one of its tags names.
+fn modbus_units(part: &Part<'_>, tags: &[(Option<u16>, Tag)]) -> Vec<u16> {
     let mut units: Vec<u16> = part.list("slaveIDs").iter().filter_map(|unit| unit.as_text()?.parse().ok()).collect();
     units.extend(part.integer("slaveID").and_then(|unit| u16::try_from(unit).ok()));
     units.extend(tags.iter().filter_map(|(unit, _)| *unit));
     if units.is_empty() {
         units.push(1);
     }
-    units.dedup();
-    let several = units.len() > 1;
-    for unit in units {
-        let name = if several { format!("{}_{unit}", device.name) } else { device.name.clone() };
-        // A tag without a unit is read from each.
-        let own = tags.iter().filter(|(of, _)| of.is_none_or(|of| of == unit)).map(|(_, tag)| tag.clone());
-        found.devices.push(Device { name, unit: Some(unit), tags: own.collect(), ..device.clone() });
-    }
+    let mut named = HashSet::new();
+    units.retain(|unit| named.insert(*unit));
+    units
 }
 
 /// A value of a Modbus device in their words.
@@ -172,13 +188,9 @@ impl Item {
     }
 }
 
-fn s7(part: &Part<'_>, label: Option<&str>, found: &mut Found) {
+fn s7comm(part: &Part<'_>, label: Option<&str>, found: &mut Found) {
     let mut device = Device::new(label.unwrap_or("s7comm"), S7_NOWHERE, part.place.clone());
-    let option = |name: &str| part.integer(name).map(|value| format!("{name}={value}"));
-    let options: Vec<String> = [option("rack"), option("slot")].into_iter().flatten().collect();
-    let query = if options.is_empty() { String::new() } else { format!("?{}", options.join("&")) };
-    device.url =
-        part.text("tcpDevice").map(|host| format!("s7://{}{query}", host.strip_suffix(":102").unwrap_or(&host)));
+    device.url = part.text("tcpDevice").map(|host| s7::url(&host, part.text("rack"), part.text("slot")));
     device.timeout_ms = part.text("timeout").and_then(|text| milliseconds(&text, 1_000.0));
     part.rest(S7_KEYS, found);
     for address in part.list("addresses") {
@@ -198,14 +210,31 @@ fn opcua(part: &Part<'_>, label: Option<&str>, found: &mut Found) {
     let mut device = Device::new(label.unwrap_or("opcua"), OPCUA_NOWHERE, part.place.clone());
     device.url = part.text("endpoint");
     part.rest(OPCUA_KEYS, found);
+    found.look(
+        part.place.clone(),
+        "a folder in `nodeIDs` stands for all that is below it there; here each variable is named: `forebay browse URL --yaml` prints them, and `forebay check FILE --connect` shows which of these are no variables",
+    );
     for node in part.list("nodeIDs") {
         let Some(id) = node.as_text() else { continue };
         let name = id.rsplit(['=', '.']).next().unwrap_or_default().to_owned();
-        found.look(
-            node.place.clone(),
-            format!("`{id}`: there a folder stands for all that is below it; here each variable is named"),
-        );
         device.tags.push(Tag { name, addresses: vec![id], place: node.place.clone(), ..Tag::default() });
     }
     found.devices.push(device);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_the_input_and_a_tag_name_is_one_device() {
+        let value = serde_json::json!({ "modbus": {
+            "controller": "tcp://10.0.0.21:502",
+            "slaveIDs": ["1", "2"],
+            "addresses": [{ "name": "volts", "address": "0", "type": "INT16", "slaveID": "1" }],
+        } });
+        let found = read(&Part::root(&value)).expect("an input");
+        let units: Vec<_> = found.devices.iter().map(|device| (device.unit, device.tags.len())).collect();
+        assert_eq!(units, [(Some(1), 1), (Some(2), 0)]);
+    }
 }

@@ -144,31 +144,14 @@ fn driver(url: &str) -> Result<(&'static dyn AnyDriver, EndpointUrl), Refused> {
 fn addresses(device: &mut Device, found: &mut Found) {
     let url = device.url.clone().unwrap_or_default();
     let Ok((driver, url)) = driver(&url) else { return };
-    let spec = |tags: &[&Tag], choice: &[usize]| LineSpec {
-        url: url.clone(),
-        timeout: None,
-        devices: vec![DeviceSpec {
-            unit: device.unit,
-            groups: vec![Duration::from_secs(1)],
-            tags: (0..)
-                .zip(tags.iter().zip(choice))
-                .map(|(id, (tag, choice))| TagSpec {
-                    id: TagId(id),
-                    address: tag.addresses[*choice].as_str().into(),
-                    group: GroupId(0),
-                })
-                .collect(),
-            ..DeviceSpec::default()
-        }],
-    };
     let tags: Vec<&Tag> = device.tags.iter().filter(|tag| !tag.addresses.is_empty()).collect();
     let mut choice = vec![0; tags.len()];
     let mut dropped: Vec<Option<String>> = vec![None; tags.len()];
     let rounds = tags.iter().map(|tag| tag.addresses.len()).max().unwrap_or_default();
     for _ in 0..=rounds {
         let open: Vec<usize> = (0..tags.len()).filter(|index| dropped[*index].is_none()).collect();
-        let (some, chosen): (Vec<&Tag>, Vec<usize>) = open.iter().map(|index| (tags[*index], choice[*index])).unzip();
-        let Err(errors) = driver.line(&spec(&some, &chosen)) else { break };
+        let chosen = open.iter().map(|index| tags[*index].addresses[choice[*index]].as_str());
+        let Err(errors) = driver.line(&line(&url, device.unit, chosen)) else { break };
         for SpecError { place, message } in errors {
             match place {
                 Place::Address(_, tag, _) => {
@@ -196,6 +179,21 @@ fn addresses(device: &mut Device, found: &mut Found) {
         }
     }
     device.tags = kept;
+}
+
+/// A line of one device with these addresses.
+fn line<'a>(url: &EndpointUrl, unit: Option<u16>, addresses: impl Iterator<Item = &'a str>) -> LineSpec {
+    let tag = |(id, address): (u32, &str)| TagSpec { id: TagId(id), address: address.into(), group: GroupId(0) };
+    LineSpec {
+        url: url.clone(),
+        timeout: None,
+        devices: vec![DeviceSpec {
+            unit,
+            groups: vec![Duration::from_secs(1)],
+            tags: (0..).zip(addresses).map(tag).collect(),
+            ..DeviceSpec::default()
+        }],
+    }
 }
 
 /// Of several devices behind one URL the first has it, the others are `on` it.

@@ -101,8 +101,8 @@ pub(super) fn go_type(name: &str, registers: Option<u64>) -> Result<String, Stri
         "INT64" => "LINT",
         "UINT64" => "ULINT",
         "FLOAT16" | "FLOAT16-IEEE" => "F16",
-        "FLOAT32" | "FLOAT32-IEEE" => "REAL",
-        "FLOAT64" | "FLOAT64-IEEE" => "LREAL",
+        "FLOAT" | "FLOAT32" | "FLOAT32-IEEE" => "REAL",
+        "DOUBLE" | "FLOAT64" | "FLOAT64-IEEE" => "LREAL",
         "INT8L" => "SINT",
         "UINT8L" => "USINT",
         "STRING" => {

@@ -5,6 +5,7 @@ use driver_core::Order;
 use super::found::{Device, Found, MODBUS_NOWHERE, OPCUA_NOWHERE, S7_NOWHERE, Tag};
 use super::modbus::{Area, Place, Serial};
 use super::part::Part;
+use super::s7;
 
 /// What a node speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +34,9 @@ pub(super) fn read(root: &Part<'_>) -> Result<Found, String> {
     Ok(found)
 }
 
-fn take_node(root: &Part<'_>, node: &Part<'_>, found: &mut Found) {
-    let name = node.text("name").unwrap_or_default();
-    let plugin = node.text("plugin").unwrap_or_default();
+fn take_node(root: &Part<'_>, part: &Part<'_>, found: &mut Found) {
+    let name = part.text("name").unwrap_or_default();
+    let plugin = part.text("plugin").unwrap_or_default();
     let (protocol, stand_in) = match plugin.as_str() {
         "Modbus TCP" | "Modbus TCP QH" | "Modbus TCP community" => (Protocol::ModbusTcp, MODBUS_NOWHERE),
         "Modbus RTU" => (Protocol::ModbusRtu, MODBUS_NOWHERE),
@@ -44,24 +45,22 @@ fn take_node(root: &Part<'_>, node: &Part<'_>, found: &mut Found) {
         "MQTT" | "eKuiper" | "Sparkplug B" | "SparkPlugB" | "WebSocket" | "DataStorage" => {
             let message =
                 format!("`{name}` ({plugin}) is a destination: write it under `uplinks`, see `forebay sample mqtt`");
-            found.left(node.place.clone(), message);
+            found.left(part.place.clone(), message);
             return;
         }
         _ => {
-            found.left(node.place.clone(), format!("`{name}`: there is no driver for `{plugin}` here"));
+            found.left(part.place.clone(), format!("`{name}`: there is no driver for `{plugin}` here"));
             return;
         }
     };
-    let mut device = Device::new(name.clone(), stand_in, node.place.clone());
-    let settings = settings(root, node, &name);
+    let mut device = Device::new(name.clone(), stand_in, part.place.clone());
+    let settings = settings(root, part, &name);
     set_url(&mut device, protocol, settings.as_ref(), found);
-    let mut units: Vec<(u16, Device)> = Vec::new();
-    for group in groups(root, node, &name) {
-        let every_ms = group.0;
-        for tag in group.1 {
-            take_tag(&tag, protocol, settings.as_ref(), every_ms, &mut device, &mut units, found);
-        }
+    let mut node = Node { protocol, settings, device, units: Vec::new() };
+    for (every_ms, tags) in groups(root, part, &name) {
+        tags.iter().for_each(|tag| node.take_tag(tag, every_ms, found));
     }
+    let Node { device, units, .. } = node;
     if units.is_empty() || !device.tags.is_empty() {
         found.devices.push(device);
     }
@@ -130,10 +129,8 @@ fn set_url(device: &mut Device, protocol: Protocol, settings: Option<&Part<'_>>,
             found.look(device.place.clone(), message);
         }
         Protocol::S7 => {
-            let option = |name: &str| settings.integer(name).map(|value| format!("{name}={value}"));
-            let options: Vec<String> = [option("rack"), option("slot")].into_iter().flatten().collect();
-            let query = if options.is_empty() { String::new() } else { format!("?{}", options.join("&")) };
-            device.url = host.map(|host| format!("s7://{host}{}{query}", port(102)));
+            let (rack, slot) = (settings.text("rack"), settings.text("slot"));
+            device.url = host.map(|host| s7::url(&format!("{host}{}", port(102)), rack, slot));
         }
         Protocol::OpcUa => {
             device.url = settings.text("url");
@@ -144,55 +141,59 @@ fn set_url(device: &mut Device, protocol: Protocol, settings: Option<&Part<'_>>,
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "what a tag is read with stands in seven places of the file")]
-fn take_tag(
-    tag: &Part<'_>,
+/// A node while its tags are taken.
+struct Node<'v> {
     protocol: Protocol,
-    settings: Option<&Part<'_>>,
-    every_ms: Option<u64>,
-    device: &mut Device,
-    units: &mut Vec<(u16, Device)>,
-    found: &mut Found,
-) {
-    let name = tag.text("name").unwrap_or_default();
-    let Some(address) = tag.text("address") else {
-        found.left(tag.place.clone(), format!("`{name}` has no address"));
-        return;
-    };
-    let number = tag.integer("type").and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
-    let data_type = number.checked_sub(1).and_then(|index| TYPES.get(index)).copied().unwrap_or_default();
-    let converted = match protocol {
-        Protocol::ModbusTcp | Protocol::ModbusRtu => modbus(&address, data_type, settings, tag, found),
-        Protocol::S7 => s7(&address, data_type).map(|addresses| (None, addresses)),
-        Protocol::OpcUa => opcua(&address).map(|addresses| (None, addresses)),
-    };
-    let (unit, addresses) = match converted {
-        Ok(converted) => converted,
-        Err(cause) => {
-            found.left(tag.place.clone(), format!("`{name}` ({address}): {cause}"));
+    settings: Option<Part<'v>>,
+    /// Has the tags that name no unit.
+    device: Device,
+    /// By unit, in the order in which tags name them.
+    units: Vec<(u16, Device)>,
+}
+
+impl Node<'_> {
+    fn take_tag(&mut self, tag: &Part<'_>, every_ms: Option<u64>, found: &mut Found) {
+        let name = tag.text("name").unwrap_or_default();
+        let Some(address) = tag.text("address") else {
+            found.left(tag.place.clone(), format!("`{name}` has no address"));
             return;
+        };
+        match self.address(&address, tag, found) {
+            Ok((unit, addresses)) => self.put(
+                unit,
+                Tag {
+                    name,
+                    addresses,
+                    every_ms,
+                    scale: tag.number("decimal").filter(|decimal| *decimal != 0.0 && *decimal != 1.0),
+                    offset: tag.number("bias").filter(|bias| *bias != 0.0),
+                    unit: tag.text("unit"),
+                    comment: tag.text("description"),
+                    place: tag.place.clone(),
+                },
+            ),
+            Err(cause) => found.left(tag.place.clone(), format!("`{name}` ({address}): {cause}")),
         }
-    };
-    let decimal = tag.number("decimal").filter(|decimal| *decimal != 0.0 && *decimal != 1.0);
-    let tag = Tag {
-        name,
-        addresses,
-        every_ms,
-        scale: decimal,
-        offset: tag.number("bias").filter(|bias| *bias != 0.0),
-        unit: tag.text("unit"),
-        comment: tag.text("description"),
-        place: tag.place.clone(),
-    };
-    let Some(unit) = unit else {
-        device.tags.push(tag);
-        return;
-    };
-    match units.iter_mut().find(|(known, _)| *known == unit) {
-        Some((_, device)) => device.tags.push(tag),
-        None => {
-            let of_unit = Device { unit: Some(unit), tags: vec![tag], ..device.clone() };
-            units.push((unit, of_unit));
+    }
+
+    /// The unit, if the address names one, and ways to write the address in our notation.
+    fn address(&self, address: &str, tag: &Part<'_>, found: &mut Found) -> Result<(Option<u16>, Vec<String>), String> {
+        let number = tag.integer("type").and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
+        let data_type = number.checked_sub(1).and_then(|index| TYPES.get(index)).copied().unwrap_or_default();
+        match self.protocol {
+            Protocol::ModbusTcp | Protocol::ModbusRtu => modbus(address, data_type, self.settings.as_ref(), tag, found),
+            Protocol::S7 => s7_addresses(address, data_type).map(|addresses| (None, addresses)),
+            Protocol::OpcUa => opcua(address).map(|addresses| (None, addresses)),
+        }
+    }
+
+    fn put(&mut self, unit: Option<u16>, tag: Tag) {
+        let Some(unit) = unit else { return self.device.tags.push(tag) };
+        match self.units.iter_mut().find(|(known, _)| *known == unit) {
+            Some((_, device)) => device.tags.push(tag),
+            None => {
+                self.units.push((unit, Device { unit: Some(unit), tags: vec![tag], ..self.device.clone() }));
+            }
         }
     }
 }
@@ -271,7 +272,7 @@ fn order(letters: Option<&str>, data_type: &str, settings: Option<&Part<'_>>) ->
     }
 }
 
-fn s7(text: &str, data_type: &str) -> Result<Vec<String>, String> {
+fn s7_addresses(text: &str, data_type: &str) -> Result<Vec<String>, String> {
     let bare = text.split('#').next().unwrap_or_default().trim().to_owned();
     match data_type {
         "STRING" => {
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn places_of_s7_have_the_width_of_their_type() {
-        assert_eq!(s7("DB1.DBW4", "REAL").expect("a place")[0], "DB1.DBD4:REAL");
-        assert_eq!(s7("DB1.DBW10.20", "STRING").expect("a place")[0], "DB1.DBB10:STRING(20)");
+        assert_eq!(s7_addresses("DB1.DBW4", "REAL").expect("a place")[0], "DB1.DBD4:REAL");
+        assert_eq!(s7_addresses("DB1.DBW10.20", "STRING").expect("a place")[0], "DB1.DBB10:STRING(20)");
     }
 }

@@ -83,15 +83,18 @@ impl<'v> Part<'v> {
     pub(super) fn rest(&self, known: &[&str], found: &mut Found) {
         let Some(map) = self.map() else { return };
         for (key, value) in map.iter().filter(|(key, value)| !known.contains(&key.as_str()) && !value.is_null()) {
-            let shown = if is_secret(key) { String::new() } else { shortened(value) };
-            found.left(self.place.clone(), format!("`{key}`{shown} has no counterpart here"));
+            let message = match is_secret(key) {
+                true => format!("`{key}` is not copied: write it yourself where the device needs one"),
+                false => format!("`{key}`{} has no counterpart here", shortened(value)),
+            };
+            found.left(self.place.clone(), message);
         }
     }
 }
 
 fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["pass", "secret", "token", "key"].iter().any(|word| key.contains(word))
+    ["pass", "secret", "token", "key", "user"].iter().any(|word| key.contains(word))
 }
 
 fn shortened(value: &Value) -> String {
@@ -154,6 +157,12 @@ mod tests {
         Part::root(&value).get("name").expect("a name");
         Part::root(&value).rest(&["name"], &mut found);
         let told: Vec<&str> = found.notes.iter().map(|note| note.message.as_str()).collect();
-        assert_eq!(told, ["`retries` (3) has no counterpart here", "`password` has no counterpart here"]);
+        assert_eq!(
+            told,
+            [
+                "`retries` (3) has no counterpart here",
+                "`password` is not copied: write it yourself where the device needs one"
+            ]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Apache PLC4X: the properties of its connector for Kafka, with sources, jobs and tags.
 
 use super::found::{Device, Found, MODBUS_NOWHERE, OPCUA_NOWHERE, S7_NOWHERE, Tag};
+use super::s7;
 
 /// Keys and values in the order of the file, with their lines.
 struct Properties(Vec<(String, String, usize)>);
@@ -64,7 +65,6 @@ fn device(name: &str, connection: &str, line: usize, found: &mut Found) -> Devic
     let (scheme, rest) = connection.split_once("://").unwrap_or((connection, ""));
     let (protocol, transport) = scheme.split_once(':').unwrap_or((scheme, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let options: Vec<(&str, &str)> = query.split('&').filter_map(|option| option.split_once('=')).collect();
     let mut taken: Vec<&str> = Vec::new();
     let mut option = |names: &[&'static str]| {
@@ -73,42 +73,51 @@ fn device(name: &str, connection: &str, line: usize, found: &mut Found) -> Devic
     };
     let unit = option(&["unit-identifier", "default-unit-identifier"]).and_then(|unit| unit.parse().ok());
     let timeout_ms = option(&["request-timeout", "read-timeout"]).and_then(|timeout| timeout.parse().ok());
-    let (stand_in, url) = match protocol {
-        "modbus" | "modbus-tcp" if transport != "serial" => (MODBUS_NOWHERE, Some(format!("modbus-tcp://{host}"))),
-        "modbus" | "modbus-rtu" if transport == "tcp" => {
-            (MODBUS_NOWHERE, Some(format!("modbus-rtu-over-tcp://{host}")))
-        }
-        "modbus" | "modbus-rtu" => (MODBUS_NOWHERE, Some(format!("modbus-rtu:///{}", rest.trim_start_matches('/')))),
-        "modbus-ascii" if transport == "tcp" => (MODBUS_NOWHERE, Some(format!("modbus-ascii://{host}"))),
-        "modbus-ascii" => (MODBUS_NOWHERE, Some(format!("modbus-ascii:///{}", rest.trim_start_matches('/')))),
-        "s7" => {
-            let mut in_path = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned);
-            let rack = option(&["remote-rack", "rack"]).or_else(|| in_path.next());
-            let slot = option(&["remote-slot", "slot"]).or_else(|| in_path.next());
-            let options: Vec<String> = [("rack", rack), ("slot", slot)]
-                .into_iter()
-                .filter_map(|(key, value)| Some(format!("{key}={}", value?)))
-                .collect();
-            let query = if options.is_empty() { String::new() } else { format!("?{}", options.join("&")) };
-            (S7_NOWHERE, Some(format!("s7://{host}{query}")))
-        }
-        "opcua" => {
-            let path = if path.is_empty() { String::new() } else { format!("/{path}") };
-            (OPCUA_NOWHERE, Some(format!("opc.tcp://{host}{path}")))
-        }
-        _ => (S7_NOWHERE, None),
-    };
+    let (stand_in, url) = url(protocol, transport, rest, &mut option);
     let mut device = Device { url, unit, timeout_ms, ..Device::new(name, stand_in, place.clone()) };
     if device.url.is_none() {
         device.idle = Some(format!("there is no driver for `{protocol}` here"));
         device.url = Some(connection.to_owned());
     }
     for (key, value) in options.iter().filter(|(key, _)| !taken.contains(key)) {
-        let secret = ["password", "username", "key-store-password"].contains(key);
-        let shown = if secret { String::new() } else { format!(" ({value})") };
-        found.left(place.clone(), format!("`{key}`{shown} has no counterpart here"));
+        let message = match ["password", "username", "key-store-password"].contains(key) {
+            true => format!("`{key}` is not copied: write it yourself where the device needs one"),
+            false => format!("`{key}` ({value}) has no counterpart here"),
+        };
+        found.left(place.clone(), message);
     }
     device
+}
+
+/// Our URL of a protocol over a transport, if there is a driver, and what stands in where it cannot be used.
+fn url(
+    protocol: &str,
+    transport: &str,
+    rest: &str,
+    option: &mut impl FnMut(&[&'static str]) -> Option<String>,
+) -> (&'static str, Option<String>) {
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let port = || rest.trim_start_matches('/');
+    match protocol {
+        "modbus" | "modbus-tcp" if transport != "serial" => (MODBUS_NOWHERE, Some(format!("modbus-tcp://{host}"))),
+        "modbus" | "modbus-rtu" if transport == "tcp" => {
+            (MODBUS_NOWHERE, Some(format!("modbus-rtu-over-tcp://{host}")))
+        }
+        "modbus" | "modbus-rtu" => (MODBUS_NOWHERE, Some(format!("modbus-rtu:///{}", port()))),
+        "modbus-ascii" if transport == "tcp" => (MODBUS_NOWHERE, Some(format!("modbus-ascii://{host}"))),
+        "modbus-ascii" => (MODBUS_NOWHERE, Some(format!("modbus-ascii:///{}", port()))),
+        "s7" => {
+            let mut in_path = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned);
+            let rack = option(&["remote-rack", "rack"]).or_else(|| in_path.next());
+            let slot = option(&["remote-slot", "slot"]).or_else(|| in_path.next());
+            (S7_NOWHERE, Some(s7::url(host, rack, slot)))
+        }
+        "opcua" => {
+            let path = if path.is_empty() { String::new() } else { format!("/{path}") };
+            (OPCUA_NOWHERE, Some(format!("opc.tcp://{host}{path}")))
+        }
+        _ => (S7_NOWHERE, None),
+    }
 }
 
 impl Properties {
@@ -152,7 +161,7 @@ impl Properties {
 mod tests {
     use super::*;
 
-    fn url(connection: &str) -> (Option<String>, Option<u16>) {
+    fn place_of(connection: &str) -> (Option<String>, Option<u16>) {
         let device = device("x", connection, 1, &mut Found::default());
         (device.url, device.unit)
     }
@@ -160,12 +169,15 @@ mod tests {
     #[test]
     fn connection_strings() {
         let said = |url: &str| Some(url.to_owned());
-        assert_eq!(url("modbus-tcp://10.0.0.1:502?unit-identifier=3"), (said("modbus-tcp://10.0.0.1:502"), Some(3)));
-        assert_eq!(url("modbus-tcp:tcp://10.0.0.1"), (said("modbus-tcp://10.0.0.1"), None));
-        assert_eq!(url("modbus-rtu:serial:///dev/ttyUSB0").0, said("modbus-rtu:///dev/ttyUSB0"));
-        assert_eq!(url("s7://1.2.3.4/0/2").0, said("s7://1.2.3.4?rack=0&slot=2"));
-        assert_eq!(url("s7://1.2.3.4?remote-rack=0&remote-slot=3").0, said("s7://1.2.3.4?rack=0&slot=3"));
-        assert_eq!(url("opcua:tcp://plant:4840/server").0, said("opc.tcp://plant:4840/server"));
+        assert_eq!(
+            place_of("modbus-tcp://10.0.0.1:502?unit-identifier=3"),
+            (said("modbus-tcp://10.0.0.1:502"), Some(3))
+        );
+        assert_eq!(place_of("modbus-tcp:tcp://10.0.0.1"), (said("modbus-tcp://10.0.0.1"), None));
+        assert_eq!(place_of("modbus-rtu:serial:///dev/ttyUSB0").0, said("modbus-rtu:///dev/ttyUSB0"));
+        assert_eq!(place_of("s7://1.2.3.4/0/2").0, said("s7://1.2.3.4?rack=0&slot=2"));
+        assert_eq!(place_of("s7://1.2.3.4?remote-rack=0&remote-slot=3").0, said("s7://1.2.3.4?rack=0&slot=3"));
+        assert_eq!(place_of("opcua:tcp://plant:4840/server").0, said("opc.tcp://plant:4840/server"));
         let ads = device("x", "ads:tcp://10.0.0.1", 1, &mut Found::default());
         assert_eq!(ads.idle.as_deref(), Some("there is no driver for `ads` here"));
     }

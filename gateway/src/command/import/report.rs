@@ -24,9 +24,12 @@ pub(super) fn text(name: &str, kind: Kind, found: &Found) -> String {
         }
     }
     let count = |weight| found.notes.iter().filter(|note| note.weight == weight).count();
+    let next = match found.tags() {
+        0 => "Nothing in it can be read here",
+        _ => "Next: `forebay check FILE`, then `forebay check FILE --connect`",
+    };
     push(format_args!(
-        "{name}: {}: {} on {}; not mapped: {}; to be looked at: {}. Next: `forebay check FILE`, then \
-         `forebay check FILE --connect`\n",
+        "{name}: {}: {} on {}; not mapped: {}; to be looked at: {}. {next}\n",
         kind.name(),
         number(found.tags(), "tag"),
         number(devices, "device"),

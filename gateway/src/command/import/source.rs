@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::found::Found;
 use super::part::Part;
-use super::workbook::ZIP;
+use super::workbook::{self, ZIP};
 use super::{benthos, characters, csv, delimited, kepware, neuron, plc4x, telegraf, tia};
 use crate::config::{Source, tree_as_json};
 
@@ -77,7 +77,8 @@ impl Kind {
     /// What a file is, by its content; its name only decides between those that look alike.
     pub(super) fn of(bytes: &[u8], name: &str) -> Option<Kind> {
         if bytes.starts_with(&ZIP) {
-            return Some(Kind::Tia);
+            let table = delimited::Table::of(workbook::rows(bytes).unwrap_or_default());
+            return Some(of_table(&table).unwrap_or(Kind::Tia));
         }
         let text = characters::text(bytes);
         let ends_with = |ends: &[&str]| ends.iter().any(|end| name.to_lowercase().ends_with(end));
@@ -100,15 +101,8 @@ impl Kind {
         if text.starts_with("126,") {
             return Some(Kind::Step7);
         }
-        let table = delimited::Table::of(delimited::rows(&text));
-        if table.column(&["respect data type"]).is_some() {
-            return Some(Kind::KepwareCsv);
-        }
-        if table.column(&["logical address", "logische adresse"]).is_some() {
-            return Some(Kind::Tia);
-        }
-        if table.column(csv::NAME).is_some() && table.column(csv::ADDRESS).is_some() {
-            return Some(Kind::Csv);
+        if let Some(kind) = of_table(&delimited::Table::of(delimited::rows(&text))) {
+            return Some(kind);
         }
         let is_tia = delimited::rows(&text).first().is_some_and(|row| row.field(1).starts_with('%'));
         ends_with(&[".sdf"]).then_some(if is_tia { Kind::Tia } else { Kind::Step7 })
@@ -118,7 +112,8 @@ impl Kind {
     pub(super) fn read(self, bytes: &[u8], name: &str) -> Result<Found, String> {
         let text = || characters::text(bytes);
         match self {
-            Kind::Csv => csv::read(&text()),
+            Kind::Csv if bytes.starts_with(&ZIP) => csv::read(workbook::rows(bytes)?),
+            Kind::Csv => csv::read(delimited::rows(&text())),
             Kind::Tia => tia::read(bytes),
             Kind::Step7 => tia::read_step7(&text()),
             Kind::KepwareCsv => kepware::csv::read(&text()),
@@ -134,6 +129,17 @@ impl Kind {
                 benthos::read(&Part::root(&value))
             }
         }
+    }
+}
+
+/// By the names of its columns.
+fn of_table(table: &delimited::Table) -> Option<Kind> {
+    let has = |names| table.column(names).is_some();
+    match () {
+        () if has(&["respect data type"]) => Some(Kind::KepwareCsv),
+        () if has(&["logical address", "logische adresse"]) => Some(Kind::Tia),
+        () if has(csv::NAME) && has(csv::ADDRESS) => Some(Kind::Csv),
+        () => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::found::{Device, Found, MODBUS_NOWHERE, OPCUA_NOWHERE, S7_NOWHERE, Tag};
 use super::modbus::{Area, Place, Serial, go_type, order, set_controller};
 use super::part::{Part, milliseconds};
+use super::s7;
 
 /// How often Telegraf gathers where nothing is said.
 const INTERVAL_MS: u64 = 10_000;
@@ -60,7 +61,7 @@ pub(super) fn read(root: &Part<'_>) -> Result<Found, String> {
             let every_ms = part.text("interval").and_then(|text| milliseconds(&text, 1_000.0)).unwrap_or(usual_ms);
             match name.as_str() {
                 "modbus" => modbus(&part, every_ms, &mut found),
-                "s7comm" => s7(&part, every_ms, &mut found),
+                "s7comm" => s7comm(&part, every_ms, &mut found),
                 "opcua" | "opcua_listener" => opcua(&part, every_ms, &mut found),
                 _ => found.left(part.place.clone(), format!("there is no driver for the input `{name}` here")),
             }
@@ -206,13 +207,9 @@ fn field_of_group(field: &Part<'_>, group: &Part<'_>) -> Result<Place, String> {
     Ok(place)
 }
 
-fn s7(part: &Part<'_>, every_ms: u64, found: &mut Found) {
+fn s7comm(part: &Part<'_>, every_ms: u64, found: &mut Found) {
     let mut device = base(part, "s7comm", S7_NOWHERE, every_ms);
-    let option = |name: &str| part.integer(name).map(|value| format!("{name}={value}"));
-    let options: Vec<String> = [option("rack"), option("slot")].into_iter().flatten().collect();
-    let query = if options.is_empty() { String::new() } else { format!("?{}", options.join("&")) };
-    let server = part.text("server").map(|server| server.strip_suffix(":102").map(str::to_owned).unwrap_or(server));
-    device.url = server.map(|server| format!("s7://{server}{query}"));
+    device.url = part.text("server").map(|server| s7::url(&server, part.text("rack"), part.text("slot")));
     part.rest(S7_KEYS, found);
     for metric in part.list("metric") {
         if metric.get("tags").is_some() {

@@ -61,7 +61,7 @@ fn samples() -> Vec<Sample> {
             Kind::Telegraf,
             usize::MAX,
             &["opc.tcp://localhost:4840", "ns=0;i=2259", "ns=2;s=Tank.Level", "ns=3;i=1001"],
-            &["no driver for the input `cpu`", "`password` has no counterpart"],
+            &["no driver for the input `cpu`", "`password` is not copied"],
         ),
         sample(
             sample!("plc4x_source.properties"),

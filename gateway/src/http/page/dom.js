@@ -44,6 +44,11 @@ export function number(count) {
   return count === null || count === undefined ? "unknown" : count.toLocaleString("en-GB");
 }
 
+// A measured value in the seven digits that a REAL has.
+export function short(value) {
+  return /^-?\d+\.\d{4,}$/.test(value) ? String(Number(Number(value).toPrecision(7))) : value;
+}
+
 export function share(percent) {
   if (percent >= 10) return Math.round(percent) + " %";
   return percent < 0.1 ? "< 0.1 %" : percent.toFixed(1) + " %";

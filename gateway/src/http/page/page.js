@@ -1,6 +1,6 @@
 // The status page: listens to /api/v1/live and shows what comes.
 
-import { by, bytes, duration, make, number, pill, rows, say, share, stateInto } from "/dom.js";
+import { by, bytes, duration, make, number, pill, rows, say, share, short, stateInto } from "/dom.js";
 import { may, onKnown, who } from "/session.js";
 import { hear, writeButton } from "/tools.js";
 
@@ -87,14 +87,14 @@ function facts(list, pairs) {
 function showBuffer(status) {
   const buffer = status.buffer;
   const used = buffer.size_max_bytes > 0 && buffer.disk_bytes !== null ? 100 * buffer.disk_bytes / buffer.size_max_bytes : 0;
-  const perDay = status.uptime_s > 60 && buffer.written_bytes !== undefined
-    ? ", " + bytes(buffer.written_bytes / status.uptime_s * 86400) + " a day" : "";
+  const perDay = status.uptime_s > 60 && buffer.device_bytes !== undefined
+    ? ", " + bytes(buffer.device_bytes / status.uptime_s * 86400) + " a day" : "";
   facts(by("buffer-facts"), [
     ["State", buffer.writable ? "takes readings" : "▲ takes no readings"],
     ["Size", bytes(buffer.disk_bytes) + " of " + bytes(buffer.size_max_bytes) + " (" + share(used).replaceAll(" ", "\u00a0") + ")"],
     ["Oldest reading", buffer.oldest_age_s === null ? "none" : duration(buffer.oldest_age_s * 1000) + " old"],
     ["Readings stored since the start", number(buffer.accepted_readings)],
-    ["Written to the card", bytes(buffer.written_bytes) + perDay],
+    ["Written to the card", bytes(buffer.device_bytes) + " in " + number(buffer.syncs) + " syncs" + perDay],
     ["A power cut would take", bytes(buffer.unsynced_bytes)],
     ["Failed syncs", number(buffer.sync_failures)],
   ]);
@@ -199,8 +199,9 @@ function showValues(changed) {
     const tag = tags[place];
     if (!tag) continue;
     const [shown, , was] = tag.value.children;
-    say(shown, quality === "bad" ? "–" : value);
-    say(was, good === null ? "" : "last good " + good + " at " + new Date(goodAt).toLocaleTimeString("en-GB"));
+    say(shown, quality === "bad" ? "–" : short(value));
+    shown.title = quality === "bad" ? "" : value;
+    say(was, good === null ? "" : "last good " + short(good) + " at " + new Date(goodAt).toLocaleTimeString("en-GB"));
     was.hidden = good === null;
     pill(tag.quality.children[0], quality === "good" ? "good" : quality === "bad" ? "bad" : "", quality);
     say(tag.quality.children[1], reason || "");

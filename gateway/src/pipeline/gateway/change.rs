@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buffer::UplinkOptions;
+use driver_core::TagId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::error;
@@ -44,6 +45,8 @@ pub struct Next {
     pub types: Arc<[TagType]>,
     /// What commands may write.
     pub writables: Arc<Writables>,
+    /// Tags that are read so rarely that who looks would wait for them.
+    pub rare: Vec<TagId>,
     /// What is made of other tags.
     pub derived: Arc<Plan>,
 }
@@ -95,7 +98,7 @@ impl Gateway {
     /// # Errors
     /// Nothing has changed, unless a thread does not answer.
     pub async fn change(&mut self, next: Next, keep: Keep) -> Result<(), ChangeError> {
-        let Next { lines, tags, uplinks, uplink_options, types, writables, derived } = next;
+        let Next { lines, tags, uplinks, uplink_options, types, writables, rare, derived } = next;
         let site = site(&tags, types.clone(), &self.buffer, &self.clock);
         let tags_listed = if *tags.live_schema() == *self.tags.live_schema() && types == self.types {
             Listed::Same
@@ -113,7 +116,7 @@ impl Gateway {
         let (next_uplinks, beginning) = self.sort(&uplinks, tags_listed, &north).map_err(ChangeError::Uplink)?;
         within("the buffer", self.log.name(&tags)).await?.map_err(ChangeError::Names)?;
 
-        let watched = Arc::new(Watched::new(tags.len(), writables.watched()));
+        let watched = Arc::new(Watched::new(tags.len(), writables.watched().chain(rare)));
         self.change_lines(lines, (&tags, derived), &watched).await?;
         self.desk_thread.change(Plant {
             tags: tags.clone(),

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +58,8 @@ pub struct Setup {
     pub types: Arc<[TagType]>,
     /// What commands may write.
     pub writables: Arc<Writables>,
+    /// Tags that are read so rarely that who looks would wait for them.
+    pub rare: Vec<TagId>,
     /// What is made of other tags.
     pub derived: Arc<Plan>,
     /// What is kept of commands.
@@ -127,7 +128,8 @@ impl Gateway {
         let (clock, begun) = (Arc::new(WallClock::new()), Instant::now());
         let (store, intake, log) = setup.start_store(&clock)?;
         let redate = Arc::new(Redate::within(&setup.buffer.path));
-        let watched = Arc::new(Watched::new(setup.tags.len(), setup.writables.watched()));
+        let watched =
+            Arc::new(Watched::new(setup.tags.len(), setup.writables.watched().chain(setup.rare.iter().copied())));
         let (desk, queue) = Desk::new();
         let base = Base { clock, begun, log, redate, watched, desk };
         let lines = std::mem::take(&mut setup.lines).into_iter();
@@ -317,14 +319,4 @@ fn kept_of(tags: &Tags, plan: &Plan, buffer: &Path) -> HashMap<TagId, KeptState>
         Some((step.tag, *kept.get(&(names.device.into(), names.tag.into()))?))
     });
     found.collect()
-}
-
-impl fmt::Display for Setup {
-    /// What is begun, in one line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let devices: usize = self.lines.iter().map(|line| line.devices.len()).sum();
-        let (tags, lines, uplinks) = (self.tags.len(), self.lines.len(), self.uplinks.len());
-        write!(f, "{tags} tags of {devices} devices on {lines} lines, {uplinks} uplinks, ")?;
-        write!(f, "buffer in {}", self.buffer.path.display())
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Modbus   400001  40001  300010.3  400100 [4]  400200.20H      table, number; bit, elements, length of a string
-//! Siemens  DB1,REAL4  DB1.DBW4  MW10  IB0                       as our driver takes them, without a type or with one
+//! Siemens  DB1,REAL4  DB1.DBW4  DB1.W4  MW10  IB0               as our driver takes them, without a type or with one
 //! OPC UA   ns=2;s=Tank.Level                                    as it stands
 //! ```
 
@@ -48,13 +48,23 @@ pub(super) fn addresses(protocol: Protocol, text: &str, kind: &str, orders: &Ord
         Protocol::ModbusTcp | Protocol::ModbusSerial => modbus(text, kind, orders).map(|address| vec![address]),
         Protocol::S7 => {
             let text = text.replace(' ', "");
-            let bare = text.split('@').next().unwrap_or_default().to_owned();
+            let bare = with_width(text.split('@').next().unwrap_or_default());
             // A comma or a bit says the type already.
             let typed = iec(kind).filter(|_| !bare.contains(',')).map(|iec| format!("{bare}:{iec}"));
             Ok(typed.into_iter().chain([bare]).collect())
         }
         Protocol::OpcUa => Ok(vec![text.to_owned()]),
     }
+}
+
+/// `DB1.D0` is short for `DB1.DBD0`.
+fn with_width(address: &str) -> String {
+    let short = address.split_once('.').filter(|(block, place)| {
+        let mut place = place.chars();
+        let is_width = place.next().is_some_and(|width| "XBWD".contains(width.to_ascii_uppercase()));
+        block.to_ascii_uppercase().starts_with("DB") && is_width && place.next().is_some_and(|c| c.is_ascii_digit())
+    });
+    short.map_or_else(|| address.to_owned(), |(block, place)| format!("{block}.DB{place}"))
 }
 
 /// The IEC type of one of Kepware's; none for those that say nothing here.
@@ -184,5 +194,10 @@ mod tests {
         let of = |text, kind| addresses(Protocol::S7, text, kind, &Orders::default());
         assert_eq!(of("DB1,REAL4", "Float"), Ok(vec!["DB1,REAL4".into()]));
         assert_eq!(of("DB1.DBD4", "Float"), Ok(vec!["DB1.DBD4:REAL".into(), "DB1.DBD4".into()]));
+        assert_eq!(of("DB1.D0", "DWord"), Ok(vec!["DB1.DBD0:UDINT".into(), "DB1.DBD0".into()]));
+        assert_eq!(
+            with_width("MD20") + &with_width("DB2.DBX0.1") + &with_width("DB2.X0.1"),
+            "MD20DB2.DBX0.1DB2.DBX0.1"
+        );
     }
 }

@@ -116,7 +116,7 @@ fn an_interlock_holds_back_until_its_tags_are_good_fresh_and_right() {
     let condition = parse("press.mode == 2", &mut resolve).expect("a condition");
     let interlock = Interlock { condition, fresh_for: [3 * SECOND].into() };
     let rule = WriteRule { only_if: Some(interlock), ..WriteRule::default() };
-    let seen = |value, quality| Some(Seen { value, quality, at: start });
+    let seen = |value, quality| Some(Seen { value, quality, at: start, timestamp: TIME });
     let cases = [
         (None, 0, Some("not read yet")),
         (seen(Value::Int(2), Quality::Good), 0, None),
