@@ -1,21 +1,27 @@
 //! Readings to the bytes of one block, and back.
 //!
 //! ```text
-//! version | times | groups | exceptions | codes | columns            codec 0; the same through zstd: codec 1
+//! version | times | groups | exceptions | codes | flags | columns    codec 0; the same through zstd: codec 1
 //!
 //! times       count, clock (all good | none | bitmap), first, delta, delta of delta …
 //! group       the tags that have readings at the same times: times' indexes, then runs of tag ids
 //! exception   run of readings that are not plainly good: skip, length, level and presence, reason, status
 //! code        a byte a column: kind of value (high nibble), method (low nibble)
-//! column      one tag's values in the order of time: constant, deltas, decimals, or XORed bits, whichever is smallest
+//! flags       the first value of each column of BOOL, a bit each; none in version 1
+//! column      one tag's values in the order of time: constant, runs, deltas, decimals, XORed or packed bits, whichever
+//!             is smallest
 //! ```
 //!
 //! A decoded block yields its readings time by time, and within a time group by group and tag by tag. That order is the
 //! order of their sequence numbers; the order of one tag's readings is the order in which they came.
 
+mod code;
 mod column;
+mod decimal;
 mod exceptions;
 mod groups;
+mod kind;
+mod packed;
 mod thinned;
 mod times;
 mod varint;
@@ -23,7 +29,8 @@ mod varint;
 use buffer::Block;
 use driver_core::{Quality, Reading, TagId, Timestamp, Value};
 
-use self::column::{Column, ColumnCode, write_one};
+use self::code::{ColumnCode, SharedInput};
+use self::column::{Column, Shared, write_one};
 use self::exceptions::{Exception, Exceptions};
 use self::groups::Groups;
 pub use self::thinned::PLACES_MAX;
@@ -49,7 +56,9 @@ const PAYLOAD_MAX: usize = 4 << 20;
 /// Under this size zstd costs more than it saves.
 const COMPRESS_MIN: usize = 256;
 
-const VERSION: u8 = 1;
+/// Version 1 has no flags, no runs and no packed bits; whatever it has is as here.
+const VERSION_OLDEST: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Where each of a block's readings stands among those that the block stands for; they rise.
 pub type Places = Box<[u32]>;
@@ -68,6 +77,7 @@ pub struct Encoder {
     codes: Vec<u8>,
     columns: Vec<u8>,
     column: Column,
+    shared: Shared,
     plain: Vec<u8>,
     zstd: zstd::bulk::Compressor<'static>,
 }
@@ -83,6 +93,7 @@ impl Encoder {
             codes: Vec::new(),
             columns: Vec::new(),
             column: Column::default(),
+            shared: Shared::default(),
             plain: Vec::new(),
             zstd: zstd::bulk::Compressor::new(1)?,
         })
@@ -138,6 +149,7 @@ impl Encoder {
         self.groups.write(&mut self.plain);
         self.exceptions.write(&mut self.plain);
         self.plain.extend_from_slice(&self.codes);
+        self.plain.extend_from_slice(self.shared.flags());
         self.plain.extend_from_slice(&self.columns);
     }
 
@@ -146,16 +158,21 @@ impl Encoder {
         self.exceptions.clear();
         self.codes.clear();
         self.columns.clear();
-        let Encoder { order, exceptions, codes, columns, column, .. } = self;
+        self.shared.clear();
+        let Encoder { order, exceptions, codes, columns, column, shared, .. } = self;
         for run in order.chunk_by(|left, right| left.0 == right.0) {
             let of_run = || run.iter().map(|(_, index)| &readings[*index as usize]);
             of_run().for_each(|reading| exceptions.note(reading));
             // One value a tag is what the blocks of slow polls hold: nothing is gathered for it.
-            let one = if let [(_, index)] = run { write_one(&readings[*index as usize].value, columns) } else { None };
+            let one = if let [(_, index)] = run {
+                write_one(&readings[*index as usize].value, shared, columns)
+            } else {
+                None
+            };
             let code = one.unwrap_or_else(|| {
                 column.clear();
                 of_run().for_each(|reading| column.push(&reading.value));
-                column.write(columns)
+                column.write(shared, columns)
             });
             codes.push(code.0);
         }
@@ -236,13 +253,15 @@ fn decode_plain(plain: &[u8], is_thinned: bool, readings: &mut Vec<Reading>) -> 
 }
 
 fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<(), Undecodable> {
-    if input.byte()? != VERSION {
+    if !(VERSION_OLDEST..=VERSION).contains(&input.byte()?) {
         return Err(Undecodable("its version is unknown to this version"));
     }
     let times = Times::read(&mut input)?;
     let groups = Groups::read(&mut input, times.len())?;
     let mut exceptions = Exceptions::read(&mut input)?;
-    let mut codes = Input::new(input.bytes(groups.columns())?);
+    let codes = input.bytes(groups.columns())?;
+    let mut shared = SharedInput::read(codes, &mut input)?;
+    let mut codes = Input::new(codes);
 
     let start = readings.len();
     readings.resize(start + groups.readings(), blank());
@@ -252,14 +271,18 @@ fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<
             let (timestamp, clock) = times.get(time);
             for (tag, slot) in group.tags().zip(&mut out[base..]) {
                 let (code, Exception { quality, status, has_value }) = (ColumnCode(codes.byte()?), exceptions.next());
-                let value = if has_value { code.only_value(&mut input)? } else { code.no_value(&mut input)? };
+                let value = if has_value {
+                    code.only_value(&mut shared, &mut input)?
+                } else {
+                    code.no_value(&mut shared, &mut input)?
+                };
                 *slot = Reading { tag, value, quality, status, timestamp, clock };
             }
             continue;
         }
         for (column, tag) in group.tags().enumerate() {
             let code = ColumnCode(codes.byte()?);
-            let mut values = code.values(&mut input)?;
+            let mut values = code.values(&mut shared, &mut input)?;
             for (base, time) in group.places() {
                 let exception = exceptions.next();
                 let value = if exception.has_value { values.next(&mut input)? } else { Value::None };

@@ -2,43 +2,52 @@
 
 use driver_core::Value;
 
-use super::Undecodable;
-use super::varint::{Input, put_i64, put_u64, unzigzag, zigzag};
+use super::code::{
+    CONSTANT, ColumnCode, DECIMAL, DELTA, FLAG, FLAG_RUNS, INTEGER_RUNS, LOW_BYTES, LOW_BYTES_OF_LREAL, LREAL_RUNS,
+    PACKED, REAL_RUNS, XOR, XOR_ZEROS,
+};
+use super::decimal::{self, EXPONENT_MAX, mantissa};
+use super::kind::{BOOL, EMPTY, LREAL, PLAIN, REAL, bits_of, kind_of, width_of, write_value};
+use super::packed::Packing;
+use super::varint::{put_i64, put_u64, zigzag};
 
-/// Kind of value in the high nibble, method in the low one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ColumnCode(pub(super) u8);
+/// The decimal integers that are written in two bytes at most lie within this.
+const SHORT_MANTISSA_MAX: u64 = 8_191;
 
-const EMPTY: u8 = 0;
-const BOOL: u8 = 1;
-const INT: u8 = 2;
-const UINT: u8 = 3;
-const REAL: u8 = 4;
-const LREAL: u8 = 5;
-const DURATION: u8 = 6;
-const DATE_TIME: u8 = 7;
-const TIME_OF_DAY: u8 = 8;
-/// Text, arrays, and columns of several kinds: each value with its own kind.
-const PLAIN: u8 = 9;
-const TEXT: u8 = 10;
-const ARRAY: u8 = 11;
+/// What the columns of a block have in common: written between their codes and the columns.
+#[derive(Default, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shared {
+    /// The first values of all columns of BOOL, a bit each.
+    flags: Vec<u8>,
+    flags_count: usize,
+    /// The bits of the floating-point column before that is constant and no decimal.
+    before: u64,
+    /// How many of its bytes were written.
+    low: usize,
+    /// The exponent of the decimal column before: tags of a plant are of few resolutions, and like codes pack well.
+    exponent: u8,
+}
 
-const CONSTANT: u8 = 0;
-const DELTA: u8 = 1;
-const XOR: u8 = 2;
-const DECIMAL: u8 = 3;
+impl Shared {
+    pub(super) fn clear(&mut self) {
+        self.flags.clear();
+        (self.flags_count, self.before, self.low, self.exponent) = (0, 0, 0, 0);
+    }
 
-/// Floating-point values are tried as integers over 10^0 to this power of ten.
-const DECIMAL_EXPONENT_MAX: u8 = 12;
+    pub(super) fn flags(&self) -> &[u8] {
+        &self.flags
+    }
 
-/// Integers beyond this are not told apart by a binary64.
-const DECIMAL_MANTISSA_MAX: f64 = 9_007_199_254_740_992.0;
-
-/// How deep arrays may stand in each other.
-const DEPTH_MAX: u32 = 4;
-
-const POWERS: [f64; DECIMAL_EXPONENT_MAX as usize + 1] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
+    fn push_flag(&mut self, flag: bool) {
+        if self.flags_count.is_multiple_of(8) {
+            self.flags.push(0);
+        }
+        if let Some(last) = self.flags.last_mut() {
+            *last |= u8::from(flag) << (self.flags_count % 8);
+        }
+        self.flags_count += 1;
+    }
+}
 
 /// Values gathered for one column; keeps its memory from column to column.
 #[derive(Default)]
@@ -54,31 +63,53 @@ pub(super) struct Column {
 }
 
 /// A column of one value that has bits, as [`Column::write`] would write it; `None` for one that has none.
-pub(super) fn write_one(value: &Value, out: &mut Vec<u8>) -> Option<ColumnCode> {
+pub(super) fn write_one(value: &Value, shared: &mut Shared, out: &mut Vec<u8>) -> Option<ColumnCode> {
     let (kind, bits) = (kind_of(value), bits_of(value)?);
-    let method = match kind {
-        REAL => write_one_float::<4>(kind, bits, out),
-        LREAL => write_one_float::<8>(kind, bits, out),
+    Some(match kind {
+        BOOL => {
+            shared.push_flag(bits != 0);
+            ColumnCode::new(BOOL, FLAG)
+        }
+        REAL | LREAL => match write_one_decimal(kind, bits, shared, out) {
+            Some(exponent) => ColumnCode::new(kind, DECIMAL + exponent),
+            None => write_low_bytes(kind, bits, shared, out),
+        },
         _ => {
             put_i64(out, bits as i64);
-            CONSTANT
+            ColumnCode::new(kind, CONSTANT)
         }
-    };
-    Some(ColumnCode(kind << 4 | method))
+    })
 }
 
-fn write_one_float<const WIDTH: usize>(kind: u8, bits: u64, out: &mut Vec<u8>) -> u8 {
-    let decimal = (0..=DECIMAL_EXPONENT_MAX).find_map(|exponent| Some((exponent, mantissa(kind, bits, exponent)?)));
+/// Appends the integer of a decimal and returns its exponent; nothing where the bits take fewer bytes.
+fn write_one_decimal(kind: u8, bits: u64, shared: &mut Shared, out: &mut Vec<u8>) -> Option<u8> {
+    let usual = mantissa(kind, bits, shared.exponent).filter(|usual| usual.unsigned_abs() <= SHORT_MANTISSA_MAX);
+    let (exponent, mantissa) = usual
+        .map(|usual| (shared.exponent, usual))
+        .or_else(|| (0..=EXPONENT_MAX).find_map(|exponent| Some((exponent, mantissa(kind, bits, exponent)?))))?;
     let start = out.len();
-    if let Some((exponent, mantissa)) = decimal {
-        put_i64(out, mantissa);
-        if out.len() - start <= WIDTH {
-            return DECIMAL + exponent;
-        }
+    put_i64(out, mantissa);
+    if out.len() - start > width_of(kind) {
         out.truncate(start);
+        return None;
     }
-    out.extend_from_slice(&bits.to_le_bytes()[..WIDTH]);
-    CONSTANT
+    shared.exponent = exponent;
+    Some(exponent)
+}
+
+/// Appends the bytes that differ from those of the column before, from the first such one downwards. One more goes where
+/// the column before had one more: like codes pack better than that byte costs.
+fn write_low_bytes(kind: u8, bits: u64, shared: &mut Shared, out: &mut Vec<u8>) -> ColumnCode {
+    let mask = if kind == REAL { u64::from(u32::MAX) } else { u64::MAX };
+    let differing = 8 - ((bits ^ shared.before) & mask).leading_zeros() as usize / 8;
+    let low = if differing + 1 == shared.low { shared.low.min(width_of(kind)) } else { differing };
+    (shared.before, shared.low) = (bits, low);
+    out.extend_from_slice(&bits.to_le_bytes()[..low]);
+    match kind {
+        _ if low == width_of(kind) => ColumnCode::new(kind, CONSTANT),
+        REAL => ColumnCode::new(LOW_BYTES, low as u8),
+        _ => ColumnCode::new(LOW_BYTES, LOW_BYTES_OF_LREAL | low as u8),
+    }
 }
 
 impl Column {
@@ -115,96 +146,127 @@ impl Column {
     }
 
     /// Appends the values to `out`; the code says how to read them back.
-    pub(super) fn write(&mut self, out: &mut Vec<u8>) -> ColumnCode {
-        let method = match self.kind {
-            EMPTY => CONSTANT,
+    pub(super) fn write(&mut self, shared: &mut Shared, out: &mut Vec<u8>) -> ColumnCode {
+        match self.kind {
+            EMPTY => ColumnCode::new(EMPTY, CONSTANT),
             PLAIN => {
                 out.extend_from_slice(&self.plain);
-                CONSTANT
+                ColumnCode::new(PLAIN, CONSTANT)
             }
-            REAL | LREAL => self.write_floats(out),
-            _ => self.write_integers(out),
-        };
-        ColumnCode(self.kind << 4 | method)
+            BOOL => self.write_flags(shared, out),
+            REAL | LREAL if self.is_constant() => self.write_constant_float(shared, out),
+            REAL | LREAL => self.write_floats(shared, out),
+            kind => ColumnCode::new(kind, self.write_integers(out)),
+        }
     }
 
-    fn write_integers(&mut self, out: &mut Vec<u8>) -> u8 {
-        let first = self.bits[0];
-        put_i64(out, first as i64);
-        if self.bits.iter().all(|bits| *bits == first) {
+    fn is_constant(&self) -> bool {
+        self.bits.iter().all(|bits| *bits == self.bits[0])
+    }
+
+    fn write_flags(&self, shared: &mut Shared, out: &mut Vec<u8>) -> ColumnCode {
+        shared.push_flag(self.bits[0] != 0);
+        if self.is_constant() {
+            return ColumnCode::new(BOOL, FLAG);
+        }
+        write_runs(self.bits.iter().map(|bits| *bits as i64), out, |_, _| {});
+        ColumnCode::new(BOOL, FLAG_RUNS)
+    }
+
+    fn write_integers(&self, out: &mut Vec<u8>) -> u8 {
+        put_i64(out, self.bits[0] as i64);
+        if self.is_constant() {
             return CONSTANT;
         }
-        write_deltas(self.bits.iter().map(|bits| *bits as i64), out);
-        DELTA
+        let values = self.bits.iter().map(|bits| *bits as i64);
+        write_steps(values, out, [DELTA, INTEGER_RUNS])
     }
 
-    /// Decimal integers are tried first, then XOR; the smaller one stays.
-    fn write_floats(&mut self, out: &mut Vec<u8>) -> u8 {
-        let first = self.bits[0];
-        let constant = self.bits.iter().all(|bits| *bits == first);
-        let exponent = self.find_decimal();
-        if let Some(exponent) = exponent {
-            let start = out.len();
+    fn write_constant_float(&self, shared: &mut Shared, out: &mut Vec<u8>) -> ColumnCode {
+        match write_one_decimal(self.kind, self.bits[0], shared, out) {
+            Some(exponent) if self.bits.len() > 1 => {
+                put_u64(out, RUN_TO_THE_END);
+                self.runs_code(exponent)
+            }
+            Some(exponent) => ColumnCode::new(self.kind, DECIMAL + exponent),
+            None => write_low_bytes(self.kind, self.bits[0], shared, out),
+        }
+    }
+
+    fn runs_code(&self, exponent: u8) -> ColumnCode {
+        ColumnCode::new(if self.kind == REAL { REAL_RUNS } else { LREAL_RUNS }, exponent)
+    }
+
+    /// Decimal integers are tried first, then XOR, then what lies above the least; the smallest one stays.
+    fn write_floats(&mut self, shared: &mut Shared, out: &mut Vec<u8>) -> ColumnCode {
+        self.candidate.clear();
+        self.candidate.extend_from_slice(&self.bits[0].to_le_bytes()[..width_of(self.kind)]);
+        write_xors(&self.bits, &mut self.candidate);
+        let start = out.len();
+        let mut code = ColumnCode::new(self.kind, XOR);
+        if let Some(exponent) = decimal::find(self.kind, &self.bits, &mut self.mantissas) {
             put_i64(out, self.mantissas[0]);
-            if !constant {
-                write_deltas(self.mantissas.iter().copied(), out);
-            } else if self.mantissas.len() > 1 {
-                put_u64(out, 0);
-                put_u64(out, self.mantissas.len() as u64 - 2);
-            }
-            self.candidate.clear();
-            self.write_bits(constant, first);
-            if out.len() - start <= self.candidate.len() {
-                return DECIMAL + exponent;
-            }
+            let method = write_steps(self.mantissas.iter().copied(), out, [DECIMAL, REAL_RUNS]);
+            code = if method == DECIMAL {
+                ColumnCode::new(self.kind, DECIMAL + exponent)
+            } else {
+                self.runs_code(exponent)
+            };
+            shared.exponent = exponent;
+        }
+        if code == ColumnCode::new(self.kind, XOR) || out.len() - start > self.candidate.len() {
+            code = ColumnCode::new(self.kind, XOR);
             out.truncate(start);
-        } else {
-            self.candidate.clear();
-            self.write_bits(constant, first);
+            out.extend_from_slice(&self.candidate);
         }
-        out.extend_from_slice(&self.candidate);
-        if constant { CONSTANT } else { XOR }
-    }
-
-    fn write_bits(&mut self, constant: bool, first: u64) {
-        let width = if self.kind == REAL { 4 } else { 8 };
-        self.candidate.extend_from_slice(&first.to_le_bytes()[..width]);
-        if !constant {
-            write_xors(&self.bits, &mut self.candidate);
-        }
-    }
-
-    /// The smallest power of ten over which all values are integers, bit for bit; the integers are left in `mantissas`.
-    fn find_decimal(&mut self) -> Option<u8> {
-        let mut exponent = 0;
-        for bits in &self.bits {
-            while mantissa(self.kind, *bits, exponent).is_none() {
-                exponent += 1;
-                if exponent > DECIMAL_EXPONENT_MAX {
-                    return None;
-                }
+        let packing = Packing::of(&self.bits, width_of(self.kind));
+        // zstd makes an eighth of what says how wide each value is, and nothing of what is packed.
+        if packing.is_some_and(|packing| packing.size(self.bits.len()) + self.bits.len() * 7 / 8 < out.len() - start) {
+            out.truncate(start);
+            if let Some(packing) = packing {
+                packing.write(&self.bits, out);
             }
+            code = ColumnCode::new(self.kind, PACKED);
         }
-        self.mantissas.clear();
-        for bits in &self.bits {
-            self.mantissas.push(mantissa(self.kind, *bits, exponent)?);
-        }
-        Some(exponent)
+        code
     }
 }
 
-/// The integer that, over 10^exponent, gives these bits again.
-fn mantissa(kind: u8, bits: u64, exponent: u8) -> Option<i64> {
-    let value = if kind == REAL { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) };
-    let scaled = (value * POWERS[usize::from(exponent)]).round_ties_even();
-    let fits = scaled.abs() < DECIMAL_MANTISSA_MAX;
-    let mantissa = scaled as i64;
-    (fits && decimal_bits(kind, mantissa, exponent) == bits).then_some(mantissa)
+/// Appends how each value differs from the one before, by whichever of the two methods is shorter; returns which.
+fn write_steps(values: impl Iterator<Item = i64> + Clone, out: &mut Vec<u8>, [delta, runs]: [u8; 2]) -> u8 {
+    let (mut steps, mut rests, mut rested) = (0_usize, 0_usize, false);
+    for (before, value) in values.clone().zip(values.clone().skip(1)) {
+        let rests_now = before == value;
+        steps += usize::from(!rests_now);
+        rests += usize::from(rests_now && !rested);
+        rested = rests_now;
+    }
+    if steps + 1 < 2 * rests {
+        write_runs(values, out, |step, out| put_i64(out, step));
+        return runs;
+    }
+    write_deltas(values, out);
+    delta
 }
 
-fn decimal_bits(kind: u8, mantissa: i64, exponent: u8) -> u64 {
-    let value = mantissa as f64 / POWERS[usize::from(exponent)];
-    if kind == REAL { u64::from((value as f32).to_bits()) } else { value.to_bits() }
+/// A run that nothing follows.
+const RUN_TO_THE_END: u64 = 0;
+
+/// For each run of equal values how many there are, and between two runs the step.
+fn write_runs(values: impl Iterator<Item = i64>, out: &mut Vec<u8>, put_step: impl Fn(i64, &mut Vec<u8>)) {
+    let mut run: Option<(i64, u64)> = None;
+    for value in values {
+        run = Some(match run {
+            Some((same, count)) if same == value => (same, count + 1),
+            Some((before, count)) => {
+                put_u64(out, count);
+                put_step(value.wrapping_sub(before), out);
+                (value, 1)
+            }
+            None => (value, 1),
+        });
+    }
+    put_u64(out, RUN_TO_THE_END);
 }
 
 /// Each step from the value before; a zero is followed by how many more zeros there are.
@@ -218,12 +280,12 @@ fn write_deltas(values: impl Iterator<Item = i64>, out: &mut Vec<u8>) {
             None => {}
             Some(0) => zeros += 1,
             Some(step) => {
-                write_zeros(&mut zeros, out);
+                write_zeros(&mut zeros, 0, out);
                 put_u64(out, zigzag(step));
             }
         }
     }
-    write_zeros(&mut zeros, out);
+    write_zeros(&mut zeros, 0, out);
 }
 
 /// Each value's bits against those of the one before: a byte says how many zero bytes lead and trail, then the rest.
@@ -235,213 +297,19 @@ fn write_xors(bits: &[u64], out: &mut Vec<u8>) {
             zeros += 1;
             continue;
         }
-        write_zeros_marked(&mut zeros, out);
+        write_zeros(&mut zeros, XOR_ZEROS, out);
         let leading = changed.leading_zeros() as usize / 8;
         let trailing = changed.trailing_zeros() as usize / 8;
         out.push((leading << 4 | trailing) as u8);
         out.extend_from_slice(&changed.to_le_bytes()[trailing..8 - leading]);
     }
-    write_zeros_marked(&mut zeros, out);
+    write_zeros(&mut zeros, XOR_ZEROS, out);
 }
 
-fn write_zeros(zeros: &mut u64, out: &mut Vec<u8>) {
+fn write_zeros(zeros: &mut u64, marker: u8, out: &mut Vec<u8>) {
     if *zeros > 0 {
-        put_u64(out, 0);
+        out.push(marker);
         put_u64(out, *zeros - 1);
         *zeros = 0;
-    }
-}
-
-/// As [`write_zeros`], with a marker that no pair of leading and trailing bytes gives.
-const XOR_ZEROS: u8 = 0xff;
-
-fn write_zeros_marked(zeros: &mut u64, out: &mut Vec<u8>) {
-    if *zeros > 0 {
-        out.push(XOR_ZEROS);
-        put_u64(out, *zeros - 1);
-        *zeros = 0;
-    }
-}
-
-/// The values of a column as they are read back, one by one.
-pub(super) struct Values {
-    kind: u8,
-    method: u8,
-    /// Bits of the value before; of the decimal method its integer.
-    last: Option<u64>,
-    zeros: u64,
-}
-
-impl ColumnCode {
-    /// The value of a column that has only one.
-    #[inline]
-    pub(super) fn only_value(self, input: &mut Input<'_>) -> Result<Value, Undecodable> {
-        match (self.0 >> 4, self.0 & 0xf) {
-            (kind @ (BOOL | INT | UINT | DURATION | DATE_TIME | TIME_OF_DAY), CONSTANT) => {
-                value_of(kind, input.i64()? as u64)
-            }
-            _ => self.values(input)?.next(input),
-        }
-    }
-
-    /// The value of a column whose only reading has none.
-    pub(super) fn no_value(self, input: &mut Input<'_>) -> Result<Value, Undecodable> {
-        self.values(input).map(|_| Value::None)
-    }
-
-    pub(super) fn values(self, input: &mut Input<'_>) -> Result<Values, Undecodable> {
-        let (kind, method) = (self.0 >> 4, self.0 & 0xf);
-        match (kind, method) {
-            (EMPTY | PLAIN, CONSTANT) | (REAL | LREAL, CONSTANT | XOR | DECIMAL..) => {}
-            (BOOL | INT | UINT | DURATION | DATE_TIME | TIME_OF_DAY, CONSTANT | DELTA) => {}
-            _ => return Err(Undecodable("a column's code is unknown to this version")),
-        }
-        let mut values = Values { kind, method, last: None, zeros: 0 };
-        if method == CONSTANT && kind != EMPTY && kind != PLAIN {
-            values.last = Some(values.first(input)?);
-        }
-        Ok(values)
-    }
-}
-
-impl Values {
-    pub(super) fn next(&mut self, input: &mut Input<'_>) -> Result<Value, Undecodable> {
-        if self.kind == PLAIN {
-            return read_value(input, 0);
-        }
-        if self.kind == EMPTY {
-            return Err(Undecodable("a column without values is asked for one"));
-        }
-        let bits = match self.last {
-            None => self.first(input)?,
-            Some(last) if self.method == CONSTANT => last,
-            Some(last) => self.step(last, input)?,
-        };
-        self.last = Some(bits);
-        let exponent = self.method.wrapping_sub(DECIMAL);
-        let bits = if matches!(self.kind, REAL | LREAL) && self.method >= DECIMAL {
-            decimal_bits(self.kind, bits as i64, exponent)
-        } else {
-            bits
-        };
-        value_of(self.kind, bits)
-    }
-
-    fn first(&self, input: &mut Input<'_>) -> Result<u64, Undecodable> {
-        match (self.kind, self.method) {
-            (REAL, CONSTANT | XOR) => read_le(input.bytes(4)?),
-            (LREAL, CONSTANT | XOR) => read_le(input.bytes(8)?),
-            _ => input.i64().map(|value| value as u64),
-        }
-    }
-
-    fn step(&mut self, last: u64, input: &mut Input<'_>) -> Result<u64, Undecodable> {
-        if self.zeros > 0 {
-            self.zeros -= 1;
-            return Ok(last);
-        }
-        if self.method == XOR {
-            let shape = input.byte()?;
-            if shape == XOR_ZEROS {
-                self.zeros = input.u64()?;
-                return Ok(last);
-            }
-            let (leading, trailing) = (usize::from(shape >> 4), usize::from(shape & 0xf));
-            let width = 8_usize.checked_sub(leading + trailing).ok_or(Undecodable("a changed value has no width"))?;
-            return Ok(last ^ read_le(input.bytes(width)?)? << (8 * trailing));
-        }
-        match input.u64()? {
-            0 => {
-                self.zeros = input.u64()?;
-                Ok(last)
-            }
-            step => Ok((last as i64).wrapping_add(unzigzag(step)) as u64),
-        }
-    }
-}
-
-fn read_le(bytes: &[u8]) -> Result<u64, Undecodable> {
-    if bytes.is_empty() {
-        return Err(Undecodable("a changed value has no width"));
-    }
-    Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-}
-
-fn kind_of(value: &Value) -> u8 {
-    match value {
-        Value::None => EMPTY,
-        Value::Bool(_) => BOOL,
-        Value::Int(_) => INT,
-        Value::UInt(_) => UINT,
-        Value::Real(_) => REAL,
-        Value::LReal(_) => LREAL,
-        Value::Text(_) => TEXT,
-        Value::Duration(_) => DURATION,
-        Value::DateTime(_) => DATE_TIME,
-        Value::TimeOfDay(_) => TIME_OF_DAY,
-        Value::Array(_) => ARRAY,
-    }
-}
-
-fn bits_of(value: &Value) -> Option<u64> {
-    Some(match value {
-        Value::Bool(value) => u64::from(*value),
-        Value::Int(value) | Value::Duration(value) | Value::DateTime(value) | Value::TimeOfDay(value) => *value as u64,
-        Value::UInt(value) => *value,
-        Value::Real(value) => u64::from(value.to_bits()),
-        Value::LReal(value) => value.to_bits(),
-        Value::None | Value::Text(_) | Value::Array(_) => return None,
-    })
-}
-
-fn value_of(kind: u8, bits: u64) -> Result<Value, Undecodable> {
-    Ok(match kind {
-        BOOL => Value::Bool(bits != 0),
-        INT => Value::Int(bits as i64),
-        UINT => Value::UInt(bits),
-        REAL => Value::Real(f32::from_bits(bits as u32)),
-        LREAL => Value::LReal(f64::from_bits(bits)),
-        DURATION => Value::Duration(bits as i64),
-        DATE_TIME => Value::DateTime(bits as i64),
-        TIME_OF_DAY => Value::TimeOfDay(bits as i64),
-        _ => return Err(Undecodable("a value's kind is unknown to this version")),
-    })
-}
-
-fn write_value(value: &Value, out: &mut Vec<u8>) {
-    out.push(kind_of(value));
-    match value {
-        Value::Text(text) => {
-            put_u64(out, text.len() as u64);
-            out.extend_from_slice(text.as_bytes());
-        }
-        Value::Array(elements) => {
-            put_u64(out, elements.len() as u64);
-            elements.iter().for_each(|element| write_value(element, out));
-        }
-        scalar => {
-            if let Some(bits) = bits_of(scalar) {
-                put_u64(out, bits);
-            }
-        }
-    }
-}
-
-fn read_value(input: &mut Input<'_>, depth: u32) -> Result<Value, Undecodable> {
-    match input.byte()? {
-        EMPTY => Ok(Value::None),
-        TEXT => {
-            let length = input.count(super::PAYLOAD_MAX)?;
-            let text = std::str::from_utf8(input.bytes(length)?).map_err(|_| Undecodable("a text is not UTF-8"))?;
-            Ok(Value::Text(text.into()))
-        }
-        ARRAY if depth < DEPTH_MAX => {
-            let count = input.count(super::READINGS_MAX)?;
-            (0..count)
-                .map(|_| read_value(input, depth + 1))
-                .collect::<Result<Vec<Value>, _>>()
-                .map(|all| Value::Array(all.into()))
-        }
-        kind => value_of(kind, input.u64()?),
     }
 }

@@ -3,6 +3,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "../../../examples/encode_speed/mixes.rs"]
+mod mixes;
+
 fn reading(tag: u32, value: Value, at: i64) -> Reading {
     Reading {
         tag: TagId(tag),
@@ -84,6 +87,26 @@ fn a_thinned_block_gives_back_what_it_holds_and_where_that_stood() {
     }
 }
 
+#[test]
+fn what_version_1_wrote_is_read() {
+    let third = 1.0 / 3.0_f64;
+    let decoded = |head: &[u8], tail: &[u8]| {
+        let payload = [head, &third.to_bits().to_le_bytes(), tail].concat();
+        let mut back = Vec::new();
+        Decoder::new().expect("zstd's memory").decode(CODEC_PLAIN, &payload, &mut back).expect("decodes");
+        back
+    };
+    // One time, tags 3 to 5: a BOOL, a decimal, and a double as it is.
+    let head = [1, 1, 0, 10, 1, 1, 1, 1, 3, 2, 0, 0x10, 0x54, 0x50, 2, 0x92, 3];
+    let values = [Value::Bool(true), Value::LReal(20.1), Value::LReal(third)];
+    let tick: Vec<Reading> = values.into_iter().zip(3..).map(|(value, tag)| reading(tag, value, 5)).collect();
+    assert_eq!(decoded(&head, &[]), tick);
+    // Three times, tags 0 and 1: a BOOL by steps, and a double that stays.
+    let head = [1, 3, 0, 10, 7, 0, 1, 3, 1, 1, 0, 1, 0, 0x11, 0x52, 0, 2, 0, 0];
+    let of = |at: i64| [reading(0, Value::Bool(at > 5), at), reading(1, Value::LReal(third), at)];
+    assert_eq!(decoded(&head, &[0xff, 1]), (5..8).flat_map(of).collect::<Vec<_>>());
+}
+
 const META: buffer::Meta = buffer::Meta { count: 0, t_min_ns: 0, t_max_ns: 0, codec: 0, flags: 0, schema: 0 };
 
 #[test]
@@ -107,6 +130,54 @@ fn scaled_integers_cost_what_integers_cost() {
         (0..60).flat_map(|tick| (0..200).map(move |tag| reading(tag, slow(tick, tag), tick * 1_000_000_000))).collect();
     let (bytes, _) = round_trip(&readings);
     assert!(bytes < readings.len() / 2, "{bytes} bytes for {} readings", readings.len());
+}
+
+/// Bytes of a block of `tags` columns of `ticks` values.
+fn size_of(tags: u32, ticks: i64, mut value: impl FnMut(i64, u32) -> Value) -> usize {
+    let mut readings = Vec::new();
+    for tick in 0..ticks {
+        (0..tags).for_each(|tag| readings.push(reading(tag, value(tick, tag), tick * 1_000_000_000)));
+    }
+    let (bytes, back) = round_trip(&readings);
+    assert_eq!(back, readings);
+    bytes
+}
+
+#[test]
+fn four_mixes_of_tags_take_no_more_than_designed() {
+    for (mix, lengths) in mixes::DESIGN {
+        for (ticks, designed) in lengths {
+            let readings = mixes::readings(mix, ticks);
+            let (bytes, back) = round_trip(&readings);
+            let each = bytes as f64 / readings.len() as f64;
+            eprintln!("{mix}, {ticks} ticks a block: {each:.3} bytes a reading, {designed} designed");
+            assert_eq!(back, readings);
+            // The design tells one place.
+            assert!(each < designed + 0.05, "{mix}, {ticks} ticks: {each} for {designed}");
+        }
+    }
+}
+
+#[test]
+fn doubles_without_any_pattern_cost_their_random_bits() {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = |_, _| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Value::LReal(f64::from_bits(0x4059_0000_0000_0000 + (random >> 12)))
+    };
+    for (ticks, most) in [(1, 7.4), (10, 7.0), (60, 6.6)] {
+        let each = size_of(200, ticks, &mut noise) as f64 / (200.0 * ticks as f64);
+        assert!(each < most, "{ticks} ticks: {each} bytes a reading, of which 6.5 are random");
+    }
+}
+
+#[test]
+fn a_bool_costs_a_bit_and_one_that_rests_costs_no_more() {
+    let random = |tick: i64, tag: u32| Value::Bool((tag.wrapping_mul(0x9e37_79b9) >> 9) & 1 == 1 && tick >= 0);
+    let one = size_of(1_000, 1, random);
+    assert!(one < 1_000 / 8 + 40, "{one} bytes for 1,000 flags");
+    let sixty = size_of(1_000, 60, random);
+    assert!(sixty < 1_000 / 8 + 80, "{sixty} bytes for 1,000 flags that stay for 60 ticks");
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -157,12 +228,34 @@ proptest! {
     }
 
     #[test]
+    fn numbers_near_each_other_come_back(
+        base in any::<u64>(), steps in prop::collection::vec(0..1_u64 << 54, 2..80), small in 0..54_u32, real in any::<bool>(),
+    ) {
+        let value = |step: u64| {
+            let bits = base.wrapping_add(step >> small);
+            if real { Value::Real(f32::from_bits(bits as u32)) } else { Value::LReal(f64::from_bits(bits)) }
+        };
+        let readings: Vec<Reading> = steps.into_iter().zip(0..).map(|(step, at)| reading(3, value(step), at)).collect();
+        check(&readings);
+    }
+
+    #[test]
+    fn numbers_in_runs_come_back(
+        runs in prop::collection::vec((any_value(), 1..9_usize), 1..12), tags in 1..5_u32,
+    ) {
+        let values = runs.into_iter().flat_map(|(value, count)| std::iter::repeat_n(value, count));
+        let of_tags = values.zip(0..).flat_map(|(value, at)| (0..tags).map(move |tag| reading(tag, value.clone(), at)));
+        check(&of_tags.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_value_by_itself_is_written_as_a_column_of_one(value in any_value()) {
         let (mut column, mut whole, mut alone) = (Column::default(), Vec::new(), Vec::new());
+        let (mut of_whole, mut of_alone) = (Shared::default(), Shared::default());
         column.push(&value);
-        let code = column.write(&mut whole);
-        if let Some(code_alone) = write_one(&value, &mut alone) {
-            prop_assert_eq!((code_alone, alone), (code, whole));
+        let code = column.write(&mut of_whole, &mut whole);
+        if let Some(code_alone) = write_one(&value, &mut of_alone, &mut alone) {
+            prop_assert_eq!((code_alone, alone, of_alone), (code, whole, of_whole));
         } else {
             prop_assert!(matches!(value, Value::None | Value::Text(_) | Value::Array(_)));
         }

@@ -1,15 +1,16 @@
-//! What the columnar encoding costs: bytes and nanoseconds a reading, on four mixes of tags and three block lengths.
-//!
-//! `cargo run --release --example encode_speed`
-
-use std::hint::black_box;
-use std::time::Instant;
+//! Four mixes of tags, which the encoding is measured on.
 
 use driver_core::{ClockState, Quality, Reading, TagId, Timestamp, Value};
-use forebay::pipeline::encode::{Decoder, Encoder};
+
+/// The mixes of tags, and the bytes a reading that the encoding was designed for, at so many ticks a block.
+pub(crate) const DESIGN: [(&str, [(usize, f64); 3]); 4] = [
+    ("mixed plant", [(1, 2.4), (10, 0.8), (60, 0.6)]),
+    ("slow and digital", [(1, 1.4), (10, 0.2), (60, 0.1)]),
+    ("12-bit analog", [(1, 2.6), (10, 0.8), (60, 0.5)]),
+    ("full-entropy doubles", [(1, 7.8), (10, 7.5), (60, 7.1)]),
+];
 
 const TAGS: u32 = 200;
-const ROUNDS_READINGS: usize = 2_000_000;
 
 /// A small generator, so that the figures are the same at each run.
 struct Random(u64);
@@ -27,7 +28,8 @@ impl Random {
     }
 }
 
-fn values(mix: &str, ticks: usize) -> Vec<Reading> {
+/// What `ticks` polls of [`TAGS`] tags give.
+pub(crate) fn readings(mix: &str, ticks: usize) -> Vec<Reading> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut state: Vec<i64> = (0..TAGS).map(|_| random.step(2_000)).collect();
     let mut readings = Vec::new();
@@ -72,33 +74,4 @@ fn values(mix: &str, ticks: usize) -> Vec<Reading> {
         }
     }
     readings
-}
-
-fn main() {
-    println!("| mix | ticks a block | bytes/reading | encode ns/reading | decode ns/reading |\n|---|---|---|---|---|");
-    for mix in ["mixed plant", "slow and digital", "12-bit analog", "full-entropy doubles"] {
-        for ticks in [1, 10, 60] {
-            let readings = values(mix, ticks);
-            let rounds = ROUNDS_READINGS / readings.len();
-            let mut encoder = Encoder::new().expect("zstd's memory");
-            let mut bytes = Vec::new();
-            let start = Instant::now();
-            let mut codec = 0;
-            for _ in 0..rounds {
-                bytes.clear();
-                codec = encoder.encode(black_box(&readings), &mut bytes);
-            }
-            let encode = start.elapsed().as_nanos() as f64 / (rounds * readings.len()) as f64;
-            let (mut decoder, mut back) = (Decoder::new().expect("zstd's memory"), Vec::new());
-            let start = Instant::now();
-            for _ in 0..rounds {
-                back.clear();
-                decoder.decode(codec, black_box(&bytes), &mut back).expect("decodes");
-            }
-            let decode = start.elapsed().as_nanos() as f64 / (rounds * readings.len()) as f64;
-            assert_eq!(back, readings);
-            let each = bytes.len() as f64 / readings.len() as f64;
-            println!("| {mix} | {ticks} | {each:.2} | {encode:.1} | {decode:.1} |");
-        }
-    }
 }
