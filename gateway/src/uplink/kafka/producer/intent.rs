@@ -32,10 +32,10 @@ pub(super) struct Intent {
 }
 
 impl Intent {
-    pub(super) fn new(number: u64, sequence: i32, messages: Vec<Message>, batch: Bytes) -> Intent {
-        let marks: Vec<Mark> = messages.iter().map(Mark::of).collect();
+    pub(super) fn new(number: u64, sequence: i32, messages: impl Iterator<Item = Message>, batch: Bytes) -> Intent {
+        let messages: Vec<Option<Message>> = messages.map(Some).collect();
+        let marks: Vec<Mark> = messages.iter().flatten().map(Mark::of).collect();
         let seqs = span(&marks);
-        let messages = messages.into_iter().map(Some).collect();
         Intent {
             number,
             sequence,

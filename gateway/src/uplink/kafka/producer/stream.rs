@@ -331,21 +331,19 @@ impl Stream {
         if self.pending.is_empty() || !may_follow {
             return Ok(false);
         }
-        let mut messages = Vec::with_capacity(self.pending.len().min(self.records_max));
-        while let Some(message) = self.pending.pop_front() {
-            let fits =
-                messages.len() < self.records_max && encoder.has_room_for(&message) && message.seqs.first < before;
-            if !fits && !messages.is_empty() {
-                self.pending.push_front(message);
+        let mut count = 0;
+        for message in self.pending.iter().take(self.records_max) {
+            let fits = encoder.has_room_for(message) && message.seqs.first < before;
+            if !fits && count > 0 {
                 break;
             }
-            encoder.push(&message);
-            messages.push(message);
+            encoder.push(message);
+            count += 1;
         }
         let stamp = Stamp { producer: self.producer, epoch: self.epoch, sequence: self.next };
         let batch = encoder.finish(stamp)?;
         self.intents_made += 1;
-        let intent = Intent::new(self.intents_made, self.next, messages, batch);
+        let intent = Intent::new(self.intents_made, self.next, self.pending.drain(..count), batch);
         self.next = advance(self.next, intent.marks.len());
         let (stream, sequence, marks) = (self.number, intent.sequence, intent.marks.clone());
         entries.push(Entry::Intent { stream, sequence, marks });
