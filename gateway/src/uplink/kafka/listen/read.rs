@@ -38,18 +38,18 @@ pub(super) struct Reading {
     sender: mpsc::Sender<Inbound>,
     /// Why it cannot, so that this is said once.
     failing: Option<String>,
+    /// How soon it is tried again when it fails.
+    pause: Duration,
 }
 
 impl Reading {
     pub(super) fn new(setup: Setup, shared: Arc<Shared>, sender: mpsc::Sender<Inbound>) -> Reading {
-        Reading { setup, shared, sender, failing: None }
+        Reading { setup, shared, sender, failing: None, pause: AGAIN_AFTER }
     }
 
     /// For ever; what fails is said once and tried again.
     pub(super) async fn run(&mut self) {
-        let mut pause = AGAIN_AFTER;
         loop {
-            let begun = Instant::now();
             let Failure { cause, advice } = self.listen().await;
             let Door { uplink, topic, .. } = &self.setup.door;
             if self.failing.as_ref() != Some(&cause) {
@@ -60,8 +60,8 @@ impl Reading {
                 );
                 self.failing = Some(cause);
             }
-            pause = if begun.elapsed() > AGAIN_AFTER_MAX { AGAIN_AFTER } else { (pause * 2).min(AGAIN_AFTER_MAX) };
-            sleep(pause).await;
+            sleep(self.pause).await;
+            self.pause = (self.pause * 2).min(AGAIN_AFTER_MAX);
         }
     }
 
@@ -171,6 +171,8 @@ impl Reading {
                 self.hand_over(id, part.partition, batches).await;
             }
         }
+        // What failed before is over: the next failure is a new one.
+        self.pause = AGAIN_AFTER;
         Ok(())
     }
 
