@@ -219,6 +219,7 @@ fn payload(text: &str) {
             status: 0,
             timestamp: driver_core::Timestamp(0),
             clock: driver_core::ClockState::Synchronized,
+            tense: driver_core::Tense::Present,
         };
         format.begin(Records { readings: vec![reading], ..Records::default() });
         format.next()

@@ -73,7 +73,7 @@ fn the_log_is_looked_into_beside_a_running_gateway_and_after_a_kill() {
     assert_eq!(values(&site, &["dump", "--tag", "other.*"]), Vec::<u64>::new());
     assert_eq!(values(&site, &["dump", "--from", "3", "--to", "4"]).len(), 2);
     let csv = text(&buffer(&site, DONE, &["dump", "--format", "csv"]));
-    assert_eq!(csv.lines().next(), Some("time,device,tag,value,unit,quality,reason,clock,epoch,seq"));
+    assert_eq!(csv.lines().next(), Some("time,device,tag,value,unit,quality,reason,clock,epoch,seq,historical"));
     assert!(csv.contains(&format!(",{PLC},{COUNTER},")), "{csv}");
 }
 

@@ -12,6 +12,7 @@ mod security;
 mod limits;
 mod restarts;
 mod cuts;
+mod history;
 mod capture;
 
 use std::path::Path;

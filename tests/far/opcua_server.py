@@ -1,10 +1,12 @@
 """An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: asyncua's own.
 
-    opcua_server.py --ready FILE [--port N] [--items N] [--structures] [--events] [--pki FOLDER] [--only-secure]
+    opcua_server.py --ready FILE [--port N] [--items N] [--history] [--structures] [--dictionary] [--events] [--pki FOLDER] [--only-secure]
 
 Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
-times a second; `ns=2;s=item_0` and so on are further counters. With --structures there are types of the server's own:
-`ns=2;s=machine`, whose `id` counts, `ns=2;s=axes`, `ns=2;s=either`. With --events the server has ten
+times a second; `ns=2;s=item_0` and so on are further counters. With --history the server keeps the
+history of all that count. With --structures there are types of the server's own:
+`ns=2;s=machine`, whose `id` counts, `ns=2;s=axes`, `ns=2;s=either`. With
+--dictionary there are types as before OPC UA 1.04, told by a dictionary alone: `ns=2;s=pump`. With --events the server has ten
 events a second, whose messages count. With --pki the server shows FOLDER/server.der, offers
 Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and
 any certificate but FOLDER/stranger.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
@@ -24,6 +26,7 @@ import uuid
 
 from asyncua import Server, ua
 from asyncua.common.structures104 import new_enum, new_struct, new_struct_field
+from asyncua.common.type_dictionary_builder import DataTypeDictionaryBuilder
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
@@ -130,6 +133,30 @@ async def add_structures(server, namespace):
     return count
 
 
+async def add_dictionary(server, namespace):
+    """Types that only a dictionary tells of, and a value."""
+    builder = DataTypeDictionaryBuilder(server, namespace, "urn:forebay:old", "Old")
+    await builder.init()
+    bearing = await builder.create_data_type("Bearing")
+    bearing.add_field("name", ua.VariantType.String)
+    bearing.add_field("wear", ua.VariantType.Double)
+    pump = await builder.create_data_type("Pump")
+    pump.add_field("id", ua.VariantType.UInt32)
+    pump.add_field("main", "Bearing")
+    pump.add_field("bearings", "Bearing", is_array=True)
+    pump.add_field("since", ua.VariantType.DateTime)
+    pump.add_field("speeds", ua.VariantType.Float, is_array=True)
+    await builder.set_dict_byte_string()
+    await server.load_type_definitions()
+    value, front, back = ua.Pump(), ua.Bearing(), ua.Bearing()
+    front.name, front.wear, back.name, back.wear = "front", 0.25, "hinten", float("nan")
+    value.id, value.main, value.bearings, value.speeds = 7, front, [front, back], [0.1, -2.5]
+    value.since = datetime.datetime(2026, 11, 23, 2, 28, 33, 123000, tzinfo=datetime.timezone.utc)
+    folder = server.get_node(ua.NodeId("Far", namespace))
+    node_id, name = ua.NodeId("pump", namespace), ua.QualifiedName("pump", namespace)
+    await folder.add_variable(node_id, name, ua.Variant(value, ua.VariantType.ExtensionObject), datatype=pump.data_type)
+
+
 async def secure(server, pki, only_secure):
     """Certificate, policies, and whom it trusts."""
     await server.load_certificate(str(pki / "server.der"))
@@ -144,6 +171,12 @@ async def secure(server, pki, only_secure):
         await store.load()
         options = CertificateValidatorOptions.TRUSTED | CertificateValidatorOptions.URI
         server.set_certificate_validator(CertificateValidator(options, store))
+
+
+def counted(number, has_source):
+    """A count, with the time at its source where that is wanted: without one asyncua's history cannot be read."""
+    source = datetime.datetime.now(datetime.timezone.utc) if has_source else None
+    return ua.DataValue(ua.Variant(number, ua.VariantType.UInt32), SourceTimestamp=source)
 
 
 async def grow(server, namespace, counters):
@@ -190,9 +223,15 @@ async def serve(arguments):
     namespace = await server.register_namespace(NAMESPACE)
     assert namespace == 2, namespace
     counters = await fill(server, namespace, arguments.items)
+    historized = counters[:] if arguments.history else []
     count = await add_structures(server, namespace) if arguments.structures else None
+    if arguments.dictionary:
+        await add_dictionary(server, namespace)
     generator = await server.get_event_generator() if arguments.events else None
     async with server:
+        for counter in historized:
+            await server.write_attribute_value(counter.nodeid, counted(0, True))
+            await server.historize_node_data_change(counter, period=datetime.timedelta(minutes=10))
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, lambda: asyncio.ensure_future(close_sessions(server)))
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(grow(server, namespace, counters)))
@@ -202,7 +241,7 @@ async def serve(arguments):
         while True:
             number += 1
             for counter in counters:
-                await server.write_attribute_value(counter.nodeid, ua.DataValue(ua.Variant(number, ua.VariantType.UInt32)))
+                await server.write_attribute_value(counter.nodeid, counted(number, arguments.history))
             if count:
                 await count(number)
             if generator:
@@ -217,7 +256,9 @@ def main():
     parser.add_argument("--ready", required=True)
     parser.add_argument("--port", type=int)
     parser.add_argument("--items", type=int, default=0)
+    parser.add_argument("--history", action="store_true")
     parser.add_argument("--structures", action="store_true")
+    parser.add_argument("--dictionary", action="store_true")
     parser.add_argument("--events", action="store_true")
     parser.add_argument("--pki")
     parser.add_argument("--only-secure", action="store_true")

@@ -68,6 +68,18 @@ pub enum LinkError {
     },
 }
 
+impl LinkError {
+    /// What the operator can do, where that is known; failures that need the same are of one kind.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            LinkError::Connect { advice, .. }
+            | LinkError::Timeout { advice, .. }
+            | LinkError::Protocol { advice, .. } => Some(advice),
+            LinkError::Lost { .. } => None,
+        }
+    }
+}
+
 /// What others say may be a whole sentence; it stands within one of ours.
 fn without_stop(cause: &str) -> &str {
     cause.trim_end_matches('.')

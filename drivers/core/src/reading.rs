@@ -17,6 +17,27 @@ pub struct Reading {
     pub timestamp: Timestamp,
     /// Whether the clock behind the timestamp was synchronized.
     pub clock: ClockState,
+    /// Whether it tells what the tag holds, or what it held.
+    pub tense: Tense,
+}
+
+/// Whether a reading is news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tense {
+    /// It tells what the tag holds at its time, and comes after all that the tag held before.
+    #[default]
+    Present,
+    /// The device's own history told it afterwards; what is newer may be known already.
+    Past,
+}
+
+impl Reading {
+    /// Whether there is nothing to say of it but its value and its time.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        (self.quality, self.status, self.clock, self.tense)
+            == (Quality::Good, 0, ClockState::Synchronized, Tense::Present)
+    }
 }
 
 /// Where a driver puts the readings of a poll; it stamps each with the time at which its answer arrived.
@@ -87,13 +108,27 @@ impl<'a> Readings<'a> {
     /// Any reading.
     #[inline]
     pub fn push(&mut self, tag: TagId, value: Value, quality: Quality, status: u32) {
-        self.out.push(Reading { tag, value, quality, status, timestamp: self.timestamp, clock: self.state });
+        self.out.push(Reading {
+            tag,
+            value,
+            quality,
+            status,
+            timestamp: self.timestamp,
+            clock: self.state,
+            tense: Tense::Present,
+        });
     }
 
     /// Any reading, with the time at which the device took the value where it says so.
     pub fn push_at(&mut self, tag: TagId, value: Value, quality: Quality, status: u32, taken: Option<Timestamp>) {
         let timestamp = taken.unwrap_or(self.timestamp);
-        self.out.push(Reading { tag, value, quality, status, timestamp, clock: self.state });
+        self.out.push(Reading { tag, value, quality, status, timestamp, clock: self.state, tense: Tense::Present });
+    }
+
+    /// What the device's history says of `taken`.
+    pub fn push_past(&mut self, tag: TagId, value: Value, quality: Quality, status: u32, taken: Timestamp) {
+        let (clock, tense) = (self.state, Tense::Past);
+        self.out.push(Reading { tag, value, quality, status, timestamp: taken, clock, tense });
     }
 
     /// How many readings there are so far, those of earlier polls into the same vector included.

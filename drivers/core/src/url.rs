@@ -265,7 +265,7 @@ fn untaken(key: &str, known: &[(&str, &str)]) -> String {
 }
 
 /// A time above zero, up to a day, in `us`, `ms`, `s` or `min`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|character: char| character.is_ascii_alphabetic())?;
     let seconds = match &text[unit_at..] {
         "us" => 1e-6,

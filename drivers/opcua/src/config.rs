@@ -13,6 +13,7 @@ pub use options::{OPTIONS, SCHEMES};
 /// The port of OPC UA over TCP.
 const PORT: u16 = 4840;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+const HISTORY_DEFAULT: Duration = Duration::from_secs(86_400);
 const REBROWSE_DEFAULT: Duration = Duration::from_secs(600);
 const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
@@ -55,6 +56,8 @@ pub struct OpcUaEndpoint {
     pub deadband: DeadbandKeeper,
     /// How often the address space is looked through again where patterns point.
     pub rebrowse: Duration,
+    /// How far back a gap is filled from the server's history; zero: not at all.
+    pub history: Duration,
     /// How many values the server keeps for each subscribed tag between two notifications.
     pub queue: u32,
 }
@@ -212,6 +215,10 @@ impl OpcUaEndpoint {
             text.parse().ok().filter(|queue| (1..=1000).contains(queue))
         });
         let (sampling, own_timeout) = (options.duration("sampling"), options.duration("timeout"));
+        let history = options.parse("history", "a time with its unit, such as 60min, or off", |text| match text {
+            "off" => Some(Duration::ZERO),
+            text => driver_core::parse_duration(text),
+        });
         let rebrowse = options.duration("rebrowse").unwrap_or(REBROWSE_DEFAULT);
         let session_timeout = options.duration("session_timeout").unwrap_or(SESSION_TIMEOUT_DEFAULT);
         if let Err(more) = options.finish(OPTIONS) {
@@ -238,6 +245,7 @@ impl OpcUaEndpoint {
             session_timeout,
             sampling,
             deadband: deadband.unwrap_or_default(),
+            history: history.unwrap_or(HISTORY_DEFAULT),
             rebrowse,
             queue: queue.unwrap_or(1),
         };
@@ -373,6 +381,7 @@ mod tests {
             ("opc.tcp://h?time=now", "source, server or arrival"),
             ("opc.tcp://h?deadband=both", "gateway or server"),
             ("opc.tcp://h?queue=0", "1 to 1000"),
+            ("opc.tcp://h?history=some", "such as 60min, or off"),
             ("opc.tcp://h?polcy=none", "did you mean `policy`"),
         ] {
             let errors = parse(text).expect_err(text);

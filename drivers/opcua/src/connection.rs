@@ -1,6 +1,7 @@
 //! A live OPC UA connection: polls, writes, and looks around.
 
 mod explore;
+mod fill;
 mod listen;
 mod watch;
 
@@ -52,7 +53,9 @@ impl Connection for OpcUaConnection {
         self.find(device, &members).await?;
         self.explore(device, group).await?;
         if device.is_listening() {
-            return self.listen(device, group, readings).await;
+            let contact = self.listen(device, group, readings).await?;
+            self.fill(device, group, readings).await?;
+            return Ok(contact);
         }
         self.read_all(device, &members, readings).await
     }
@@ -187,7 +190,7 @@ impl OpcUaConnection {
     /// Reads tags in batches as large as the server takes; each comes to one reading.
     async fn read_all(
         &mut self,
-        device: &OpcUaDevice,
+        device: &mut OpcUaDevice,
         tags: &[usize],
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
@@ -201,7 +204,7 @@ impl OpcUaConnection {
                     contact = Contact::Answered;
                     readings.bad(tag.id, Reason::AddressRefused, StatusCode::BadNotReadable.bits());
                 }
-                Found::At(node) => there.push((tag.id, node.clone())),
+                Found::At(node) => there.push((*index, tag.id, node.clone())),
                 Found::Nowhere(status, _) => {
                     contact = Contact::Answered;
                     readings.bad(tag.id, wire::reason(*status), status.bits());
@@ -212,13 +215,16 @@ impl OpcUaConnection {
         let mut at = 0;
         while at < there.len() {
             let batch = &there[at..(at + self.session.limits.read).min(there.len())];
-            let nodes: Vec<NodeId> = batch.iter().map(|(_, node)| node.clone()).collect();
+            let nodes: Vec<NodeId> = batch.iter().map(|(.., node)| node.clone()).collect();
             match self.session.read(&nodes).await {
                 Ok(values) => {
                     contact = Contact::Answered;
                     readings.answered();
                     self.learn(values.iter().filter_map(|data| data.value.as_ref())).await?;
-                    batch.iter().zip(&values).for_each(|((tag, _), value)| self.push(*tag, value, readings));
+                    batch
+                        .iter()
+                        .zip(&values)
+                        .for_each(|((index, ..), value)| self.push(device, *index, value, readings));
                 }
                 Err(Fault::Over(over)) => return Err(over),
                 Err(Fault::TooMuch) => {
@@ -227,22 +233,25 @@ impl OpcUaConnection {
                         continue;
                     }
                     let status = StatusCode::BadResponseTooLarge;
-                    batch.iter().for_each(|(tag, _)| readings.bad(*tag, Reason::DeviceFailure, status.bits()));
+                    batch.iter().for_each(|(_, tag, _)| readings.bad(*tag, Reason::DeviceFailure, status.bits()));
                 }
                 Err(Fault::Refused(status)) => {
                     contact = Contact::Answered;
-                    batch.iter().for_each(|(tag, _)| readings.bad(*tag, wire::reason(status), status.bits()));
+                    batch.iter().for_each(|(_, tag, _)| readings.bad(*tag, wire::reason(status), status.bits()));
                 }
-                Err(Fault::Silent) => batch.iter().for_each(|(tag, _)| readings.bad(*tag, Reason::Timeout, 0)),
+                Err(Fault::Silent) => batch.iter().for_each(|(_, tag, _)| readings.bad(*tag, Reason::Timeout, 0)),
             }
             at += batch.len();
         }
         Ok(contact)
     }
 
-    fn push(&self, tag: TagId, value: &DataValue, readings: &mut Readings<'_>) {
+    fn push(&self, device: &mut OpcUaDevice, index: usize, value: &DataValue, readings: &mut Readings<'_>) {
         let decoded = decode(value, self.time, &self.types);
-        readings.push_at(tag, decoded.value, decoded.quality, decoded.status, decoded.time);
+        if let Some(at) = decoded.time {
+            device.history.heard(index, at, Instant::now());
+        }
+        readings.push_at(device.tags[index].id, decoded.value, decoded.quality, decoded.status, decoded.time);
     }
 
     /// Learns the data types of these values that are not known yet.

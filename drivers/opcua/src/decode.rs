@@ -147,7 +147,7 @@ pub(crate) fn timestamp(time: &DateTime) -> Option<Timestamp> {
 }
 
 /// The library's time for nanoseconds since 1970.
-fn date_time(nanos: i64) -> DateTime {
+pub(crate) fn date_time(nanos: i64) -> DateTime {
     DateTime::from(nanos.div_euclid(NANOS_PER_TICK) + EPOCH_S * 10_000_000)
 }
 

@@ -11,6 +11,7 @@ use opcua::types::{NodeId, StatusCode};
 use crate::address::{Address, Glob, What};
 use crate::config::{DeadbandKeeper, OpcUaEndpoint, ReadMode};
 use crate::connection::Listening;
+use crate::history::History;
 use crate::plan::{Limits, Retry};
 use crate::walk::{Search, State};
 
@@ -41,6 +42,8 @@ pub struct OpcUaDevice {
     pub(crate) found_in: u64,
     /// What is looked for where its patterns point.
     pub(crate) search: Search,
+    /// What was missed of its tags.
+    pub(crate) history: History,
 }
 
 /// A tag of a server.
@@ -96,12 +99,22 @@ pub(crate) struct Group {
     pub(crate) listening: Listening,
     /// Indexes of its tags.
     pub(crate) tags: Vec<usize>,
+    /// Values of one interval at most, as far as the queues hold them.
+    values_max: u64,
 }
 
 impl Group {
     fn new(interval: &Duration) -> Group {
-        Group { interval: *interval, listening: Listening::NotYet, tags: Vec::new() }
+        Group { interval: *interval, listening: Listening::NotYet, tags: Vec::new(), values_max: 0 }
     }
+}
+
+/// How many values the server tells of a tag within an interval at most.
+fn values_max(watch: &WatchSpec, endpoint: &OpcUaEndpoint, interval: Duration) -> u64 {
+    let sampling = watch.sampling.or(endpoint.sampling).unwrap_or(interval);
+    let samples = interval.as_nanos().div_ceil(sampling.as_nanos().max(1)).max(1);
+    let queue = watch.queue.unwrap_or(endpoint.queue).max(1);
+    u64::try_from(samples).unwrap_or(u64::MAX).min(queue.into())
 }
 
 impl OpcUaDevice {
@@ -134,6 +147,7 @@ impl OpcUaDevice {
                 Ok(address) => {
                     if let Some(group) = groups.get_mut(tag.group.index()) {
                         group.tags.push(tags.len());
+                        group.values_max += values_max(&watch, endpoint, group.interval);
                     }
                     tags.push(Tag::new(tag.id, address, watch));
                 }
@@ -152,6 +166,7 @@ impl OpcUaDevice {
         by_id.sort_unstable();
         Ok(OpcUaDevice {
             name: spec.name.clone(),
+            history: History::new(tags.len(), endpoint.history),
             tags,
             by_id,
             groups,
@@ -184,6 +199,7 @@ impl OpcUaDevice {
             self.found_in = session;
             self.tags.iter_mut().for_each(|tag| (tag.node, tag.takes_no_deadband) = (Found::NotYet, false));
             self.search.state = State::Due;
+            self.history.enter();
         }
     }
 
@@ -239,9 +255,13 @@ impl Device for OpcUaDevice {
                 })),
                 ReadMode::Subscribe => requests.push(PlannedRequest {
                     group: id,
-                    text: format!("subscription of {} nodes, if all change", group.tags.len()),
+                    text: format!(
+                        "subscription of {} nodes, up to {} values if all change",
+                        group.tags.len(),
+                        group.values_max
+                    ),
                     tags: group.tags.len(),
-                    wire_bytes: 2 * MESSAGE + group.tags.len() * DATA_VALUE,
+                    wire_bytes: 2 * MESSAGE + group.values_max as usize * DATA_VALUE,
                     time: ANSWER,
                 }),
             }
@@ -328,6 +348,8 @@ mod tests {
             device.plan().requests.into_iter().map(|request| request.text).collect()
         };
         assert_eq!(texts("?read=poll"), ["Read of 1000 nodes", "Read of 1000 nodes", "Read of 500 nodes"]);
-        assert_eq!(texts("")[0], "subscription of 2500 nodes, if all change");
+        assert_eq!(texts("")[0], "subscription of 2500 nodes, up to 2500 values if all change");
+        assert!(texts("?sampling=100ms&queue=4")[0].ends_with("up to 10000 values if all change"));
+        assert!(texts("?sampling=500ms&queue=4")[0].ends_with("up to 5000 values if all change"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The way of a value: [`address`] understands what the configuration says, `plan` makes batches and subscriptions of it,
 //! the [`session`] asks the server, `decode` makes readings of what it says, structures by what is known of the server's own `types`;
-//! `events` are told as JSON; `walk` looks for the variables where patterns point; [`wire`] knows OPC UA's node ids and status
+//! `events` are told as JSON; `history` knows what was missed in between; `walk` looks for the variables where patterns point; [`wire`] knows OPC UA's node ids and status
 //! codes, `certificate` whom to trust; `connection` joins them.
 
 pub mod address;
@@ -13,6 +13,7 @@ mod certificate;
 mod decode;
 mod device;
 mod events;
+mod history;
 mod driver;
 mod plan;
 mod subscription;

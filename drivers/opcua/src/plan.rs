@@ -20,11 +20,19 @@ pub(crate) struct Limits {
     pub(crate) browse: usize,
     /// Items in a CreateMonitoredItems.
     pub(crate) monitor: usize,
+    /// Values of one node in a HistoryRead; no server states it.
+    pub(crate) history: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { read: BATCH_DEFAULT, translate: BATCH_DEFAULT, browse: BATCH_DEFAULT, monitor: BATCH_DEFAULT }
+        Limits {
+            read: BATCH_DEFAULT,
+            translate: BATCH_DEFAULT,
+            browse: BATCH_DEFAULT,
+            monitor: BATCH_DEFAULT,
+            history: BATCH_DEFAULT,
+        }
     }
 }
 
@@ -40,7 +48,8 @@ impl Limits {
             None | Some(0) => BATCH_DEFAULT,
             Some(limit) => (limit as usize).min(BATCH_DEFAULT),
         };
-        Limits { read: limit(read), translate: limit(translate), browse: limit(browse), monitor: limit(monitor) }
+        let (read, translate) = (limit(read), limit(translate));
+        Limits { read, translate, browse: limit(browse), monitor: limit(monitor), ..Limits::default() }
     }
 }
 
@@ -73,7 +82,7 @@ mod tests {
     #[test]
     fn the_servers_limits_are_obeyed_and_ours_stand_where_it_has_none() {
         let limits = Limits::stated(Some(100), Some(0), None, Some(1_000_000));
-        assert_eq!(limits, Limits { read: 100, translate: 1_000, browse: 1_000, monitor: 1_000 });
+        assert_eq!(limits, Limits { read: 100, ..Limits::default() });
     }
 
     #[test]

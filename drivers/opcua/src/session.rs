@@ -6,6 +6,7 @@
 mod connect;
 mod endpoint;
 mod refusal;
+mod history;
 mod publish;
 mod request;
 mod types;
@@ -19,6 +20,7 @@ use opcua::types::{Error, StatusCode};
 use tokio::task::JoinHandle;
 
 use crate::plan::Limits;
+pub(crate) use history::Page;
 use publish::Publishers;
 pub(crate) use publish::{Published, Watch, Watched};
 

@@ -10,6 +10,8 @@ use crate::plan::Retry;
 
 /// Most messages that are asked for again at once: a longer hole is told as a loss.
 const HOLE_MAX: u32 = 64;
+/// Most values older than the first one read that are left out.
+const OLDER_MAX: u32 = 4;
 
 /// One subscription: the tags of a group.
 #[derive(Debug)]
@@ -38,8 +40,8 @@ pub(crate) enum Item {
     Watched {
         /// The server's number of the item.
         id: u32,
-        /// What was read when it was made: the server's first notification says the same again.
-        first: Option<(u32, Timestamp)>,
+        /// What was read when it was made.
+        first: Option<First>,
         /// The server last said bad of it; the item is made anew then, in case nothing more comes of it.
         renew: Option<Retry>,
         /// It came over from a session that is gone, and is read then unless the server tells of it before.
@@ -63,6 +65,32 @@ pub(crate) enum Order {
     },
     /// It was had before.
     Again,
+}
+
+/// What was read of an item when it was made. The server's first notifications say the same again, and what it saw in the
+/// moment before.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct First {
+    status: u32,
+    time: Timestamp,
+    /// Older values that may still be left out; few, as the server's clock may have been set back.
+    older_left: u32,
+}
+
+impl First {
+    pub(crate) fn new(status: u32, time: Timestamp) -> First {
+        First { status, time, older_left: OLDER_MAX }
+    }
+
+    /// Whether a notification is no news, and what is kept for the next one.
+    pub(crate) fn covers(self, status: u32, time: Option<Timestamp>) -> (bool, Option<First>) {
+        match time {
+            Some(time) if time < self.time && self.older_left > 0 => {
+                (true, Some(First { older_left: self.older_left - 1, ..self }))
+            }
+            time => (time == Some(self.time) && status == self.status, None),
+        }
+    }
 }
 
 impl Item {
@@ -275,6 +303,19 @@ mod tests {
         assert_eq!(one.unheard(&[0, 1, 2], later), [0_usize; 0]);
         // Nothing was received yet: all that is kept is news.
         assert_eq!(subscription(now).move_to(2, &[2, 1], now, later), [1, 2]);
+    }
+
+    #[test]
+    fn what_was_read_first_is_told_once_and_nothing_older_after_it() {
+        let first = First::new(0, Timestamp(100));
+        let (older, rest) = first.clone().covers(0, Some(Timestamp(90)));
+        assert!(older && rest.is_some());
+        assert_eq!(rest.expect("it goes on").covers(0, Some(Timestamp(100))), (true, None));
+        assert_eq!(first.clone().covers(0, Some(Timestamp(101))), (false, None));
+        assert_eq!(first.clone().covers(7, Some(Timestamp(100))), (false, None));
+        assert_eq!(first.clone().covers(0, None), (false, None));
+        let set_back = (0..=OLDER_MAX).try_fold(first, |first, _| first.covers(0, Some(Timestamp(1))).1);
+        assert_eq!(set_back, None, "a clock that was set back silences nothing");
     }
 
     #[test]

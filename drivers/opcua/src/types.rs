@@ -1,5 +1,7 @@
 //! The server's own data types, without I/O: what is known of them, and what has to be asked for (Part 3, 8.48 to 8.52).
 
+pub(crate) mod dictionary;
+
 use std::collections::HashMap;
 
 use opcua::types::{NodeId, StructureDefinition, StructureType};

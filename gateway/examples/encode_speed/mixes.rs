@@ -1,6 +1,6 @@
 //! Four mixes of tags, which the encoding is measured on.
 
-use driver_core::{ClockState, Quality, Reading, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, TagId, Tense, Timestamp, Value};
 
 /// The mixes of tags, and the bytes a reading that the encoding was designed for, at so many ticks a block.
 pub(crate) const DESIGN: [(&str, [(usize, f64); 3]); 4] = [
@@ -66,6 +66,7 @@ pub(crate) fn readings(mix: &str, ticks: usize) -> Vec<Reading> {
                         + random.step(300_000) * i64::from(tag == 0),
                 ),
                 clock: ClockState::Synchronized,
+                tense: Tense::Present,
             });
             if tag > 0 {
                 let first = readings[tick * TAGS as usize].timestamp;

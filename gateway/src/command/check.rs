@@ -161,7 +161,9 @@ fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize,
     for pattern in &device.browse {
         push(text, format_args!("  {pattern}: the variables there become tags when the gateway has found them\n"));
     }
-    text.push_str(&table(["tag", "address", "on the wire", "type", "every", "unit", "written by"], &rows));
+    if !rows.is_empty() {
+        text.push_str(&table(["tag", "address", "on the wire", "type", "every", "unit", "written by"], &rows));
+    }
 }
 
 /// What a tag's structure is made of, where that is declared.

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 /// Serve every device of a configuration as a simulator, and print the configuration that leads to them.
 #[derive(clap::Args)]
 #[command(after_help = "\
+Events, and what `browse:` would find, are not made up: a server is there, and such tags stay without a value.
 What only this board has (gpio, i2c, spi, w1) is not simulated: it keeps its URL, and is named.
 Exit codes: 0 ended; 1 the configuration is wrong; 2 the command line is wrong; 3 nothing could be simulated.")]
 pub(super) struct Args {
@@ -55,6 +56,7 @@ async fn serve(args: &Args, config: &Config) -> std::io::Result<()> {
     for url in simulation.left_out() {
         eprintln!("{url} is left out: there is no simulator for it, and the new configuration leads to the real one");
     }
+    simulation.silent().iter().for_each(|words| eprintln!("{words}"));
     let run_with = match &args.output {
         Some(path) => {
             std::fs::write(path, text)?;

@@ -47,6 +47,8 @@ pub(super) struct Simulation {
     replaced: Vec<(String, String)>,
     /// The URLs that no simulator serves.
     left_out: Vec<String>,
+    /// What is served, and has no tags or values that could be made up.
+    silent: Vec<String>,
     modbus: Vec<ModbusServer>,
     s7: Vec<S7Server>,
     opcua: Vec<OpcUaServer>,
@@ -74,8 +76,8 @@ impl Simulation {
     pub(super) async fn of(config: &Config) -> io::Result<Simulation> {
         let folder = Folder::make("sim")?;
         let (modbus, s7, opcua) = (Vec::new(), Vec::new(), Vec::new());
-        let (replaced, left_out, joints) = (Vec::new(), Vec::new(), Vec::new());
-        let mut simulation = Simulation { replaced, left_out, modbus, s7, opcua, joints, folder };
+        let (replaced, left_out, silent, joints) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut simulation = Simulation { replaced, left_out, silent, modbus, s7, opcua, joints, folder };
         let mut done: Vec<&str> = Vec::new();
         for line in &config.lines {
             let url = line.spec.url.as_str();
@@ -143,7 +145,10 @@ impl Simulation {
     /// As above.
     async fn serve_opcua<'c>(&mut self, mut lines: impl Iterator<Item = &'c LineSpec>) -> io::Result<String> {
         let plc = OpcUaPlc::new();
-        lines.try_for_each(|line| opcua::put(&plc, line))?;
+        lines.try_for_each(|line| {
+            self.silent.extend(opcua::silent(line));
+            opcua::put(&plc, line)
+        })?;
         let server = OpcUaServer::start(loopback(), plc).await?;
         // No server is talked to without security unless the URL says so.
         let place = format!("opc.tcp://{}?policy=none", server.address());
@@ -181,6 +186,11 @@ impl Simulation {
     /// The URLs that no simulator serves; the new configuration leads where they led.
     pub(super) fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    /// What is served and stays empty, in words.
+    pub(super) fn silent(&self) -> &[String] {
+        &self.silent
     }
 }
 
@@ -234,6 +244,7 @@ mod tests {
                 ("modbus-tcp://h:5020?unit=2".into(), "modbus-tcp://127.0.0.1:2?unit=2".into()),
             ],
             left_out: Vec::new(),
+            silent: Vec::new(),
             modbus: Vec::new(),
             s7: Vec::new(),
             opcua: Vec::new(),

@@ -45,6 +45,14 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
+/// The tests' kinds have no OPC UA either.
+#[test]
+fn a_build_without_opc_ua_says_so_and_where_it_is() {
+    let report = refused("devices: { a: { url: opc.tcp://10.0.0.12, tags: { b: ns=2;s=b } } }").to_string();
+    assert!(report.contains("no driver for `opc.tcp`") && report.contains("built without OPC UA"), "{report}");
+    assert!(report.contains("feature `opcua`"), "{report}");
+}
+
 #[test]
 fn every_case_is_told_what_stands_beside_it() {
     let mut differing = Vec::new();

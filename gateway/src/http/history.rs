@@ -59,9 +59,12 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
         Ended::Enough => found.count < limit,
         Ended::Bounded(_) => false,
     };
-    let tags = found.tags.into_iter().map(
-        |((device, tag), (unit, readings))| json!({ "device": device, "tag": tag, "unit": unit, "readings": readings }),
-    );
+    let tags = found.tags.into_iter().map(|((device, tag), (unit, mut readings))| {
+        // What a device's own history told stands in the log behind what is newer.
+        readings.sort_by_key(|(at, _)| *at);
+        let readings: Value = readings.into_iter().map(|(_, reading)| reading).collect();
+        json!({ "device": device, "tag": tag, "unit": unit, "readings": readings })
+    });
     Ok(json!({
         "from": Timestamp(from).to_string(),
         "to": Timestamp(to).to_string(),
@@ -71,9 +74,12 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
     }))
 }
 
+/// Readings of a tag with their times, in the order in which they were found.
+type Timed = Vec<(i64, Value)>;
+
 /// What was found so far.
 struct Found {
-    tags: BTreeMap<(String, String), (String, Vec<Value>)>,
+    tags: BTreeMap<(String, String), (String, Timed)>,
     count: usize,
     last: i64,
 }
@@ -83,7 +89,8 @@ impl Found {
         let readings = self.tags.entry((device.into(), tag.into())).or_insert_with(|| (unit.into(), Vec::new()));
         let reason = reading.quality.reason().map(|reason| reason.name());
         let (time, value) = (reading.timestamp.to_string(), json_value(&reading.value));
-        readings.1.push(json!([time, value, reading.quality.level().name(), reason]));
+        let shown = json!([time, value, reading.quality.level().name(), reason]);
+        readings.1.push((reading.timestamp.0, shown));
         self.count += 1;
         self.last = self.last.max(reading.timestamp.0);
     }

@@ -15,7 +15,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driver_core::{ClockState, Level, Quality, Reading, Reason, TagId, Timestamp, Value};
+use driver_core::{ClockState, Level, Quality, Reading, Reason, TagId, Tense, Timestamp, Value};
 
 use super::expression::Expression;
 use alarm::{Alarm, AlarmRule};
@@ -241,7 +241,15 @@ impl Derived {
         let Value::Text(wanted) = wanted else { return Err(alarm::HELP.into()) };
         let value = alarm.command(wanted, at.0)?;
         self.changed = true;
-        let reading = Reading { tag, value, quality: Quality::Good, status: 0, timestamp: at.0, clock: at.1 };
+        let reading = Reading {
+            tag,
+            value,
+            quality: Quality::Good,
+            status: 0,
+            timestamp: at.0,
+            clock: at.1,
+            tense: Tense::Present,
+        };
         Ok(reading)
     }
 
@@ -286,7 +294,7 @@ fn calculated<'a>(
             }
         },
     };
-    Some(Reading { tag: step.tag, value, quality, status: 0, timestamp, clock })
+    Some(Reading { tag: step.tag, value, quality, status: 0, timestamp, clock, tense: Tense::Present })
 }
 
 /// The worse of two; of equal ones the first.
@@ -359,7 +367,7 @@ impl Seen {
     }
 
     fn reading(&self, tag: TagId, value: Value, quality: Quality) -> Reading {
-        Reading { tag, value, quality, status: 0, timestamp: self.timestamp, clock: self.clock }
+        Reading { tag, value, quality, status: 0, timestamp: self.timestamp, clock: self.clock, tense: Tense::Present }
     }
 }
 

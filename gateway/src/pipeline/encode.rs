@@ -5,7 +5,7 @@
 //!
 //! times       count, clock (all good | none | bitmap), first, delta, delta of delta …
 //! group       the tags that have readings at the same times: times' indexes, then runs of tag ids
-//! exception   run of readings that are not plainly good: skip, length, level and presence, reason, status
+//! exception   run of readings that are not plainly good: skip, length, level with presence and tense, reason, status
 //! code        a byte a column: kind of value (high nibble), method (low nibble)
 //! flags       the first value of each column of BOOL, a bit each; none in version 1
 //! column      one tag's values in the order of time: constant, runs, deltas, decimals, XORed or packed bits, whichever
@@ -270,13 +270,14 @@ fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<
         if let Some((base, time)) = group.only_place() {
             let (timestamp, clock) = times.get(time);
             for (tag, slot) in group.tags().zip(&mut out[base..]) {
-                let (code, Exception { quality, status, has_value }) = (ColumnCode(codes.byte()?), exceptions.next());
+                let code = ColumnCode(codes.byte()?);
+                let Exception { quality, status, has_value, tense } = exceptions.next();
                 let value = if has_value {
                     code.only_value(&mut shared, &mut input)?
                 } else {
                     code.no_value(&mut shared, &mut input)?
                 };
-                *slot = Reading { tag, value, quality, status, timestamp, clock };
+                *slot = Reading { tag, value, quality, status, timestamp, clock, tense };
             }
             continue;
         }
@@ -287,8 +288,8 @@ fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<
                 let exception = exceptions.next();
                 let value = if exception.has_value { values.next(&mut input)? } else { Value::None };
                 let (timestamp, clock) = times.get(time);
-                let Exception { quality, status, .. } = exception;
-                out[base + column] = Reading { tag, value, quality, status, timestamp, clock };
+                let Exception { quality, status, tense, .. } = exception;
+                out[base + column] = Reading { tag, value, quality, status, timestamp, clock, tense };
             }
         }
     }
@@ -303,6 +304,7 @@ fn blank() -> Reading {
         status: 0,
         timestamp: Timestamp(0),
         clock: driver_core::ClockState::Synchronized,
+        tense: driver_core::Tense::Present,
     }
 }
 

@@ -142,7 +142,7 @@ fn note(last: &mut Option<Last>, value: &Value, quality: Quality, at: Timestamp)
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{ClockState, Reason};
+    use driver_core::{ClockState, Reason, Tense};
 
     use super::*;
 
@@ -156,6 +156,7 @@ mod tests {
             status: 0,
             timestamp: Timestamp(at),
             clock: ClockState::Synchronized,
+            tense: Tense::Present,
         }
     }
 

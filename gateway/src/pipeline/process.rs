@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buffer::Class;
-use driver_core::{ClockState, Quality, Reading, Reason, Scale, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, Reason, Scale, TagId, Tense, Timestamp, Value};
 
 use super::derive::keep::{self, KeptState};
 use super::derive::{Derived, Plan};
@@ -182,7 +182,7 @@ impl Process {
         let deriving = !self.derived.is_empty();
         if self.tags.all_plain() && !deriving {
             if let Some(noting) = &mut noting {
-                readings.iter().for_each(|reading| noting.note(reading));
+                readings.iter().filter(|reading| is_live(reading)).for_each(|reading| noting.note(reading));
             }
             return;
         }
@@ -190,6 +190,9 @@ impl Process {
             let rule = if self.tags.all_plain() { None } else { self.tags.rule(reading.tag) };
             if let Some(scale) = rule.and_then(|rule| rule.scale.as_ref()) {
                 scale_reading(scale, reading);
+            }
+            if !is_live(reading) {
+                continue;
             }
             if let Some(noting) = &mut noting {
                 noting.note(reading);
@@ -213,7 +216,7 @@ impl Process {
         let now_ms = now.saturating_duration_since(self.start).as_millis() as u32;
         let (tags, last, swings, added) = (&self.tags, &mut self.last, &mut self.swings, &mut self.added);
         readings.retain_mut(|reading| {
-            let Some(rule) = tags.rule(reading.tag) else { return true };
+            let Some(rule) = tags.rule(reading.tag).filter(|_| is_live(reading)) else { return true };
             match (rule.report, last.get_mut(reading.tag.index())) {
                 (Report::OnChange { deadband, heartbeat }, Some(last)) => {
                     last.passes(reading, deadband, heartbeat, now_ms)
@@ -229,6 +232,11 @@ impl Process {
         });
         readings.append(added);
     }
+}
+
+/// What a device's history says is no news: nothing is made of it, nothing waits for it, and all of it goes on.
+fn is_live(reading: &Reading) -> bool {
+    reading.tense == Tense::Present
 }
 
 /// A number that leaves the range of its type makes the reading bad.
@@ -316,7 +324,15 @@ mod tests {
     }
 
     fn reading(value: Value, quality: Quality) -> Reading {
-        Reading { tag: TagId(0), value, quality, status: 0, timestamp: Timestamp(7), clock: ClockState::Synchronized }
+        Reading {
+            tag: TagId(0),
+            value,
+            quality,
+            status: 0,
+            timestamp: Timestamp(7),
+            clock: ClockState::Synchronized,
+            tense: Tense::Present,
+        }
     }
 
     fn good(value: Value) -> Reading {
@@ -422,6 +438,21 @@ mod tests {
         process(rule).run(&mut readings, Instant::now());
         assert_eq!(readings[0], reading(Value::None, Quality::Bad(Reason::OutOfRange)));
         assert_eq!(readings[1], reading(Value::None, Quality::Bad(Reason::Timeout)));
+    }
+
+    #[test]
+    fn the_past_is_scaled_and_goes_on_whole_and_nothing_is_compared_with_it() {
+        let report = Report::OnChange { deadband: Deadband::None, heartbeat: None };
+        let past = |value| Reading { tense: Tense::Past, ..good(Value::Int(value)) };
+        let readings = [good(Value::Int(5)), past(4), past(4), good(Value::Int(5)), good(Value::Int(4)), past(5)];
+        assert_eq!(kept(Rule { report, ..Rule::PLAIN }, &readings), [0, 1, 2, 4, 5]);
+        let width = Report::SwingingDoor { width: 1.0, heartbeat: None };
+        assert_eq!(kept(Rule { report: width, ..Rule::PLAIN }, &[past(4), past(5)]), [0, 1]);
+        let scale = Scale::new(0.5, 0.0).expect("a scale");
+        let mut process = process(Rule { scale: Some(scale), ..Rule::PLAIN });
+        let mut readings = vec![past(3)];
+        process.run(&mut readings, Instant::now());
+        assert_eq!((&readings[0].value, readings[0].tense), (&Value::LReal(1.5), Tense::Past));
     }
 
     #[test]

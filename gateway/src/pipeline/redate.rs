@@ -126,6 +126,8 @@ impl Step {
 mod tests {
     use driver_core::{Quality, TagId, Value};
 
+    use driver_core::Tense;
+
     use super::*;
 
     const SECOND: i64 = 1_000_000_000;
@@ -140,6 +142,7 @@ mod tests {
             status: 0,
             timestamp: Timestamp(at),
             clock: ClockState::Unsynchronized,
+            tense: Tense::Present,
         }
     }
 

@@ -80,7 +80,7 @@ impl Swing {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{ClockState, Quality, Reason, TagId, Timestamp, Value};
+    use driver_core::{ClockState, Quality, Reason, TagId, Tense, Timestamp, Value};
     use proptest::prelude::*;
 
     use super::*;
@@ -91,7 +91,15 @@ mod tests {
         let quality = if value.is_some() { Quality::Good } else { Quality::Bad(Reason::Timeout) };
         let value = value.map_or(Value::None, Value::LReal);
         let timestamp = Timestamp(second * SECOND);
-        Reading { tag: TagId(0), value, quality, status: 0, timestamp, clock: ClockState::Synchronized }
+        Reading {
+            tag: TagId(0),
+            value,
+            quality,
+            status: 0,
+            timestamp,
+            clock: ClockState::Synchronized,
+            tense: Tense::Present,
+        }
     }
 
     /// The seconds and values of what goes on of readings that come a second apart.

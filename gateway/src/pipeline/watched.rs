@@ -138,7 +138,7 @@ impl Noting<'_> {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::ClockState;
+    use driver_core::{ClockState, Tense};
 
     use super::*;
 
@@ -150,6 +150,7 @@ mod tests {
             status: 0,
             timestamp: Timestamp(0),
             clock: ClockState::Synchronized,
+            tense: Tense::Present,
         }
     }
 

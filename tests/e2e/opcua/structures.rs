@@ -12,8 +12,12 @@ use crate::types::folder;
 
 /// What arrives of these nodes, as JSON, once each of them has a good value.
 fn told(server: Server, read: &str, nodes: &[&str]) -> Option<Vec<Value>> {
+    told_by(server, "--structures", read, nodes)
+}
+
+fn told_by(server: Server, types: &str, read: &str, nodes: &[&str]) -> Option<Vec<Value>> {
     let folder = folder();
-    let far = Far::start(server, folder.path(), &["--structures"])?;
+    let far = Far::start(server, folder.path(), &[types])?;
     let field = Field::new();
     let (_broker, uplink, recorder) = embedded(&field);
     let tags: String = nodes.iter().map(|node| format!("      {node}: \"ns=2;s={node}\"\n")).collect();
@@ -58,6 +62,16 @@ fn structures_of_asyncua_arrive_as_json() {
 #[test]
 fn structures_of_asyncua_are_polled_as_json() {
     asyncuas("poll");
+}
+
+#[test]
+fn structures_that_only_a_type_dictionary_tells_of_arrive_as_json() {
+    let Some(found) = told_by(Server::Asyncua, "--dictionary", "subscribe", &["pump"]) else { return };
+    let (front, back) = (json!({"name": "front", "wear": 0.25}), json!({"name": "hinten", "wear": "NaN"}));
+    let pump = json!({
+        "id": 7, "main": front, "bearings": [front, back], "since": "2026-11-23T02:28:33.123", "speeds": [0.1, -2.5],
+    });
+    assert_eq!(found, [pump]);
 }
 
 #[test]

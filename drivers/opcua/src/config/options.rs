@@ -30,7 +30,8 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ("sampling", "how often the server looks at a subscribed value, such as 100ms; default the tag's interval"),
     ("queue", "values that the server keeps for a subscribed tag between two notifications, 1 to 1000; default 1"),
     ("deadband", "who keeps deadbands: gateway (default) or server, which then tells less, if it keeps them rightly"),
-    ("rebrowse", "how often the server is looked through again where `browse:` has patterns; default 10m"),
+    ("history", "how far back the server's history is read after an outage, such as 60min, or off; default a day"),
+    ("rebrowse", "how often the server is looked through again where `browse:` has patterns; default 10min"),
     ("timeout", "how long an answer may take, such as 2s; default 5s"),
     ("session_timeout", "how long the server keeps a session that it hears nothing of; default 60s"),
 ];

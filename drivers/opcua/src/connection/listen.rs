@@ -244,7 +244,7 @@ impl OpcUaConnection {
         changes: &DataChangeNotification,
         readings: &mut Readings<'_>,
     ) {
-        let (tags, groups) = (&device.tags, &mut device.groups);
+        let OpcUaDevice { tags, groups, history, .. } = device;
         let Listening::Subscribed(subscription) = &mut groups[group].listening else { return };
         for change in changes.monitored_items.iter().flatten() {
             let Some(index) = (change.client_handle as usize).checked_sub(1) else { continue };
@@ -257,11 +257,15 @@ impl OpcUaConnection {
             let decoded = decode(&change.value, self.time, &self.types);
             let is_bad = decoded.quality.level() == driver_core::Level::Bad;
             *renew = if is_bad { Some(renew.unwrap_or_else(|| Retry::first(Instant::now()))) } else { None };
-            if let Some((status, time)) = first.take()
-                && decoded.time == Some(time)
-                && decoded.status == status
-            {
-                continue;
+            if let Some(known) = first.take() {
+                let (is_known, rest) = known.covers(decoded.status, decoded.time);
+                *first = rest;
+                if is_known {
+                    continue;
+                }
+            }
+            if let Some(at) = decoded.time {
+                history.heard(index, at, Instant::now());
             }
             readings.push_at(tag.id, decoded.value, decoded.quality, decoded.status, decoded.time);
         }
@@ -307,6 +311,7 @@ impl OpcUaConnection {
                     let tags = device.groups[group].tags.clone();
                     let (told, values): (Vec<usize>, Vec<usize>) =
                         tags.into_iter().partition(|index| device.tags[*index].address.what == What::Events);
+                    device.history.interrupted(values.iter().copied());
                     self.read_all(device, &values, readings).await?;
                     // What happened meanwhile can be read nowhere.
                     let lost = StatusCode::BadMessageNotAvailable.bits();
@@ -334,6 +339,7 @@ impl OpcUaConnection {
             return Ok(Contact::Answered);
         };
         tracing::warn!(device = &*device.name, "a subscription went silent, it is made anew");
+        device.history.interrupted(tags.iter().copied());
         tags.iter().for_each(|index| readings.bad(device.tags[*index].id, Reason::Timeout, 0));
         match self.session.unsubscribe(subscription.id).await {
             Err(Fault::Over(over)) => Err(over),

@@ -12,7 +12,7 @@ use crate::device::{Found, OpcUaDevice, Tag};
 use crate::events;
 use crate::plan::Retry;
 use crate::session::{Fault, Watch, Watched};
-use crate::subscription::{Item, Subscription};
+use crate::subscription::{First, Item, Subscription};
 
 /// The handle of the item that says that the address space has changed. Not the largest number: to node-opcua that is none.
 pub(super) const MODEL: u32 = i32::MAX as u32;
@@ -162,7 +162,7 @@ impl OpcUaConnection {
 fn note_first(subscription: &mut Subscription, read: Vec<(usize, u32, Timestamp, bool)>) {
     for (index, status, time, is_bad) in read {
         if let Some(Item::Watched { first, renew, .. }) = subscription.item(index) {
-            *first = Some((status, time));
+            *first = Some(First::new(status, time));
             *renew = is_bad.then(|| Retry::first(Instant::now()));
         }
     }

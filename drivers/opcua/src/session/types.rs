@@ -7,7 +7,7 @@ use opcua::types::{
 };
 
 use super::{Fault, Session};
-use crate::types::{DataType, EXTENSION_OBJECT, Types, built_in, structure};
+use crate::types::{DataType, EXTENSION_OBJECT, Types, built_in, dictionary, structure};
 
 /// Most data types that one structure may bring along.
 const TYPES_MAX: usize = 1_024;
@@ -22,12 +22,15 @@ impl Session {
         if data_type.is_none() {
             self.warn_of(&encoding);
         }
-        types.note_encoding(encoding, data_type.clone());
-        let mut unknown: Vec<NodeId> = data_type.into_iter().collect();
+        types.note_encoding(encoding.clone(), data_type.clone());
+        let mut unknown: Vec<NodeId> = data_type.iter().cloned().collect();
         for _ in 0..TYPES_MAX {
             let Some(id) = unknown.pop() else { return Ok(()) };
             if types.get(&id).is_none() {
-                let known = self.data_type(&id).await?;
+                let mut known = self.data_type(&id).await?;
+                if known == DataType::Untold && data_type.as_ref() == Some(&id) {
+                    known = self.described(&encoding, types, &mut unknown).await?;
+                }
                 if known == DataType::Untold {
                     self.warn_of(&id);
                 }
@@ -64,6 +67,41 @@ impl Session {
         self.kind_above(id).await
     }
 
+    /// What a type dictionary says of an encoding, as servers before OPC UA 1.04 have it (Part 3, Annex C); all types of the
+    /// dictionary are noted, and what they are made of and is not known is added to `unknown`.
+    async fn described(
+        &mut self,
+        encoding: &NodeId,
+        types: &mut Types,
+        unknown: &mut Vec<NodeId>,
+    ) -> Result<DataType, LinkError> {
+        let description = self.refers(encoding, ReferenceTypeId::HasDescription, BrowseDirection::Forward).await?;
+        let Some(description) = description else { return Ok(DataType::Untold) };
+        let Some(dictionary) = self.related(&description, ReferenceTypeId::HasComponent).await? else {
+            return Ok(DataType::Untold);
+        };
+        let values = match self.read(&[description, dictionary.clone()]).await {
+            Ok(values) => values,
+            Err(Fault::Over(over)) => return Err(over),
+            Err(_) => return Ok(DataType::Untold),
+        };
+        let (Some(Variant::String(name)), Some(Variant::ByteString(xml))) = (&values[0].value, &values[1].value) else {
+            return Ok(DataType::Untold);
+        };
+        let Some(mut found) = dictionary::read(&dictionary, xml.as_ref()) else { return Ok(DataType::Untold) };
+        let described = found.get(name.as_ref()).cloned().unwrap_or(DataType::Untold);
+        for (name, data_type) in found.drain() {
+            let more = types.note(dictionary::id_of(&dictionary, &name), data_type);
+            more.into_iter().for_each(|id| {
+                if !unknown.contains(&id) {
+                    unknown.push(id)
+                }
+            });
+        }
+        unknown.retain(|id| types.get(id).is_none());
+        Ok(described)
+    }
+
     /// Of an abstract structure each value says its own type.
     async fn is_abstract(&mut self, id: &NodeId) -> Result<bool, LinkError> {
         match self.read_attribute(std::slice::from_ref(id), AttributeId::IsAbstract).await {
@@ -93,9 +131,18 @@ impl Session {
 
     /// The node that refers to this one in such a way.
     async fn related(&mut self, node: &NodeId, by: ReferenceTypeId) -> Result<Option<NodeId>, LinkError> {
+        self.refers(node, by, BrowseDirection::Inverse).await
+    }
+
+    async fn refers(
+        &mut self,
+        node: &NodeId,
+        by: ReferenceTypeId,
+        browse_direction: BrowseDirection,
+    ) -> Result<Option<NodeId>, LinkError> {
         let wanted = [BrowseDescription {
             node_id: node.clone(),
-            browse_direction: BrowseDirection::Inverse,
+            browse_direction,
             reference_type_id: by.into(),
             include_subtypes: false,
             node_class_mask: 0,

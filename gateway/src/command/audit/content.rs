@@ -48,6 +48,8 @@ pub(super) enum Lane {
     Live,
     /// A backlog or a replay, as the payload declares.
     Behind,
+    /// What a device's own history told, as the reading declares.
+    Past,
 }
 
 /// Whether the time of a reading can be trusted.
@@ -105,7 +107,7 @@ fn reading<'a>(one: &'a Value, batch: &'a Value, epoch: u32, device: &'a str, la
         seq: one["seq"].as_u64()?,
         device,
         tag,
-        lane,
+        lane: if one["historical"] == true { Lane::Past } else { lane },
         time_ns: time::parse(common("time")?)?,
         clock: if unsynchronized { Clock::Unsynchronized } else { Clock::Synchronized },
         quality,

@@ -15,7 +15,8 @@ pub(super) struct Order {
     /// By device, then by tag and lane.
     last: HashMap<Box<str>, HashMap<Box<str>, Lanes>>,
     tags: usize,
-    /// Readings that came after a later one of their tag in the same lane: what is live, or what was declared as history.
+    /// Readings that came after a later one of their tag in the same lane: what is live, or what was declared as
+    /// history.
     pub(super) seq_back: u64,
     /// Readings with a higher seq and an earlier time than the one before.
     pub(super) time_back: u64,
@@ -24,7 +25,7 @@ pub(super) struct Order {
 }
 
 /// What came last in each lane.
-type Lanes = [Option<Last>; 2];
+type Lanes = [Option<Last>; 3];
 
 #[derive(Debug, Clone, Copy)]
 struct Last {
@@ -47,7 +48,7 @@ impl Order {
             Some(first @ None) => *first = Some(now),
             None if self.tags < TAGS_MAX => {
                 self.tags += 1;
-                let mut lanes = [None; 2];
+                let mut lanes = [None; 3];
                 lanes[lane] = Some(now);
                 self.last.entry(reading.device.into()).or_default().insert(reading.tag.into(), lanes);
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ::buffer::{Inspector, Log, Options, SeqRange};
 use clap::Parser;
-use driver_core::{ClockState, Quality, Reading, Reason, SystemClock, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, Reason, SystemClock, TagId, Tense, Timestamp, Value};
 use proptest::prelude::*;
 
 use super::dump::Dump;
@@ -35,6 +35,7 @@ fn reading(tag: u32, number: i64) -> Reading {
         status: 0,
         timestamp: Timestamp(NOON + number * SECOND),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 
@@ -143,9 +144,9 @@ fn what_is_wanted_is_chosen_by_seq_time_and_tag() {
     assert_eq!(count(&["--from", "2026-11-23T12:00:05Z", "--to", "11"]), 1, "the seq of the sixth second's first tag");
     assert_eq!(count(&["--to", "2020-01-01"]), 0);
     let csv = dumped(folder.path(), &["--format", "csv", "--from", "40", "--to", "41"]);
-    let expected = "time,device,tag,value,unit,quality,reason,clock,epoch,seq\n\
-                    2026-11-23T12:00:19Z,press,current,19,A,good,,,1,40\n\
-                    2026-11-23T12:01:40Z,mixer,level,100,m³,good,,,2,41\n";
+    let expected = "time,device,tag,value,unit,quality,reason,clock,epoch,seq,historical\n\
+                    2026-11-23T12:00:19Z,press,current,19,A,good,,,1,40,\n\
+                    2026-11-23T12:01:40Z,mixer,level,100,m³,good,,,2,41,\n";
     assert_eq!(csv, expected);
 }
 

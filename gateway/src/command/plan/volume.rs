@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use driver_core::{ClockState, DataType, Quality, Reading, Timestamp, Value};
+use driver_core::{ClockState, DataType, Quality, Reading, Tense, Timestamp, Value};
 use serde_json::json;
 
 use super::wear::Wear;
@@ -93,6 +93,7 @@ fn cycles(config: &Config, lines: &[LinePlan]) -> Vec<Cycle> {
                     status: 0,
                     timestamp: Timestamp(1_795_400_913_123_456_000),
                     clock: ClockState::Synchronized,
+                    tense: Tense::Present,
                 });
                 cycles.push(Cycle { readings: readings.collect(), a_day: cycles_a_day(group) });
             }

@@ -16,6 +16,7 @@ const READING: &[(&str, &str)] = &[
     ("status", "BIGINT"),
     ("unit", "VARCHAR"),
     ("clock", "VARCHAR"),
+    ("historical", "BOOLEAN"),
     ("epoch", "BIGINT"),
     ("lane", "VARCHAR"),
     ("job", "BIGINT"),
@@ -38,7 +39,7 @@ const GAP: &str =
     "STRUCT<`first` BIGINT, `last` BIGINT, `count` BIGINT, `reason` VARCHAR, `from` VARCHAR, `to` VARCHAR>";
 
 const ITEMS: &str = "ARRAY<STRUCT<`time` VARCHAR, `tag` VARCHAR, `value` VARCHAR, `quality` VARCHAR, `reason` VARCHAR, \
-                     `status` BIGINT, `unit` VARCHAR, `clock` VARCHAR, `seq` BIGINT>>";
+                     `status` BIGINT, `unit` VARCHAR, `clock` VARCHAR, `historical` BOOLEAN, `seq` BIGINT>>";
 
 /// Words that ksqlDB takes for its own where a stream's name should stand.
 const RESERVED: &str = "advance all and as at beginning between by case cast catalog connector connectors create days \

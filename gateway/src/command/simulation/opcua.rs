@@ -7,11 +7,28 @@ use hardware_sim::opcua::{OpcUaPlc, UaType};
 
 use super::signals::{seconds, signal_of};
 
+/// What of a line's devices nothing can be made up for, in words.
+pub(super) fn silent(line: &LineSpec) -> Vec<String> {
+    let words = line.devices.iter().flat_map(|device| {
+        let name = &device.name;
+        let patterns = (!device.browse.is_empty())
+            .then(|| format!("{name}: where `browse` points there is nothing; name the tags to have them simulated"));
+        let events = device.tags.iter().filter(|tag| is_events(&tag.address)).count();
+        let events = (events > 0).then(|| format!("{name}: its server is simulated without events ({events} tags)"));
+        [patterns, events]
+    });
+    words.flatten().collect()
+}
+
+fn is_events(address: &str) -> bool {
+    address.starts_with("events:")
+}
+
 /// Puts a signal at every address of a line. Events, and what a pattern would find, cannot be made up.
 pub(super) fn put(plc: &OpcUaPlc, line: &LineSpec) -> io::Result<()> {
     for device in &line.devices {
         for tag in &device.tags {
-            if tag.address.starts_with("events:") {
+            if is_events(&tag.address) {
                 continue;
             }
             let (place, data_type) = parts(&tag.address);
@@ -63,7 +80,21 @@ fn shown_as(data_type: DataType) -> UaType {
 
 #[cfg(test)]
 mod tests {
+    use driver_core::{DeviceSpec, GroupId, TagId, TagSpec};
+
     use super::*;
+
+    #[test]
+    fn what_stays_empty_is_told() {
+        let tag = |address: &str| TagSpec { id: TagId(0), address: address.into(), group: GroupId(0) };
+        let tags = vec![tag("ns=2;s=a"), tag("events:i=2253")];
+        let told = DeviceSpec { name: "a".into(), tags, browse: vec!["/Objects/**".into()], ..DeviceSpec::default() };
+        let devices = vec![told, DeviceSpec { tags: vec![tag("ns=2;s=a")], ..DeviceSpec::default() }];
+        let url = "opc.tcp://h".parse().expect("a URL");
+        let words = silent(&LineSpec { url, timeout: None, devices });
+        assert_eq!(words.len(), 2, "{words:?}");
+        assert!(words[0].contains("`browse`") && words[1].contains("without events (1 tags)"), "{words:?}");
+    }
 
     #[test]
     fn a_type_at_the_end_is_taken_off_and_other_forms_become_plain() {

@@ -91,6 +91,11 @@ fn no_driver(url: &EndpointUrl, written: Spanned<&str>, source: &Source, context
     let help = match nearest(scheme, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? Drivers here: {}", known.join(", ")),
         None if context.kinds.uplink(scheme).is_some() => "that is an uplink: it stands under `uplinks`".into(),
+        // A feature of the build, on by default.
+        None if scheme == "opc.tcp" => format!(
+            "this forebay was built without OPC UA: take the whole one, or build it with the feature `opcua`. Drivers here: {}",
+            known.join(", ")
+        ),
         None => format!("drivers here: {}", known.join(", ")),
     };
     let span = part_of(source, written, 0..scheme.len());

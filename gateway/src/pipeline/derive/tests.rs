@@ -50,7 +50,15 @@ impl Bench {
             Err(reason) => (Value::None, Quality::Bad(reason)),
         };
         let timestamp = Timestamp(i64::from(second));
-        Reading { tag: self.tag(name), value, quality, status: 0, timestamp, clock: ClockState::Synchronized }
+        Reading {
+            tag: self.tag(name),
+            value,
+            quality,
+            status: 0,
+            timestamp,
+            clock: ClockState::Synchronized,
+            tense: Tense::Present,
+        }
     }
 
     /// A poll of some tags at a second; what was derived of it, in words.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use driver_core::{ClockState, Level, Quality, Reading, Reason, TagId, Timestamp, Value};
+use driver_core::{ClockState, Level, Quality, Reading, Reason, TagId, Tense, Timestamp, Value};
 
 /// What is taken of the readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Gathered {
             (_, Some(reason)) => Quality::Uncertain(reason),
             (_, None) => Quality::Good,
         };
-        Reading { tag, value, quality, status: 0, timestamp, clock }
+        Reading { tag, value, quality, status: 0, timestamp, clock, tense: Tense::Present }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The readings that are not plainly good, as runs in the order of the columns.
 
-use driver_core::{Quality, Reading, Reason, Value};
+use driver_core::{Quality, Reading, Reason, Tense, Value};
 
 use super::varint::{Input, put_u64};
 use super::{READINGS_MAX, Undecodable};
@@ -10,6 +10,8 @@ const LEVEL_UNCERTAIN: u8 = 1;
 const LEVEL_BAD: u8 = 2;
 const LEVEL_BITS: u8 = 0b0011;
 const HAS_VALUE: u8 = 0b0100;
+/// A version that does not know it reads such readings as live ones.
+const HISTORICAL: u8 = 0b1000;
 
 /// What a reading is beside its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +19,10 @@ pub(super) struct Exception {
     pub(super) quality: Quality,
     pub(super) status: u32,
     pub(super) has_value: bool,
+    pub(super) tense: Tense,
 }
 
-const PLAIN: Exception = Exception { quality: Quality::Good, status: 0, has_value: true };
+const PLAIN: Exception = Exception { quality: Quality::Good, status: 0, has_value: true, tense: Tense::Present };
 
 /// Runs of readings that are alike: written in order, read in order.
 #[derive(Default)]
@@ -36,7 +39,8 @@ impl Exceptions {
 
     pub(super) fn note(&mut self, reading: &Reading) {
         let has_value = !matches!(reading.value, Value::None);
-        let exception = Exception { quality: reading.quality, status: reading.status, has_value };
+        let Reading { quality, status, tense, .. } = *reading;
+        let exception = Exception { quality, status, has_value, tense };
         match self.runs.last_mut() {
             Some((last, count)) if *last == exception => *count += 1,
             _ => self.runs.push((exception, 1)),
@@ -60,7 +64,9 @@ impl Exceptions {
                 Quality::Uncertain(_) => LEVEL_UNCERTAIN,
                 Quality::Bad(_) => LEVEL_BAD,
             };
-            out.push(level | if exception.has_value { HAS_VALUE } else { 0 });
+            let has_value = if exception.has_value { HAS_VALUE } else { 0 };
+            let historical = if exception.tense == Tense::Past { HISTORICAL } else { 0 };
+            out.push(level | has_value | historical);
             out.push(exception.quality.reason().map_or(0, |reason| reason as u8));
             put_u64(out, u64::from(exception.status));
         }
@@ -81,7 +87,8 @@ impl Exceptions {
                 _ => return Err(Undecodable("a quality is unknown to this version")),
             };
             runs.push((PLAIN, plain));
-            runs.push((Exception { quality, status, has_value: flags & HAS_VALUE != 0 }, count));
+            let tense = if flags & HISTORICAL != 0 { Tense::Past } else { Tense::Present };
+            runs.push((Exception { quality, status, has_value: flags & HAS_VALUE != 0, tense }, count));
         }
         Ok(Exceptions { runs, at: (0, 0) })
     }

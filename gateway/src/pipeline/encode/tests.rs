@@ -1,4 +1,4 @@
-use driver_core::{ClockState, Quality, Reading, Reason, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, Reason, TagId, Tense, Timestamp, Value};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,6 +14,7 @@ fn reading(tag: u32, value: Value, at: i64) -> Reading {
         status: 0,
         timestamp: Timestamp(at),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 
@@ -205,13 +206,14 @@ fn any_reading() -> impl Strategy<Value = Reading> {
     let time = prop_oneof![4 => 0..5_i64, 1 => any::<i64>()];
     let status = prop_oneof![6 => Just(0), 1 => any::<u32>()];
     let tag = prop_oneof![8 => 0..6_u32, 1 => 0..u32::MAX - 1];
-    (tag, any_value(), quality, status, time, any::<bool>()).prop_map(|(tag, value, quality, status, at, good)| {
-        Reading {
-            quality,
-            status,
-            clock: if good { ClockState::Synchronized } else { ClockState::Unsynchronized },
-            ..reading(tag, value, at)
-        }
+    let tense = prop_oneof![6 => Just(Tense::Present), 1 => Just(Tense::Past)];
+    let beside = (quality, status, any::<bool>(), tense);
+    (tag, any_value(), time, beside).prop_map(|(tag, value, at, (quality, status, good, tense))| Reading {
+        quality,
+        status,
+        tense,
+        clock: if good { ClockState::Synchronized } else { ClockState::Unsynchronized },
+        ..reading(tag, value, at)
     })
 }
 

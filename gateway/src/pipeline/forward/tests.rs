@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use buffer::{Block, Class, Gap, GapReason, Item, Meta, SeqRange};
 use bytes::Bytes;
-use driver_core::{ClockState, Quality, Reading, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, TagId, Tense, Timestamp, Value};
 
 use super::super::command::{self, Asked, CommandDoor, Inbound, Origin, ReplyTo, Role};
 use super::super::encode::Encoder;
@@ -90,6 +90,7 @@ fn reading(number: Seq) -> Reading {
         status: 0,
         timestamp: Timestamp(number as i64),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Act {
     AnswersInParts(u32, Duration),
     Silent(Duration),
     Breaks(Duration),
+    /// With this advice.
+    Refuses(Duration, &'static str),
     Panics,
 }
 
@@ -92,6 +94,10 @@ impl Scripted {
                 tokio::time::sleep(after).await;
                 self.lock().connected = false;
                 Err(LinkError::Lost { endpoint: "scripted".into(), cause: "as the script says".into() })
+            }
+            Act::Refuses(after, advice) => {
+                tokio::time::sleep(after).await;
+                Err(LinkError::Connect { endpoint: "scripted".into(), cause: "as the script says".into(), advice })
             }
             Act::Panics => panic!("as the script says"),
         }

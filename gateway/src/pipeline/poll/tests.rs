@@ -451,6 +451,29 @@ async fn a_device_that_closes_each_connection_is_told_of_once_and_again_when_it_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_line_that_needs_another_remedy_than_before_is_told_of_again() {
+    let told = Lines::default();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(told.clone())).finish();
+    let _logging = tracing::subscriber::set_default(log);
+    play(|tasks| {
+        let bench = Bench::start(&tasks, SECOND, Act::Refuses(MS, "Switch it on"), &[Act::Answers(MS)]);
+        (tasks, async move {
+            tokio::time::sleep(120 * SECOND).await;
+            bench.world().connect = Act::Refuses(MS, "Trust it");
+            tokio::time::sleep(120 * SECOND).await;
+            bench.world().connect = Act::Answers(MS);
+            tokio::time::sleep(60 * SECOND).await;
+        })
+    })
+    .await;
+    let told = String::from_utf8(told.0.lock().expect("no panic").clone()).expect("text");
+    let lines: Vec<&str> = told.lines().collect();
+    let is = |line: &str, word: &str| line.contains(word);
+    assert_eq!(lines.len(), 3, "{told}");
+    assert!(is(lines[0], "Switch it on") && is(lines[1], "Trust it") && is(lines[2], "connected"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_poll_that_fills_its_interval_is_not_taken_for_stuck() {
     play(|tasks| {
         let bench = Bench::start(&tasks, 300 * SECOND, Act::Answers(MS), &[Act::Answers(250 * SECOND)]);

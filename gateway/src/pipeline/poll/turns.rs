@@ -53,7 +53,8 @@ pub(super) struct Turns<'a> {
 enum Told {
     Nothing,
     Up,
-    Down(Reason),
+    /// With what the operator was told to do: a line that needs another remedy is told of again.
+    Down(Reason, Option<&'static str>),
 }
 
 /// Whether a connected line keeps its intervals.
@@ -125,7 +126,7 @@ impl<'a> Turns<'a> {
     /// The turns of a line without a connection: bad readings. Returns when the next one is due.
     pub(super) fn absent_due(&mut self, now: Instant) -> Instant {
         let reason = match self.told {
-            Told::Down(reason) => reason,
+            Told::Down(reason, _) => reason,
             Told::Nothing | Told::Up => Reason::NotConnected,
         };
         while let Some(due) = self.schedule.take(now) {
@@ -193,14 +194,15 @@ impl<'a> Turns<'a> {
     }
 
     pub(super) fn lost(&mut self, cause: &LinkError, now: Instant) {
-        self.down(Reason::NotConnected, cause, now);
+        self.down((Reason::NotConnected, cause.advice()), cause, now);
     }
 
-    fn down(&mut self, reason: Reason, cause: &dyn std::fmt::Display, now: Instant) {
+    fn down(&mut self, (reason, advice): (Reason, Option<&'static str>), cause: &dyn std::fmt::Display, now: Instant) {
         self.step(LinkEvent::Lost, now);
         self.schedule.hasten_first(now);
         self.count(|health| health.fails(cause.to_string()));
-        if std::mem::replace(&mut self.told, Told::Down(reason)) == Told::Down(reason) {
+        let told = Told::Down(reason, advice);
+        if std::mem::replace(&mut self.told, told) == told {
             debug!(line = &*self.setup.name, "still not connected: {cause}");
         } else {
             warn!(line = &*self.setup.name, "not connected, its tags are bad until it is there again: {cause}");
@@ -267,7 +269,7 @@ impl<'a> Turns<'a> {
         if !self.breakers.nobody_answers() {
             return ControlFlow::Continue(());
         }
-        self.down(Reason::Suspended, &"the connection stood, but no device answered on it", now);
+        self.down((Reason::Suspended, None), &"the connection stood, but no device answered on it", now);
         ControlFlow::Break(())
     }
 

@@ -197,7 +197,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{ClockState, Quality, TagId, Timestamp, Value};
+    use driver_core::{ClockState, Quality, TagId, Tense, Timestamp, Value};
 
     use super::*;
 
@@ -209,6 +209,7 @@ mod tests {
             status: 0,
             timestamp: Timestamp(at),
             clock: ClockState::Synchronized,
+            tense: Tense::Present,
         };
         (0..count as i64).map(reading).collect()
     }

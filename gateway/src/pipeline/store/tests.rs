@@ -7,7 +7,7 @@ use buffer::{
     Acknowledged, Appended, BLOCK_PAYLOAD_BYTES_MAX, Class, Cursor, Error, Gap, Log, NewBlock, Options, Replaced,
     Replacement, Result, Stretch, SyncJob, Synced,
 };
-use driver_core::{ClockState, Quality, SystemClock, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, SystemClock, TagId, Tense, Timestamp, Value};
 
 use super::super::encode::Decoder;
 use super::super::process::Rule;
@@ -24,6 +24,7 @@ fn reading(number: i64) -> Reading {
         status: 0,
         timestamp: Timestamp(number),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 

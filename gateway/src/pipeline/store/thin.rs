@@ -81,7 +81,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{ClockState, Reason, Timestamp, Value};
+    use driver_core::{ClockState, Reason, Tense, Timestamp, Value};
 
     use super::*;
 
@@ -93,6 +93,7 @@ mod tests {
             status: 0,
             timestamp: Timestamp(second * 1_000_000_000),
             clock: ClockState::Synchronized,
+            tense: Tense::Present,
         }
     }
 

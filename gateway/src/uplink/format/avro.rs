@@ -17,7 +17,7 @@
 
 mod write;
 
-use driver_core::{ClockState, Reading, Value};
+use driver_core::{ClockState, Reading, Tense, Value};
 
 use self::write::{write_bytes, write_decimal, write_long, write_text};
 use super::json::time::{TimeText, write_time_of_day};
@@ -147,6 +147,7 @@ impl Content for Avro {
                 write_text("bad", out);
                 write_optional(Some(missing.reason), out);
                 [branch::NULL; 3].iter().for_each(|branch| write_long(*branch, out));
+                write_boolean(false, out);
             }
             Shape::Batches => [gateway, ""].iter().for_each(|name| write_text(name, out)),
         }
@@ -171,7 +172,7 @@ impl Content for Avro {
 }
 
 impl Avro {
-    /// From the tag to the state of the clock: the same in a reading and in a batch.
+    /// From the tag to the tense: the same in a reading and in a batch.
     fn write_middle(&mut self, reading: &Reading, of: &Of<'_>, out: &mut Vec<u8>) {
         write_text(of.tag, out);
         self.write_value(&reading.value, Depth::Value, out);
@@ -183,6 +184,7 @@ impl Avro {
         }
         write_optional((!of.unit.is_empty()).then_some(of.unit), out);
         write_optional((reading.clock == ClockState::Unsynchronized).then_some("unsynchronized"), out);
+        write_boolean(reading.tense == Tense::Past, out);
     }
 
     fn write_value(&mut self, value: &Value, depth: Depth, out: &mut Vec<u8>) {
@@ -190,7 +192,7 @@ impl Avro {
             Value::None => write_long(branch::NULL, out),
             Value::Bool(value) => {
                 write_long(branch::BOOLEAN, out);
-                out.push(u8::from(*value));
+                write_boolean(*value, out);
             }
             Value::Int(value) => write_integer(*value, out),
             Value::UInt(value) => match i64::try_from(*value) {
@@ -256,6 +258,10 @@ fn write_exact(unscaled: i128, out: &mut Vec<u8>) {
 /// Microseconds since 1970; what is finer is dropped, and the gateway's own clock gives nothing finer.
 fn write_time(nanos: i64, out: &mut Vec<u8>) {
     write_long(nanos.div_euclid(1_000), out);
+}
+
+fn write_boolean(value: bool, out: &mut Vec<u8>) {
+    out.push(u8::from(value));
 }
 
 fn write_optional(text: Option<&str>, out: &mut Vec<u8>) {

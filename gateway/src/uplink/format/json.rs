@@ -25,8 +25,8 @@
 //! A payload that is not live says so: `"lane":"history"` beside the epoch for what was stored while the far side could not
 //! be reached, `"lane":"replay","job":3` for what is sent once more.
 //!
-//! `reason`, `unit`, `clock` (`"unsynchronized"`) and `status` (the protocol's own code, when it is not 0) stand only
-//! where they say something. Times have six decimals, or nine where the last three are not zero.
+//! `reason`, `unit`, `clock` (`"unsynchronized"`), `historical` (`true` for what the device's own history told afterwards)
+//! and `status` (the protocol's own code, when it is not 0) stand only where they say something. Times have six decimals, or nine where the last three are not zero.
 
 mod keys;
 mod record;

@@ -12,7 +12,7 @@
 //! | tag, value | as in `json` |
 //! | later | nanoseconds since the reading before it, which may be less than 0; for the first one since `time` |
 //! | skipped | how many seqs lie between it and the reading before it; the first one has `seq` |
-//! | doubts | `quality`, `reason`, `status` and `clock` as in `json`; absent when the reading is good |
+//! | doubts | `quality`, `reason`, `status`, `clock` and `historical` as in `json`; absent when the reading is good |
 //!
 //! Units are left out. With `{tag}` in the topic a message has one reading.
 
@@ -23,7 +23,7 @@ use super::batches::{Batches, DEVICE_UNKNOWN, Rows, Span, tag_unknown};
 use super::json::CONTENT_TYPE;
 use super::json::time::TimeText;
 use super::json::value::{write_escaped, write_integer, write_string, write_value};
-use super::json::writer::{is_plain, write_doubts, write_gap, write_lane};
+use super::json::writer::{write_doubts, write_gap, write_lane};
 use super::{Format, FormatInfo, FormatKind, Missing, Records, Types};
 use crate::uplink::topic::{Rules as TopicRules, Template};
 use crate::uplink::{UplinkError, UplinkSpec};
@@ -102,7 +102,7 @@ impl Rows for CompactRows {
         write_tag(records, reading.tag, out);
         out.push(b',');
         write_value(&reading.value, out);
-        let plain = is_plain(reading);
+        let plain = reading.is_plain();
         if !plain || later != 0 || skipped != 0 {
             out.push(b',');
             write_integer(later, out);
@@ -142,7 +142,7 @@ fn write_tag(records: &Records, tag: TagId, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{Quality, Reason, Timestamp, Value};
+    use driver_core::{Quality, Reason, Tense, Timestamp, Value};
     use serde_json::json;
 
     use super::super::testkit::{NOON, as_json, messages, reading};
@@ -156,14 +156,15 @@ mod tests {
     #[test]
     fn a_batch_is_written_as_documented() {
         let bad = Reading { quality: Quality::Bad(Reason::Timeout), ..reading(0, Value::None) };
-        let later = Reading { timestamp: Timestamp(NOON + 5), ..reading(0, Value::Int(3)) };
+        let (timestamp, tense) = (Timestamp(NOON + 5), Tense::Past);
+        let later = Reading { timestamp, tense, ..reading(0, Value::Int(3)) };
         let readings =
             vec![reading(0, Value::Real(21.5)), reading(2, Value::Int(9)), reading(1, Value::Int(1)), later, bad];
         assert_eq!(
             made("{device}", readings),
             [
                 json!({"gateway": "acme/line7", "device": "press", "epoch": 7, "time": "2026-11-23T02:28:33.123456Z",
-                    "seq": 1234, "readings": [["temperature", 21.5], ["say \"hi\" \\", 1, 0, 1], ["temperature", 3, 5],
+                    "seq": 1234, "readings": [["temperature", 21.5], ["say \"hi\" \\", 1, 0, 1], ["temperature", 3, 5, 0, {"quality": "good", "historical": true}],
                     ["temperature", null, -5, 0, {"quality": "bad", "reason": "timeout"}]]}),
                 json!({"gateway": "acme/line7", "device": "mixer", "epoch": 7, "time": "2026-11-23T02:28:33.123456Z",
                     "seq": 1235, "readings": [["level", 9]]}),

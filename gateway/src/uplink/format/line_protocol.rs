@@ -8,7 +8,7 @@
 //!
 //! The measurement is the device, a field is a tag. `_seq` and `_count` tell which of the gateway's readings a line holds, so
 //! that completeness can be proved in the database. A reading that is in doubt has a line of its own, with its quality as
-//! tags; a bad one has no field of the tag's name, so that no field changes its type.
+//! tags, and `historical=true` where the device's own history told it afterwards; a bad one has no field of the tag's name, so that no field changes its type.
 //!
 //! | value | field |
 //! |---|---|
@@ -22,12 +22,11 @@
 mod escape;
 
 use buffer::Seq;
-use driver_core::{ClockState, Reading, TagId, Value};
+use driver_core::{ClockState, Reading, TagId, Tense, Value};
 
 use self::escape::{write_key, write_measurement, write_text};
 use super::batches::{Batches, DEVICE_UNKNOWN, Rows, Span, tag_unknown};
 use super::json::value::{write_integer, write_value};
-use super::json::writer::is_plain;
 use super::{Format, FormatInfo, FormatKind, Missing, Records, Types};
 use crate::uplink::topic::{Rules as TopicRules, Template};
 use crate::uplink::{Lane, UplinkError, UplinkSpec};
@@ -77,7 +76,7 @@ struct Line {
 impl Line {
     /// Whether a reading belongs to it: of the same poll, the next seq, and a tag that is not in it yet.
     fn takes(&self, reading: &Reading, device: Option<u32>, seq: Seq) -> bool {
-        is_plain(reading)
+        reading.is_plain()
             && is_field(&reading.value)
             && self.time_ns == reading.timestamp.0
             && self.device == device
@@ -142,10 +141,10 @@ impl Rows for Lines {
         }
         self.end_line(out);
         self.begin_line(names.map_or(DEVICE_UNKNOWN, |names| names.device), records, out);
-        if !is_plain(reading) {
+        if !reading.is_plain() {
             write_doubts(reading, out);
         }
-        if !is_plain(reading) || !is_field(&reading.value) {
+        if !reading.is_plain() || !is_field(&reading.value) {
             out.extend_from_slice(b",tag=");
             write_key(tag, out);
         }
@@ -154,7 +153,7 @@ impl Rows for Lines {
         self.line = Some(Line {
             device: device_index,
             // Nothing joins the line of a reading in doubt.
-            last_tag: if is_plain(reading) && is_field(&reading.value) { reading.tag } else { TagId(u32::MAX) },
+            last_tag: if reading.is_plain() && is_field(&reading.value) { reading.tag } else { TagId(u32::MAX) },
             time_ns: reading.timestamp.0,
             first: seq,
             count: 1,
@@ -207,7 +206,7 @@ fn is_field(value: &Value) -> bool {
 fn write_own_fields(tag: &str, reading: &Reading, out: &mut Vec<u8>) {
     if is_field(&reading.value) {
         write_fields(tag, &reading.value, out);
-        if is_plain(reading) {
+        if reading.is_plain() {
             return;
         }
         out.push(b',');
@@ -262,6 +261,9 @@ fn write_doubts(reading: &Reading, out: &mut Vec<u8>) {
     }
     if reading.clock == ClockState::Unsynchronized {
         out.extend_from_slice(b",clock=unsynchronized");
+    }
+    if reading.tense == Tense::Past {
+        out.extend_from_slice(b",historical=true");
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod write;
 
-use driver_core::{ClockState, Reading, Value};
+use driver_core::{ClockState, Reading, Tense, Value};
 
 use self::write::{write_field, write_key, write_nested, write_unsigned, zigzag};
 use super::json::time::{TimeText, write_time_of_day};
@@ -87,6 +87,7 @@ mod field {
     pub(super) const SEQ: u32 = 21;
     pub(super) const GAP: u32 = 22;
     pub(super) const READINGS: u32 = 23;
+    pub(super) const HISTORICAL: u32 = 24;
 }
 
 impl Content for Protobuf {
@@ -155,7 +156,7 @@ impl Content for Protobuf {
 }
 
 impl Protobuf {
-    /// From the tag to the state of the clock: the same in a reading and in a batch.
+    /// From the tag to the tense: the same in a reading and in a batch.
     fn write_middle(&mut self, reading: &Reading, of: &Of<'_>, out: &mut Vec<u8>) {
         write_field(field::TAG, of.tag.as_bytes(), out);
         self.write_value(&reading.value, out);
@@ -171,6 +172,9 @@ impl Protobuf {
         }
         if reading.clock == ClockState::Unsynchronized {
             write_field(field::CLOCK, b"unsynchronized", out);
+        }
+        if reading.tense == Tense::Past {
+            write_unsigned(field::HISTORICAL, 1, out);
         }
     }
 

@@ -9,13 +9,14 @@
 //! | `{value}` | numbers and times as in `json`, text as it is, nothing when there is no value |
 //! | `{time}` `{time_s}` `{time_ms}` `{time_us}` `{time_ns}` | RFC 3339, or since 1970, whole |
 //! | `{quality}` `{reason}` `{status}` `{clock}` `{lane}` | `good`, `uncertain`, `bad`; the reason or nothing; … |
+//! | `{historical}` | `true` for what the device's own history told afterwards, else `false` |
 //! | `{epoch}` `{seq}` | the key for deduplication, with the gateway's name |
 //! | `{…:json}` | the same as JSON: in quotes and escaped where it is text, `null` where it is nothing |
 
 mod parse;
 
 use buffer::Seq;
-use driver_core::{ClockState, Reading, TagId, Value};
+use driver_core::{ClockState, Reading, TagId, Tense, Value};
 
 pub use self::parse::Payload;
 use self::parse::{Form, Part, Word};
@@ -175,6 +176,7 @@ impl Place<'_> {
             },
             Word::Status => write_integer(reading.status, out),
             Word::Clock => write_name(clock_name(reading.clock), form, out),
+            Word::Historical => write_value(&Value::Bool(reading.tense == Tense::Past), out),
             Word::Lane => write_name(self.records.lane.name(), form, out),
             Word::Epoch => write_integer(self.records.epoch, out),
             Word::Seq => write_integer(self.seq, out),

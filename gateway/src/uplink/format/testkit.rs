@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use driver_core::{ClockState, Quality, Reading, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, TagId, Tense, Timestamp, Value};
 
 use super::{FormatKind, Records};
 use crate::pipeline::schema::{Schema, SchemaBuilder};
@@ -32,6 +32,7 @@ pub(crate) fn reading(tag: u32, value: Value) -> Reading {
         status: 0,
         timestamp: Timestamp(NOON),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use driver_core::{ClockState, Quality, Reading, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, TagId, Tense, Timestamp, Value};
 
 use super::testkit::{NOON, spec};
 use super::*;
@@ -23,6 +23,7 @@ fn bytes_a_reading(kind: &dyn FormatKind) -> f64 {
         status: 0,
         timestamp: Timestamp(NOON),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     };
     let topic = Template::parse("{gateway}/{device}", "acme/line7", Rules::Mqtt).expect("a template");
     let mut format = kind.open(&spec(), topic, Rules::Mqtt).unwrap_or_else(|errors| panic!("{errors:?}"));

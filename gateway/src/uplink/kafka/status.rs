@@ -179,7 +179,7 @@ impl Speaker {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{ClockState, TagId, Value};
+    use driver_core::{ClockState, TagId, Tense, Value};
 
     use super::*;
     use crate::pipeline::schema::SchemaBuilder;
@@ -196,7 +196,7 @@ mod tests {
 
     fn reading(tag: u32, quality: Quality) -> Reading {
         let (timestamp, clock) = (Timestamp(0), ClockState::Synchronized);
-        Reading { tag: TagId(tag), value: Value::None, quality, status: 0, timestamp, clock }
+        Reading { tag: TagId(tag), value: Value::None, quality, status: 0, timestamp, clock, tense: Tense::Present }
     }
 
     #[test]

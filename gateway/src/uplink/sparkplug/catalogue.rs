@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use driver_core::{ClockState, Level, Quality, Reading, TagId, Timestamp, Value};
+use driver_core::{ClockState, Level, Reading, TagId, Tense, Timestamp, Value};
 
 use super::metric::MetricType;
 use super::template::Definition;
-use super::wire::{Heading, Property, write_metric};
+use super::wire::{Heading, Property, as_history, write_metric};
 use super::{Names, time_ms};
 use crate::pipeline::schema::{Schema, SchemaBuilder};
 use crate::uplink::format::batches::{DEVICE_UNKNOWN, tag_unknown};
@@ -200,7 +200,7 @@ impl Catalogue {
         }
         let metric = &mut self.metrics[place as usize];
         let newest = metric.last.as_ref().is_none_or(|last| last.timestamp <= reading.timestamp);
-        if lane == Lane::Live && newest {
+        if lane == Lane::Live && reading.tense == Tense::Present && newest {
             match &mut metric.last {
                 Some(last) => last.clone_from(&Box::new(reading.clone())),
                 none => *none = Some(Box::new(reading.clone())),
@@ -269,10 +269,17 @@ impl Catalogue {
         let heading =
             Heading { name: None, alias: Some(alias(place)), time_ms: time_ms(reading.timestamp), announced: None };
         let Some(metric) = self.metrics.get(place as usize) else { return };
-        if is_plain(reading) {
+        if reading.is_plain() {
             return metric.write(&heading, &reading.value, &[], out);
         }
-        metric.write(&heading, &reading.value, &properties(reading), out);
+        match reading.tense {
+            Tense::Present => metric.write(&heading, &reading.value, &properties(reading), out),
+            Tense::Past => {
+                let mut past = Vec::new();
+                metric.write(&heading, &reading.value, &properties(reading), &mut past);
+                out.extend(as_history(&past));
+            }
+        }
     }
 
     /// Writes the definitions of all templates.
@@ -295,7 +302,7 @@ impl Catalogue {
             };
             let mut properties = metric.last.as_ref().map_or_else(
                 || vec![Property::Int("Quality", STALE)],
-                |last| if is_plain(last) { vec![Property::Int("Quality", GOOD)] } else { properties(last) },
+                |last| if last.is_plain() { vec![Property::Int("Quality", GOOD)] } else { properties(last) },
             );
             if !unit.is_empty() {
                 properties.push(Property::Text("engUnit", unit));
@@ -325,10 +332,6 @@ fn alias(place: u32) -> u64 {
     u64::from(place) + ALIAS_FIRST
 }
 
-fn is_plain(reading: &Reading) -> bool {
-    (reading.quality, reading.status, reading.clock) == (Quality::Good, 0, ClockState::Synchronized)
-}
-
 /// What is said of a reading that is in doubt. A reading without properties is good.
 fn properties(reading: &Reading) -> Vec<Property<'static>> {
     let quality = match reading.quality.level() {
@@ -349,7 +352,7 @@ fn properties(reading: &Reading) -> Vec<Property<'static>> {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::{DataType, Reason};
+    use driver_core::{DataType, Quality, Reason};
 
     use super::super::testkit::{names, reading, site};
     use super::*;

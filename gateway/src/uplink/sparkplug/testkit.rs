@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use driver_core::{ClockState, DataType, Quality, Reading, SystemClock, TagId, Timestamp, Value};
+use driver_core::{ClockState, DataType, Quality, Reading, SystemClock, TagId, Tense, Timestamp, Value};
 use prost::Message;
 
 use super::Names;
@@ -46,6 +46,7 @@ pub(super) fn reading(tag: u32, value: Value) -> Reading {
         status: 0,
         timestamp: Timestamp(1_795_400_913_123_000_000),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 

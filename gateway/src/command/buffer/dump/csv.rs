@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use buffer::Seq;
-use driver_core::{ClockState, Reading, Value};
+use driver_core::{ClockState, Reading, Tense, Value};
 
 /// The first row.
-pub(super) const HEADING: &str = "time,device,tag,value,unit,quality,reason,clock,epoch,seq\n";
+pub(super) const HEADING: &str = "time,device,tag,value,unit,quality,reason,clock,epoch,seq,historical\n";
 
 /// What a row says beside the reading.
 pub(super) struct Row<'a> {
@@ -24,7 +24,8 @@ pub(super) fn write_row(out: &mut dyn Write, reading: &Reading, row: &Row<'_>) -
     let reason = reading.quality.reason().map_or("", |reason| reason.name());
     let quality = reading.quality.level().name();
     write!(out, "{},{},{},{}", reading.timestamp, quoted(row.device), quoted(row.tag), quoted(&value))?;
-    writeln!(out, ",{},{quality},{reason},{clock},{},{}", quoted(row.unit), row.epoch, row.seq)
+    let historical = if reading.tense == Tense::Past { "true" } else { "" };
+    writeln!(out, ",{},{quality},{reason},{clock},{},{},{historical}", quoted(row.unit), row.epoch, row.seq)
 }
 
 /// In quotes where the field would otherwise be read as more than one.
@@ -50,19 +51,21 @@ mod tests {
             status: 0,
             timestamp: Timestamp(1_795_400_913_000_000_000),
             clock: ClockState::Synchronized,
+            tense: Tense::Present,
         };
         let row = Row { device: "press", tag: "text", unit: "°C", epoch: 7, seq: 12 };
         let absent = Reading {
             value: Value::None,
             quality: Quality::Bad(Reason::Timeout),
             clock: ClockState::Unsynchronized,
+            tense: Tense::Past,
             ..text.clone()
         };
         let mut out = Vec::new();
         write_row(&mut out, &text, &row).expect("a Vec");
         write_row(&mut out, &absent, &row).expect("a Vec");
-        let expected = "2026-11-23T02:28:33Z,press,text,\"a,\"\"b\"\"\nc\",°C,good,,,7,12\n\
-                        2026-11-23T02:28:33Z,press,text,,°C,bad,timeout,unsynchronized,7,12\n";
+        let expected = "2026-11-23T02:28:33Z,press,text,\"a,\"\"b\"\"\nc\",°C,good,,,7,12,\n\
+                        2026-11-23T02:28:33Z,press,text,,°C,bad,timeout,unsynchronized,7,12,true\n";
         assert_eq!(String::from_utf8(out).expect("text"), expected);
     }
 }

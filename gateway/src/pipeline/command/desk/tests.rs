@@ -2,7 +2,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use driver_core::{ClockState, DataType, Quality, Reading, Scale, SystemClock, TagId};
+use driver_core::{ClockState, DataType, Quality, Reading, Scale, SystemClock, TagId, Tense};
 use tempfile::TempDir;
 
 use super::super::super::poll::Performed;
@@ -114,6 +114,7 @@ impl Bench {
             status: 0,
             timestamp: Timestamp(0),
             clock: ClockState::Synchronized,
+            tense: Tense::Present,
         };
         self.watched.noting(Instant::now()).expect("it is watched").note(&reading);
     }

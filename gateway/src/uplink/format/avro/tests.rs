@@ -105,7 +105,11 @@ fn what_is_not_good_says_why() {
         clock: ClockState::Unsynchronized,
         ..reading(1, Value::None)
     };
-    let record = &readings(vec![bad])[0];
+    let past = Reading { tense: Tense::Past, ..reading(0, Value::Int(1)) };
+    let read = readings(vec![bad, past]);
+    let historical = read.iter().map(|record| field(record, "historical")).collect::<Vec<_>>();
+    assert_eq!(historical, [&Read::Boolean(false), &Read::Boolean(true)]);
+    let record = &read[0];
     assert_eq!(branch(field(record, "reason")), &text("timeout"));
     assert_eq!(branch(field(record, "status")), &Read::Long(11));
     assert_eq!(branch(field(record, "clock")), &text("unsynchronized"));

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use buffer::{Class, Gap, GapReason, SeqRange};
-use driver_core::{Quality, Reason, TagId, Timestamp, Value};
+use driver_core::{Quality, Reason, TagId, Tense, Timestamp, Value};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -35,6 +35,7 @@ fn reading(tag: u32, value: Value) -> Reading {
         status: 0,
         timestamp: Timestamp(NOON),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 
@@ -116,7 +117,9 @@ fn what_is_not_good_says_why() {
         clock: ClockState::Unsynchronized,
         ..reading(0, Value::None)
     };
-    let made = messages("{tag}", vec![bad]);
+    let past = Reading { tense: Tense::Past, ..reading(0, Value::Int(1)) };
+    let made = messages("{tag}", vec![bad, past]);
+    assert!(text(&made[1]).contains(r#""value":1,"quality":"good","unit":"°C","historical":true,"epoch":7"#));
     assert_eq!(
         text(&made[0]),
         r#"{"time":"2026-11-23T02:28:33.123456Z","device":"press","tag":"temperature","value":null,"quality":"bad","reason":"timeout","status":11,"unit":"°C","clock":"unsynchronized","epoch":7,"seq":1234}"#

@@ -1,7 +1,7 @@
 //! Readings and gaps as JSON objects.
 
 use buffer::Seq;
-use driver_core::{ClockState, Quality, Reading, Timestamp};
+use driver_core::{ClockState, Reading, Tense, Timestamp};
 
 use super::keys::Pieces;
 use super::time::TimeText;
@@ -29,7 +29,7 @@ impl Writer {
         out.extend_from_slice(pieces.device_name);
         out.extend_from_slice(pieces.tag_name);
         write_value(&reading.value, out);
-        if is_plain(reading) {
+        if reading.is_plain() {
             out.extend_from_slice(pieces.good);
         } else {
             out.push(b',');
@@ -65,7 +65,7 @@ impl Writer {
             out.extend_from_slice(pieces.tag_name);
         }
         write_value(&reading.value, out);
-        if is_plain(reading) {
+        if reading.is_plain() {
             out.extend_from_slice(pieces.unit());
         } else {
             out.push(b',');
@@ -85,11 +85,6 @@ fn end(seq: Seq, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"seq\":");
     write_integer(seq, out);
     out.push(b'}');
-}
-
-/// Whether there is nothing to say of a reading but its value and its time.
-pub(in crate::uplink) fn is_plain(reading: &Reading) -> bool {
-    (reading.quality, reading.status, reading.clock) == (Quality::Good, 0, ClockState::Synchronized)
 }
 
 /// A gap; `gateway` is escaped.
@@ -132,7 +127,7 @@ pub(in crate::uplink) fn write_lane(lane: Lane, out: &mut Vec<u8>) {
     }
 }
 
-/// `"quality":"bad","reason":"timeout"`, with status, unit and clock where they say something; `unit` is a piece of its own.
+/// `"quality":"bad","reason":"timeout"`, with status, unit, clock and tense where they say something; `unit` is a piece of its own.
 pub(in crate::uplink) fn write_doubts(reading: &Reading, unit: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"quality\":");
     write_string(reading.quality.level().name(), out);
@@ -147,5 +142,8 @@ pub(in crate::uplink) fn write_doubts(reading: &Reading, unit: &[u8], out: &mut 
     out.extend_from_slice(unit);
     if reading.clock == ClockState::Unsynchronized {
         out.extend_from_slice(b",\"clock\":\"unsynchronized\"");
+    }
+    if reading.tense == Tense::Past {
+        out.extend_from_slice(b",\"historical\":true");
     }
 }

@@ -1,5 +1,5 @@
 use buffer::{Class, Gap, GapReason};
-use driver_core::{ClockState, Quality, Value};
+use driver_core::{ClockState, Quality, Tense, Value};
 
 use super::*;
 use crate::pipeline::schema::SchemaBuilder;
@@ -27,6 +27,7 @@ pub(in crate::uplink::format) fn reading(tag: u32, value: Value) -> Reading {
         status: 0,
         timestamp: Timestamp(NOON),
         clock: ClockState::Synchronized,
+        tense: Tense::Present,
     }
 }
 

@@ -25,7 +25,9 @@ fn the_readings_of_one_poll_share_a_line() {
 fn a_reading_in_doubt_has_its_own_line_and_no_field_changes_its_type() {
     let bad = Reading { quality: Quality::Bad(Reason::Timeout), status: 2, ..reading(0, Value::None) };
     let unset = Reading { clock: ClockState::Unsynchronized, ..reading(0, Value::Bool(true)) };
-    let readings = vec![bad, reading(0, Value::LReal(f64::NAN)), unset, reading(1, Value::Text("a\"\\\n".into()))];
+    let past = Reading { tense: Tense::Past, ..reading(0, Value::Bool(true)) };
+    let readings =
+        vec![bad, reading(0, Value::LReal(f64::NAN)), unset, reading(1, Value::Text("a\"\\\n".into())), past];
     assert_eq!(
         lines("{device}", readings),
         [
@@ -34,6 +36,7 @@ fn a_reading_in_doubt_has_its_own_line_and_no_field_changes_its_type() {
             "press,gateway=acme/line7,quality=good,clock=unsynchronized,tag=temperature temperature=true,status=0i,_epoch=7i,_seq=1236i,_count=1i 1795400913123456000",
             r#"press,gateway=acme/line7 say\ "hi"\ %5C="a\"\\"#,
             r#"",_epoch=7i,_seq=1237i,_count=1i 1795400913123456000"#,
+            "press,gateway=acme/line7,quality=good,historical=true,tag=temperature temperature=true,status=0i,_epoch=7i,_seq=1238i,_count=1i 1795400913123456000",
         ]
     );
 }

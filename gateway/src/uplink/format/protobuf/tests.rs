@@ -95,6 +95,8 @@ struct Read {
     seq: u64,
     #[prost(message, optional, tag = "22")]
     gap: Option<Gap>,
+    #[prost(bool, tag = "24")]
+    historical: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -143,7 +145,10 @@ fn what_is_not_good_says_why() {
         clock: ClockState::Unsynchronized,
         ..reading(1, Value::None)
     };
-    let read = &readings(vec![bad])[0];
+    let past = Reading { tense: Tense::Past, ..reading(0, Value::Int(1)) };
+    let read = readings(vec![bad, past]);
+    assert_eq!((read[0].historical, read[1].historical), (false, true));
+    let read = &read[0];
     assert_eq!((read.value.as_ref(), read.reason.as_deref(), read.status), (None, Some("timeout"), Some(11)));
     assert_eq!((read.clock.as_deref(), read.unit.as_deref()), (Some("unsynchronized"), None));
 }

@@ -19,6 +19,7 @@ fn words_take_their_places_and_other_braces_stay() {
             "{device}/{tag}={value} {unit} {quality}{reason}",
             "press/temperature=21.5 °C good",
         ),
+        (Reading { tense: Tense::Past, ..reading(0, Value::Int(1)) }, "{value} {historical}", "1 true"),
         (reading(0, Value::Int(1)), r#"{"v":{value},"x":{}}"#, r#"{"v":1,"x":{}}"#),
         (
             bad.clone(),

@@ -1,4 +1,4 @@
-use driver_core::{DataType, Quality, TagId};
+use driver_core::{DataType, Quality, TagId, Tense};
 
 use super::super::oracle;
 use super::super::testkit::{names, reading, site};
@@ -45,6 +45,20 @@ fn doubts_are_properties_and_what_cannot_be_reached_is_silence() {
     assert_eq!(&*silent[0].topic, "spBv1.0/acme/DDEATH/line7/press");
     let mixed = messages(&mut format, &site, vec![bad(Reason::Timeout), reading(0, Value::Int(1))]);
     assert_eq!(&*mixed[0].topic, "spBv1.0/acme/DDATA/line7/press");
+}
+
+#[test]
+fn what_a_devices_history_told_is_marked_and_is_not_what_the_metric_holds() {
+    let site = site(&[("press", &[("a", "", DataType::Int)])]);
+    let past = Reading { tense: Tense::Past, ..reading(0, Value::Int(1)) };
+    let mut format = format(&site);
+    let made = messages(&mut format, &site, vec![reading(0, Value::Int(2)), past]);
+    let metrics = oracle::metrics(&made[0].payload);
+    assert_eq!((metrics[0].is_historical(), metrics[1].is_historical()), (false, true));
+    assert_eq!(metrics[1].value(), Some(Value::Int(1)));
+    let mut birth = Vec::new();
+    format.shared.lock().write_birth(0, driver_core::Timestamp(0), &mut birth);
+    assert_eq!(oracle::metrics(&birth)[0].value(), Some(Value::Int(2)));
 }
 
 #[test]
