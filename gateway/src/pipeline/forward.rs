@@ -329,11 +329,12 @@ impl<B: Backlog> Forward<B> {
                 if was_idle {
                     self.heard_at = now;
                 }
-            } else if self.lanes.make_message(&mut self.window, now.into_std()) {
-                self.commit_soon();
-            } else {
+            } else if !self.lanes.make_message(&mut self.window, now.into_std()) {
                 break;
             }
+        }
+        if self.window.has_done() {
+            self.commit_soon();
         }
         state(&self.counters.in_flight, self.window.sent() as u64);
     }

@@ -361,6 +361,12 @@ impl Window {
         Some(in_flight.message)
     }
 
+    /// Whether something of the log's own lanes is done that [`Window::take_done`] has yet to tell: also where the end of an item was seen only
+    /// after the last of its messages had come back.
+    pub fn has_done(&self) -> bool {
+        [Lane::Live, Lane::History].into_iter().any(|lane| self.lanes[index(lane)].has_done())
+    }
+
     /// The seqs of what is done in this lane and was not told before, joined where they touch.
     pub fn take_done(&mut self, lane: Lane) -> Vec<SeqRange> {
         self.lanes[index(lane)].take_done()

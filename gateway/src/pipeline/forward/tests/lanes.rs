@@ -90,6 +90,30 @@ async fn a_consumer_that_needs_the_order_gets_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_log_is_told_of_the_last_block_also_where_its_end_was_seen_after_its_answer() {
+    // With one of these lengths the last message fills a burst: the end of its block is seen in the next one only.
+    for blocks in 22..=40 {
+        let log = FakeLog::new();
+        (0..blocks).for_each(|_| log.append_block(100));
+        // Most of the last burst is on its way when the connection ends.
+        let silent_from = 100 * (blocks - 15);
+        let far = FarSide::new(move |message| match message.seqs.first > silent_from {
+            true => Answer::Silence,
+            false => Answer::Acknowledge,
+        });
+        far.lock().expect("no panic").up_for = Some(Duration::from_secs(30));
+        let bench = Bench::start(log, far);
+        bench.until(|| bench.counters.losses.load(Ordering::Relaxed) == 1).await;
+        {
+            let mut far = bench.far.lock().expect("no panic");
+            (far.up_for, far.judge) = (None, Box::new(|_: &Message| Answer::Acknowledge));
+        }
+        bench.drained().await;
+        bench.assert_complete();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_newest_of_a_backlog_may_go_first() {
     let log = FakeLog::new();
     log.append(5 * BACKLOG);

@@ -77,6 +77,11 @@ impl LaneState {
         self.items.is_empty()
     }
 
+    /// Whether the lowest item is done, which [`LaneState::take_done`] has yet to tell.
+    pub(super) fn has_done(&self) -> bool {
+        self.items.front().is_some_and(ItemState::is_done)
+    }
+
     /// The seqs of what is done and was not told before, joined where they touch.
     pub(super) fn take_done(&mut self) -> Vec<SeqRange> {
         let mut done: Vec<SeqRange> = Vec::new();
