@@ -272,7 +272,11 @@ fn when_the_link_to_the_north_is_lost_the_defined_value_is_written_once() {
     bench.answer(bench.command("b", 81.0));
     assert_eq!(bench.written(), [800, 50, 810].map(Value::Int));
     let said = bench.end().1;
-    assert_eq!(said, ["begun a -", "ended a done", "begun - -", "ended - done", "begun b -", "ended b done"]);
+    // The device may hold the value before its record ends, and the next command begin meanwhile.
+    let of = |id: &str| said.iter().filter(|line| line.split(' ').nth(1) == Some(id)).collect::<Vec<_>>();
+    assert_eq!(of("a"), ["begun a -", "ended a done"]);
+    assert_eq!(of("-"), ["begun - -", "ended - done"]);
+    assert_eq!(of("b"), ["begun b -", "ended b done"]);
 }
 
 #[test]
