@@ -67,7 +67,8 @@ pub(super) fn all(asks: &mut Asks) -> Vec<Received> {
             let Some(reading) = received(&record) else { continue };
             assert_eq!(record.key.as_deref(), Some(format!("{}/{}", reading.device, reading.tag).as_bytes()));
             assert_eq!(record.header("seq"), Some(reading.seq.to_string().as_bytes()));
-            assert_eq!(*partition_of.entry(reading.tag.clone()).or_insert(partition), partition);
+            let of_key = *partition_of.entry((reading.device.clone(), reading.tag.clone())).or_insert(partition);
+            assert_eq!(of_key, partition);
             readings.push(reading);
         }
     }
