@@ -13,6 +13,7 @@ mod limits;
 mod restarts;
 mod cuts;
 mod history;
+mod queues;
 mod capture;
 
 use std::path::Path;

@@ -1,6 +1,6 @@
 """An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: asyncua's own.
 
-    opcua_server.py --ready FILE [--port N] [--items N] [--history] [--structures] [--dictionary] [--events] [--pki FOLDER] [--only-secure]
+    opcua_server.py --ready FILE [--port N] [--items N] [--history] [--structures] [--dictionary] [--lossy] [--known-as URL] [--events] [--pki FOLDER] [--only-secure]
 
 Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
 times a second; `ns=2;s=item_0` and so on are further counters. With --history the server keeps the
@@ -10,6 +10,8 @@ history of all that count. With --structures there are types of the server's own
 events a second, whose messages count. With --pki the server shows FOLDER/server.der, offers
 Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and
 any certificate but FOLDER/stranger.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
+With --lossy every fifth message of a subscription is
+lost on its way, as its number shows. With --known-as the server calls itself by that URL, whatever it listens on.
 SIGUSR1 closes all sessions, SIGUSR2 all connections; SIGHUP adds a node whose name begins with `grown_`, which counts too.
 """
 
@@ -30,6 +32,7 @@ from asyncua.common.type_dictionary_builder import DataTypeDictionaryBuilder
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
+from asyncua.server.internal_subscription import InternalSubscription
 from cryptography.hazmat.primitives.serialization import Encoding
 
 CASES = pathlib.Path(__file__).parent.parent / "cases" / "opcua-types.json"
@@ -195,6 +198,21 @@ async def close_sessions(server):
             await session.close_session(True)
 
 
+def lose_messages():
+    """Every fifth message is kept to be asked for again, and only a sign of life comes in its place."""
+    pop = InternalSubscription._pop_publish_result
+
+    def pop_or_lose(self):
+        result = pop(self)
+        number = result.NotificationMessage.SequenceNumber
+        if result.NotificationMessage.NotificationData and self.pub_request_callback and number % 5 == 0:
+            result = ua.PublishResult(SubscriptionId=result.SubscriptionId)
+            result.NotificationMessage.SequenceNumber = number + 1
+        return result
+
+    InternalSubscription._pop_publish_result = pop_or_lose
+
+
 def close_connections(server):
     """Without a word."""
     for protocol in list(server.bserver.clients):
@@ -220,6 +238,8 @@ async def serve(arguments):
         await secure(server, pki, arguments.only_secure)
     else:
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    if arguments.lossy:
+        lose_messages()
     namespace = await server.register_namespace(NAMESPACE)
     assert namespace == 2, namespace
     counters = await fill(server, namespace, arguments.items)
@@ -228,6 +248,17 @@ async def serve(arguments):
     if arguments.dictionary:
         await add_dictionary(server, namespace)
     generator = await server.get_event_generator() if arguments.events else None
+    if arguments.known_as:
+        # What it listens on is bound by then.
+        find = server.iserver.get_endpoints
+
+        async def known_as(*args, **kwargs):
+            offered = await find(*args, **kwargs)
+            for endpoint in offered:
+                endpoint.EndpointUrl = arguments.known_as
+            return offered
+
+        server.iserver.get_endpoints = known_as
     async with server:
         for counter in historized:
             await server.write_attribute_value(counter.nodeid, counted(0, True))
@@ -259,6 +290,8 @@ def main():
     parser.add_argument("--history", action="store_true")
     parser.add_argument("--structures", action="store_true")
     parser.add_argument("--dictionary", action="store_true")
+    parser.add_argument("--lossy", action="store_true")
+    parser.add_argument("--known-as")
     parser.add_argument("--events", action="store_true")
     parser.add_argument("--pki")
     parser.add_argument("--only-secure", action="store_true")

@@ -147,6 +147,29 @@ fn refused(status: StatusCode) -> WriteError {
     }
 }
 
+/// The nodes of those of these tags that can be read; the others are bad at once. Whether the server has said something of
+/// one of them.
+fn readable(device: &OpcUaDevice, tags: &[usize], readings: &mut Readings<'_>) -> (Vec<(usize, NodeId)>, Contact) {
+    let (mut there, mut contact) = (Vec::with_capacity(tags.len()), Contact::Silent);
+    for index in tags {
+        let tag = &device.tags[*index];
+        match &tag.node {
+            // Events happen; there is nothing to be read.
+            Found::At(_) if tag.address.what == What::Events => {
+                contact = Contact::Answered;
+                readings.bad(tag.id, Reason::AddressRefused, StatusCode::BadNotReadable.bits());
+            }
+            Found::At(node) => there.push((*index, node.clone())),
+            Found::Nowhere(status, _) => {
+                contact = Contact::Answered;
+                readings.bad(tag.id, wire::reason(*status), status.bits());
+            }
+            Found::NotYet => readings.bad(tag.id, Reason::Timeout, 0),
+        }
+    }
+    (there, contact)
+}
+
 impl OpcUaConnection {
     /// A connection over an open session.
     pub(crate) fn new(session: Session, endpoint: &OpcUaEndpoint) -> OpcUaConnection {
@@ -194,52 +217,28 @@ impl OpcUaConnection {
         tags: &[usize],
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
-        let mut contact = Contact::Silent;
-        let mut there = Vec::with_capacity(tags.len());
-        for index in tags {
-            let tag = &device.tags[*index];
-            match &tag.node {
-                // Events happen; there is nothing to be read.
-                Found::At(_) if tag.address.what == What::Events => {
-                    contact = Contact::Answered;
-                    readings.bad(tag.id, Reason::AddressRefused, StatusCode::BadNotReadable.bits());
-                }
-                Found::At(node) => there.push((*index, tag.id, node.clone())),
-                Found::Nowhere(status, _) => {
-                    contact = Contact::Answered;
-                    readings.bad(tag.id, wire::reason(*status), status.bits());
-                }
-                Found::NotYet => readings.bad(tag.id, Reason::Timeout, 0),
-            }
-        }
+        let (there, mut contact) = readable(device, tags, readings);
         let mut at = 0;
         while at < there.len() {
             let batch = &there[at..(at + self.session.limits.read).min(there.len())];
-            let nodes: Vec<NodeId> = batch.iter().map(|(.., node)| node.clone()).collect();
-            match self.session.read(&nodes).await {
+            let nodes: Vec<NodeId> = batch.iter().map(|(_, node)| node.clone()).collect();
+            let failure = match self.session.read(&nodes).await {
                 Ok(values) => {
                     contact = Contact::Answered;
                     readings.answered();
                     self.learn(values.iter().filter_map(|data| data.value.as_ref())).await?;
-                    batch
-                        .iter()
-                        .zip(&values)
-                        .for_each(|((index, ..), value)| self.push(device, *index, value, readings));
+                    batch.iter().zip(&values).for_each(|((tag, _), value)| self.push(device, *tag, value, readings));
+                    None
                 }
                 Err(Fault::Over(over)) => return Err(over),
-                Err(Fault::TooMuch) => {
-                    contact = Contact::Answered;
-                    if self.session.halve_reads(batch.len()).is_some() {
-                        continue;
-                    }
-                    let status = StatusCode::BadResponseTooLarge;
-                    batch.iter().for_each(|(_, tag, _)| readings.bad(*tag, Reason::DeviceFailure, status.bits()));
-                }
-                Err(Fault::Refused(status)) => {
-                    contact = Contact::Answered;
-                    batch.iter().for_each(|(_, tag, _)| readings.bad(*tag, wire::reason(status), status.bits()));
-                }
-                Err(Fault::Silent) => batch.iter().for_each(|(_, tag, _)| readings.bad(*tag, Reason::Timeout, 0)),
+                Err(Fault::TooMuch) if self.session.halve_reads(batch.len()).is_some() => continue,
+                Err(Fault::TooMuch) => Some((Reason::DeviceFailure, StatusCode::BadResponseTooLarge.bits())),
+                Err(Fault::Refused(status)) => Some((wire::reason(status), status.bits())),
+                Err(Fault::Silent) => Some((Reason::Timeout, 0)),
+            };
+            if let Some((reason, status)) = failure {
+                contact = if status == 0 { contact } else { Contact::Answered };
+                batch.iter().for_each(|(tag, _)| readings.bad(device.tags[*tag].id, reason, status));
             }
             at += batch.len();
         }

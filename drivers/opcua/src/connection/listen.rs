@@ -13,7 +13,7 @@ use super::watch::MODEL;
 use crate::address::What;
 use crate::config::TimeSource;
 use crate::decode::{decode, to_ask};
-use crate::device::{Found, OpcUaDevice};
+use crate::device::{Found, OpcUaDevice, Tag};
 use crate::events;
 use crate::plan::Retry;
 use crate::session::{Fault, Published};
@@ -70,17 +70,8 @@ impl OpcUaConnection {
         if self.is_dead(device, group, now) {
             return self.bury(device, group, &tags, readings).await;
         }
-        let Listening::Subscribed(subscription) = &device.groups[group.index()].listening else {
-            return Ok(Contact::Answered);
-        };
-        for index in &tags {
-            let tag = &device.tags[*index];
-            match (&tag.node, subscription.refusal(*index)) {
-                (Found::Nowhere(status, _), _) => readings.bad(tag.id, wire::reason(*status), status.bits()),
-                (_, Some(status)) => readings.bad(tag.id, wire::reason(status), status.bits()),
-                (Found::NotYet, None) => readings.bad(tag.id, Reason::Timeout, 0),
-                (Found::At(_), None) => {}
-            }
+        if let Listening::Subscribed(subscription) = &device.groups[group.index()].listening {
+            tell_of_unwatched(&device.tags, subscription, &tags, readings);
         }
         Ok(Contact::Answered)
     }
@@ -345,6 +336,19 @@ impl OpcUaConnection {
             Err(Fault::Over(over)) => Err(over),
             Err(Fault::Silent) => Ok(Contact::Silent),
             Ok(()) | Err(Fault::Refused(_) | Fault::TooMuch) => Ok(Contact::Answered),
+        }
+    }
+}
+
+/// Tags that the server does not watch are bad, each with its reason.
+fn tell_of_unwatched(all: &[Tag], subscription: &Subscription, tags: &[usize], readings: &mut Readings<'_>) {
+    for index in tags {
+        let tag = &all[*index];
+        match (&tag.node, subscription.refusal(*index)) {
+            (Found::Nowhere(status, _), _) => readings.bad(tag.id, wire::reason(*status), status.bits()),
+            (_, Some(status)) => readings.bad(tag.id, wire::reason(status), status.bits()),
+            (Found::NotYet, None) => readings.bad(tag.id, Reason::Timeout, 0),
+            (Found::At(_), None) => {}
         }
     }
 }
