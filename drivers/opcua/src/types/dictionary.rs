@@ -222,7 +222,10 @@ mod tests {
         NodeId::new(2, 7_u32)
     }
 
-    fn told(name: &str) -> Option<(Form, Vec<(String, NodeId, u32, bool)>)> {
+    /// Name, type, dimensions, and whether it may be missing.
+    type Told = (String, NodeId, u32, bool);
+
+    fn told(name: &str) -> Option<(Form, Vec<Told>)> {
         let found = read(&dictionary(), XML.as_bytes()).expect("a dictionary").remove(name).expect("a type");
         let DataType::Structure(Structure { form, fields }) = found else { return None };
         let fields = fields.into_iter().map(|field| (field.name, field.data_type, field.dimensions, field.is_optional));
