@@ -110,7 +110,8 @@ pub(crate) fn bare(port: u16, items: usize, seconds: u64) {
             .session_retry_limit(0)
             .max_message_size(64 << 20)
             .max_chunk_count(4_096)
-            .max_array_length(items.max(1_000));
+            .max_array_length(items)
+            .max_byte_string_length(64 << 20);
         let mut client = builder.client().expect("a client");
         let endpoint = (url.as_str(), "None", MessageSecurityMode::None, UserTokenPolicy::anonymous());
         let (session, events) =
