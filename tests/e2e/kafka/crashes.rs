@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use forebay::uplink::kafka::batch::Record;
 use serde_json::{Value, json};
 use tests::field::Field;
+use tests::gateway::Gateway;
 use tests::kafka::{Cluster, Kafka};
 use tests::oracle::holes;
 use tests::site::Site;
@@ -90,6 +91,35 @@ pub(super) fn all_arrive(plc: &Counting, asks: &mut Asks) -> Vec<Received> {
     wait::until("everything arrives", RECOVERS_WITHIN, || Some(all(asks)).filter(|readings| is_whole(readings, last)))
 }
 
+/// Ends a gateway of which everything has arrived: each reading stands there once, and nothing was degraded. Returns the
+/// readings, and what the gateway wrote.
+pub(super) fn ends_with_each_once(gateway: Gateway, asks: &mut Asks) -> (Vec<Received>, String) {
+    let log = gateway.log();
+    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
+    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
+    let readings = all(asks);
+    exactly_once(&readings);
+    (readings, log)
+}
+
+/// As [`ends_with_each_once`], of a gateway that was started after the last crash, once it has polled for a while.
+pub(super) fn starts_and_ends_with_each_once(
+    gateway: Gateway,
+    plc: &Counting,
+    kafka: &Kafka,
+) -> (Vec<Received>, String) {
+    is_polled(plc, 20);
+    let mut asks = Asks::of(&kafka.bootstrap());
+    all_arrive(plc, &mut asks);
+    ends_with_each_once(gateway, &mut asks)
+}
+
+/// Waits until the plant has been polled so many times more.
+pub(super) fn is_polled(plc: &Counting, times: u64) {
+    let before = plc.oracle.last();
+    wait::for_it("the plant is polled", wait::SOON, || plc.oracle.last() > before + times);
+}
+
 pub(super) fn exactly_once(readings: &[Received]) {
     nothing_is_missing(readings);
     let places: HashSet<(u64, u64)> = readings.iter().map(|reading| (reading.epoch, reading.seq)).collect();
@@ -140,7 +170,6 @@ pub(super) fn strangers_read_the_same(kafka: &Kafka, readings: &[Received]) {
 fn every_accepted_reading_stands_there_once_though_the_gateway_is_killed_again_and_again() {
     let Some(kafka) = Kafka::start() else { return };
     kafka.create(TOPIC, PARTITIONS as usize, &[]);
-    let mut asks = Asks::of(&kafka.bootstrap());
     let field = Field::new();
     let plc = Counting::tcp(&field);
     let site = Site::new(&file(&plc, &kafka.bootstrap()));
@@ -154,16 +183,9 @@ fn every_accepted_reading_stands_there_once_though_the_gateway_is_killed_again_a
         kills.push(SystemTime::now());
     }
     let gateway = site.start();
-    let before = plc.oracle.last();
-    wait::for_it("the plant is polled", wait::SOON, || plc.oracle.last() > before + 20);
-    all_arrive(&plc, &mut asks);
-    let log = gateway.log();
-    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
-    let readings = all(&mut asks);
-    exactly_once(&readings);
+    let (readings, _) = starts_and_ends_with_each_once(gateway, &plc, &kafka);
     let verdict = plc.verdict(&readings);
     verdict.must_have_lost_only_before(&kills, ACCEPTED_WITHIN);
-    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
     the_audit_agrees(&site, &kafka, &readings);
     strangers_read_the_same(&kafka, &readings);
     eprintln!("{} kills: {} records, each once; {verdict}", kills.len(), readings.len());
@@ -189,8 +211,7 @@ fn every_reading_stands_there_once_though_leaders_are_killed_stopped_and_silent(
             1 => kafka.signal(leader, "STOP"),
             _ => kafka.stop(leader),
         }
-        let polled = plc.oracle.last();
-        wait::for_it("the plant is polled on", wait::SOON, || plc.oracle.last() > polled + 20);
+        is_polled(&plc, 20);
         if round % 3 == 1 {
             wait::pass(Duration::from_secs(8));
             kafka.signal(leader, "CONT");
@@ -203,12 +224,8 @@ fn every_reading_stands_there_once_though_leaders_are_killed_stopped_and_silent(
         asks = Asks::of(&kafka.bootstrap());
     }
     all_arrive(&plc, &mut asks);
-    let log = gateway.log();
-    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
-    let readings = all(&mut asks);
-    exactly_once(&readings);
+    let (readings, _) = ends_with_each_once(gateway, &mut asks);
     plc.verdict(&readings).must_be_perfect();
-    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
     the_audit_agrees(&site, &kafka, &readings);
     eprintln!("{} records, each once", readings.len());
 }
@@ -233,12 +250,8 @@ fn what_waited_for_a_broker_that_came_late_stands_there_once_beside_what_is_new(
         let values: HashSet<u64> = values.collect();
         (1..=last).all(|value| values.contains(&value)).then_some(())
     });
-    let log = gateway.log();
-    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
-    let readings = all(&mut asks);
-    exactly_once(&readings);
+    let (readings, log) = ends_with_each_once(gateway, &mut asks);
     plc.verdict(&readings).must_be_perfect();
-    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
     let history = readings.iter().filter(|reading| reading.body["lane"] == "history").count();
     assert!(history > 0, "of {} readings none was a backlog: {log}", readings.len());
 }

@@ -7,9 +7,9 @@ use tests::kafka::{Cluster, Kafka, OLDEST};
 use tests::site::Site;
 use tests::wait;
 
-use super::asks::Asks;
 use super::crashes::{
-    ACCEPTED_WITHIN, PARTITIONS, TOPIC, all, all_arrive, exactly_once, file, strangers_read_the_same, the_audit_agrees,
+    ACCEPTED_WITHIN, PARTITIONS, TOPIC, file, is_polled, starts_and_ends_with_each_once, strangers_read_the_same,
+    the_audit_agrees,
 };
 use crate::rig::Counting;
 
@@ -25,8 +25,7 @@ fn the_oldest_broker_has_each_reading_once_though_gateway_and_broker_are_killed(
     let mut kills = Vec::new();
     for kill in 0..KILLS {
         let gateway = site.start();
-        let polled = plc.oracle.last();
-        wait::for_it("the plant is polled", wait::SOON, || plc.oracle.last() > polled + 30);
+        is_polled(&plc, 30);
         if kill == 1 {
             kafka.kill(0);
             wait::pass(Duration::from_millis(500));
@@ -35,17 +34,8 @@ fn the_oldest_broker_has_each_reading_once_though_gateway_and_broker_are_killed(
         gateway.kill();
         kills.push(SystemTime::now());
     }
-    let gateway = site.start();
-    let polled = plc.oracle.last();
-    wait::for_it("the plant is polled", wait::SOON, || plc.oracle.last() > polled + 20);
-    let mut asks = Asks::of(&kafka.bootstrap());
-    all_arrive(&plc, &mut asks);
-    let log = gateway.log();
-    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
-    let readings = all(&mut asks);
-    exactly_once(&readings);
+    let (readings, _) = starts_and_ends_with_each_once(site.start(), &plc, &kafka);
     plc.verdict(&readings).must_have_lost_only_before(&kills, ACCEPTED_WITHIN);
-    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
     the_audit_agrees(&site, &kafka, &readings);
     strangers_read_the_same(&kafka, &readings);
 }

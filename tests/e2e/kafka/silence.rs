@@ -7,7 +7,7 @@ use tests::site::Site;
 use tests::{need, wait};
 
 use super::asks::Asks;
-use super::crashes::{PARTITIONS, TOPIC, all, all_arrive, exactly_once, file, the_audit_agrees};
+use super::crashes::{PARTITIONS, TOPIC, all_arrive, ends_with_each_once, file, is_polled, the_audit_agrees};
 use crate::rig::Counting;
 
 /// Which way nothing passes.
@@ -35,8 +35,7 @@ fn each_reading_stands_there_once_though_connections_go_silent_in_one_direction_
     let gateway = site.start();
     let noticed = || gateway.log().matches("did not answer in time").count();
     for round in 0..if need::long() { 12 } else { WAYS.len() } {
-        let polled = plc.oracle.last();
-        wait::for_it("the plant is polled", wait::SOON, || plc.oracle.last() > polled + 20);
+        is_polled(&plc, 20);
         let before = noticed();
         let way = WAYS[round % WAYS.len()];
         way(&proxy, Fault::Silence);
@@ -44,11 +43,7 @@ fn each_reading_stands_there_once_though_connections_go_silent_in_one_direction_
         way(&proxy, Fault::Pass);
         all_arrive(&plc, &mut Asks::of(&kafka.bootstrap()));
     }
-    let log = gateway.log();
-    assert!(gateway.terminate().success(), "the gateway ends well after SIGTERM");
-    let readings = all(&mut Asks::of(&kafka.bootstrap()));
-    exactly_once(&readings);
+    let (readings, _) = ends_with_each_once(gateway, &mut Asks::of(&kafka.bootstrap()));
     plc.verdict(&readings).must_be_perfect();
-    assert!(!log.contains("at least once"), "nothing was degraded: {log}");
     the_audit_agrees(&site, &kafka, &readings);
 }
