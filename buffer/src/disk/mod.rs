@@ -1,6 +1,7 @@
 //! The file system as the store sees it, small enough that one which fails on request can stand in for it.
 
 mod fault;
+mod none;
 mod os;
 mod overlay;
 
@@ -9,8 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use fault::FaultDisk;
+pub(crate) use none::NoDisk;
 pub use os::OsDisk;
-pub(crate) use overlay::NoDisk;
 pub use overlay::OverlayDisk;
 
 /// Directories and names.

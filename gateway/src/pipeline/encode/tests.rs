@@ -108,6 +108,27 @@ fn what_version_1_wrote_is_read() {
     assert_eq!(decoded(&head, &[0xff, 1]), (5..8).flat_map(of).collect::<Vec<_>>());
 }
 
+#[test]
+fn the_fuzz_corpus_holds_each_codec_as_it_is_written_now() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/block");
+    let (mut decoder, mut codecs) = (Decoder::new().expect("zstd's memory"), Vec::new());
+    for entry in std::fs::read_dir(folder).expect("the corpus is committed") {
+        let input = std::fs::read(entry.expect("an entry").path()).expect("an input");
+        let Some((&codec, payload)) = input.split_first() else { continue };
+        let is_thinned = matches!(codec, CODEC_THINNED | CODEC_THINNED_ZSTD);
+        let is_compressed = matches!(codec, CODEC_ZSTD | CODEC_THINNED_ZSTD);
+        let Ok(plain) = (if is_compressed { decoder.decompress(payload) } else { Ok(payload) }) else { continue };
+        let mut plain = Input::new(plain);
+        let places = if is_thinned { thinned::read(&mut plain).map(drop) } else { Ok(()) };
+        if places.is_ok() && plain.byte() == Ok(VERSION) {
+            codecs.push(codec);
+        }
+    }
+    codecs.sort_unstable();
+    codecs.dedup();
+    assert_eq!(codecs, [CODEC_PLAIN, CODEC_ZSTD, CODEC_THINNED, CODEC_THINNED_ZSTD]);
+}
+
 const META: buffer::Meta = buffer::Meta { count: 0, t_min_ns: 0, t_max_ns: 0, codec: 0, flags: 0, schema: 0 };
 
 #[test]
