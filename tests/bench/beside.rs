@@ -25,6 +25,8 @@ const SEED: Duration = Duration::from_secs(3);
 /// History begins within two seconds after the start, and finds its pace then.
 const SETTLES_WITHIN: Duration = Duration::from_secs(6);
 const LIVE_FOR: Duration = Duration::from_secs(15);
+/// A backlog leaves at many times the pace at which it came, so that one of a month is gone within a day.
+const DRAINS_TIMES: f64 = 10.0;
 const DEVICES: usize = 10;
 const TAGS: usize = 100;
 const PARTS: &str = "Modbus TCP, log, JSON batches, MQTT QoS 1";
@@ -53,8 +55,8 @@ pub(crate) fn run(table: &mut Table, effort: Effort) {
     let left = delivered(&with).into_iter().fold(f64::INFINITY, f64::min);
     let live_alone = median(&delivered(&without));
     assert!(
-        left > 2.0 * live_alone,
-        "no backlog leaves: {left} readings a second are delivered, {live_alone} are live"
+        left > DRAINS_TIMES * live_alone,
+        "the backlog does not leave: {left} readings a second are delivered, {live_alone} are live"
     );
     let row = Row::new("P11", "live p99 beside a backlog of 1 GiB that leaves: from the poll to the subscriber");
     let row = row.parts(PARTS).measured("ms", &p99(&with)).against("no backlog", &p99(&without));

@@ -1,10 +1,12 @@
 //! The way for the bytes that uplinks share: TCP, and TLS on top of it where the URL says so.
 
+mod prompt;
 pub mod tls;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use self::prompt::Prompt;
 use super::TlsFiles;
 
 /// An open way; whatever it is made of.
@@ -29,6 +31,7 @@ pub struct Failure {
 pub async fn open(host: &str, port: u16, files: Option<&TlsFiles>) -> Result<Box<dyn Stream>, Failure> {
     let tcp = TcpStream::connect((host, port)).await.map_err(|cause| tcp_failure(&cause))?;
     tcp.set_nodelay(true).map_err(|cause| tcp_failure(&cause))?;
+    let tcp = Prompt(tcp);
     let Some(files) = files.cloned() else { return Ok(Box::new(tcp)) };
     let connector = tokio::task::spawn_blocking(move || tls::connector(&files)).await;
     let connector = connector

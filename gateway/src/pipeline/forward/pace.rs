@@ -24,8 +24,8 @@ const SHARE_GROWS: f64 = 1.5;
 const BURST_TIME: Duration = Duration::from_millis(8);
 
 const BURST_BYTES_FIRST: usize = 64 << 10;
-/// A burst is over when no more than one part in so many is on its way: brokers that send small packets by Nagle's rule
-/// hold the last acknowledgements back for 40 ms, until something more is sent to them.
+/// A burst is over when no more than one part in so many is on its way: the rest comes back without being waited for. Behind a
+/// proxy, brokers that send small packets by Nagle's rule may hold it back for 40 ms, until something more is sent to them.
 const TAIL: usize = 4;
 
 /// Smaller bursts spend their time on the way: they come only where even these take long.
@@ -45,7 +45,8 @@ const JUDGED_MESSAGES: usize = 5;
 
 /// A live message may come back so much later beside history before it counts as slowed down.
 const SLOWER: f64 = 1.25;
-/// Brokers that send small packets by Nagle's rule acknowledge up to 40 ms late what they have passed on in time.
+/// Behind a proxy, brokers that send small packets by Nagle's rule acknowledge up to 40 ms late what they have passed on in
+/// time.
 const SLOWER_BY: Duration = Duration::from_millis(50);
 
 /// How long history waits at most to learn how long live messages take without it.
