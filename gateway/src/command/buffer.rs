@@ -6,6 +6,8 @@
 
 pub(super) mod place;
 
+mod progress;
+
 mod stats;
 
 mod dump;

@@ -51,7 +51,8 @@ fn verdict(ledger: &Ledger) -> String {
     }
     if lost > 0 {
         why.push(format!(
-            "{lost} readings are missing and were not declared (the topics must cover all devices and GATEWAY/$gap)"
+            "{lost} readings are missing and were not declared (the topics must cover all devices and GATEWAY/$gap; look into \
+             the gateway's log and `forebay buffer verify`)"
         ));
     }
     if different > 0 {

@@ -19,6 +19,7 @@ use self::names::{DEVICE_UNKNOWN, Names};
 use self::once::Once;
 use self::wanted::Wanted;
 use super::place::{Place, counted, refused};
+use super::progress::Progress;
 use crate::command::Exit;
 use crate::command::stdout::stream;
 use crate::pipeline::encode::{Decoder, Places};
@@ -119,7 +120,10 @@ impl<'a> Dump<'a> {
 
     /// Writes what is wanted. The outer error is the log's, the inner one that of standard output.
     pub(super) fn all(&mut self, inspector: &Inspector, out: &mut dyn Write) -> buffer::Result<io::Result<()>> {
-        for segment in &inspector.overview().segments {
+        let segments = &inspector.overview().segments;
+        let mut progress = Progress::beside_output("dumping", segments);
+        for segment in segments {
+            progress.passed(segment.bytes);
             if !self.may_hold(segment) {
                 continue;
             }
@@ -132,9 +136,11 @@ impl<'a> Dump<'a> {
                 if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             if written.is_err() {
+                progress.end();
                 return Ok(written);
             }
         }
+        progress.end();
         Ok(Ok(()))
     }
 

@@ -66,10 +66,17 @@ pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
     }
     let range = Range { from_ns, to_ns: args.to, tags: args.tag.clone() };
     let number = jobs.add(Job::asked(uplink, What::Range(range))).map_err(|cause| {
-        eprintln!("cannot ask for the replay in {}: {cause}; run it as the gateway's user", folder.display());
+        eprintln!("cannot ask for the replay in {}: {cause}. {}", folder.display(), advice(&cause));
         Exit::Failure
     })?;
     watch(&jobs, number, &folder, args.json)
+}
+
+fn advice(cause: &std::io::Error) -> &'static str {
+    match cause.kind() {
+        std::io::ErrorKind::PermissionDenied => "Run it as the gateway's user",
+        _ => "The gateway that sends it reads the request out of its own buffer: name that folder",
+    }
 }
 
 /// Waits until the job is done, or tells that nobody works on it.

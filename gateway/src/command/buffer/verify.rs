@@ -1,7 +1,6 @@
 //! `forebay buffer verify`: reads every block, and says what is damaged, where, and how much is lost with it.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use driver_core::Reading;
 use serde_json::json;
 
 use super::place::{Place, counted, path_text, plain, refused};
+use super::progress::Progress;
 use crate::command::Exit;
 use crate::command::stdout::print;
 use crate::pipeline::encode::Decoder;
@@ -92,7 +92,7 @@ impl Verify {
     pub(super) fn all(&mut self, inspector: &Inspector) -> buffer::Result<()> {
         inspector.damaged_books()?.into_iter().for_each(|damage| self.damage(damage));
         let segments = &inspector.overview().segments;
-        let mut progress = Progress::of(segments);
+        let mut progress = Progress::of("verifying", segments);
         for segment in segments {
             inspector.walk(segment, &mut |sight| {
                 match sight {
@@ -220,37 +220,5 @@ impl Finding {
         let lost =
             if self.readings > 0 { format!("; {} lost", counted(self.readings, "reading")) } else { String::new() };
         format!("{}: {place}{}{lost}", self.file.display(), self.what)
-    }
-}
-
-/// A share on the terminal's last line, where there is one.
-struct Progress {
-    total: u64,
-    done: u64,
-    shown: bool,
-}
-
-impl Progress {
-    fn of(segments: &[SegmentFile]) -> Progress {
-        let total = segments.iter().map(|segment| segment.bytes).sum();
-        Progress { total, done: 0, shown: io::stderr().is_terminal() }
-    }
-
-    fn passed(&mut self, bytes: u64) {
-        self.done += bytes;
-        let percent = self.done.saturating_mul(100).checked_div(self.total).unwrap_or(100);
-        self.show(&format!("\rverifying: {percent} %"));
-    }
-
-    fn end(&mut self) {
-        self.show("\r\x1b[K");
-    }
-
-    /// A terminal that goes away gets no more of it.
-    fn show(&mut self, text: &str) {
-        let mut out = io::stderr().lock();
-        if self.shown && out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            self.shown = false;
-        }
     }
 }
