@@ -216,6 +216,8 @@ pub struct Message {
     pub epoch: u32,
     /// The lowest and the highest seq among its records; others between them may lie in other messages.
     pub seqs: SeqRange,
+    /// How many readings it tells; 0 where it declares that some will never come.
+    pub readings: u32,
 }
 
 impl Message {

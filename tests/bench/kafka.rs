@@ -165,6 +165,7 @@ fn messages(topic: &str, batch: usize) -> Vec<Message> {
         content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
+        readings: 1,
     };
     (from..from + RECORDS_PER_BATCH as u64).map(message).collect()
 }

@@ -98,6 +98,12 @@ fn what_was_refused_is_offered_once_more_on_request_and_leaves_the_quarantine_wh
     let site = Site::new(&file(&devices, &format!("{url}?version=5")));
     let gateway = site.start();
     wait::for_it("messages are put aside", wait::SOON * 3, || in_quarantine(&site) >= 2);
+    let is_declared = |gap: &Value| gap["gap"]["reason"] == "quarantined" && gap["gap"]["count"] == 1;
+    wait::for_it("and declared", wait::SOON, || {
+        recorder.with(|all| all.gaps.iter().filter(|gap| is_declared(gap)).count() >= 2)
+    });
+    let stats = String::from_utf8_lossy(&site.forebay(&["buffer", "stats"]).stdout).into_owned();
+    assert!(stats.contains("refused for good, and in quarantine"), "{stats}");
     let retry = |what: &str| {
         let output = site.forebay(&["buffer", "quarantine", "retry", "--uplink", "cloud", what, "--json"]);
         let job: Value = serde_json::from_slice(&output.stdout)

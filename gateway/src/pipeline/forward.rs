@@ -13,6 +13,7 @@
 //! keeps. While there is no connection nothing is read; after a reconnect everything that did not come back is sent
 //! again. What is held in memory is bounded by the window, and one chapter of the log and one decoded block a lane.
 
+mod account;
 mod again;
 pub mod backlog;
 mod commands;
@@ -26,6 +27,7 @@ pub mod replay;
 mod requests;
 pub mod retry;
 pub mod route;
+mod serve;
 mod stream;
 mod supply;
 pub mod window;
@@ -43,22 +45,22 @@ use tracing::{error, info, warn};
 
 use self::backlog::Backlog;
 use self::commands::Commands;
-use self::counters::{Counters, count, state};
+use self::counters::{Counters, count};
 use self::lanes::Lanes;
 use self::leap::Leap;
 use self::poison::{About, Accepted};
 use self::quarantine::Quarantine;
-use self::replay::{Job, Jobs, What};
+use self::replay::Jobs;
 use self::requests::Requests;
 use self::route::{Drain, Route};
 use self::supply::Supply;
-use self::window::{Returned, Verdict, Window};
+use self::window::{Verdict, Window};
 use super::command::desk::Desk;
 use super::link::{Link, LinkAction, LinkEvent};
 use super::redate::Redate;
 use super::store::StoreClosed;
 use crate::backoff::{Backoff, Jitter};
-use crate::uplink::{ConnectError, EndedBy, Event, Lane, Lasting, Loss, Publisher, Refusal, Token, Way};
+use crate::uplink::{ConnectError, Lane, Loss, Publisher, Way};
 
 /// Reconnects of an uplink: at most one a second on average, and soon after the far side is back.
 pub const RECONNECT: Backoff = Backoff {
@@ -70,9 +72,6 @@ pub const RECONNECT: Backoff = Backoff {
 
 /// How often what waits is counted while there is no connection.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
-
-/// What was acknowledged is told to the log at most this often; so much is sent twice after a kill.
-const COMMIT_EVERY: Duration = Duration::from_millis(100);
 
 /// A far side that has messages and acknowledges none of them for so long is left and called anew.
 pub const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
@@ -148,7 +147,8 @@ struct Forward<B> {
 /// What stands in the log already, so that it is written once per change.
 #[derive(Default)]
 struct Told {
-    connect_failure: Option<ConnectError>,
+    /// Why no connection was made, since the last: several brokers may each have their own reason.
+    connect_failures: Vec<ConnectError>,
     /// Why messages were refused, and why set aside, on this connection.
     refused: BTreeSet<String>,
     set_aside: BTreeSet<String>,
@@ -235,9 +235,10 @@ impl<B: Backlog> Forward<B> {
                 LinkEvent::Opened
             }
             Err(failure) => {
-                if self.told.connect_failure.as_ref() != Some(&failure) {
+                let told = &mut self.told.connect_failures;
+                if !told.contains(&failure) && told.len() < REASONS_TOLD_MAX {
                     warn!(uplink = &*self.name, "{failure}. Readings are kept in the buffer meanwhile.");
-                    self.told.connect_failure = Some(failure);
+                    told.push(failure);
                 }
                 LinkEvent::Lost
             }
@@ -259,195 +260,6 @@ impl<B: Backlog> Forward<B> {
         }
         self.commit();
         if verdict == Verdict::Open { LinkEvent::Lost } else { LinkEvent::Explained }
-    }
-
-    /// Sends and takes in what comes back for as long as there is a connection.
-    async fn serve(&mut self, stop: &mut oneshot::Receiver<()>) -> Over {
-        let mut events = Vec::new();
-        self.heard_at = Instant::now();
-        self.lanes.connected(self.heard_at.into_std());
-        self.window.connected(self.heard_at.into_std(), &mut self.jitter);
-        loop {
-            self.keep_convicted().await;
-            self.fill();
-            let end = *self.end.borrow();
-            self.lanes.read_on(&self.log, &self.delivered, end);
-            if let Some(job) = self.lanes.job_news(&mut self.window, Instant::now().into_std()) {
-                self.requests.keep(&job).await;
-            }
-            let until = self.wake_at();
-            // Every arm may be cancelled: the read goes on where it was, events are taken in as a whole or not at all.
-            tokio::select! {
-                biased;
-                _ = &mut *stop => return Over::Ended(Ended::Stopped),
-                arrived = self.lanes.arrived(&self.delivered) => if arrived.is_err() {
-                    return Over::Ended(Ended::StoreClosed);
-                },
-                () = self.publisher.events(&mut events) => {}
-                job = self.requests.next(), if !self.lanes.is_sending_again() => if self.begin(job, end).await.is_err() {
-                    return Over::Ended(Ended::StoreClosed);
-                },
-                (to, answer) = self.commands.answered() => self.publisher.answer(to, &answer),
-                () = sleep_until(until) => {}
-            }
-            if let Some(loss) = self.take_in(&mut events).await {
-                return Over::Lost(loss);
-            }
-            if let Some(loss) = self.overdue().await {
-                return Over::Lost(loss);
-            }
-            if self.commit_at.is_some_and(|at| at <= Instant::now()) {
-                self.commit();
-            }
-        }
-    }
-
-    /// Begins with a job.
-    async fn begin(&mut self, job: Job, end: Seq) -> Result<(), StoreClosed> {
-        match job.what.clone() {
-            What::Range(range) => {
-                let from = self.log.seek(range.from_ns).await?;
-                self.lanes.replay(job, range, from, end);
-            }
-            What::Quarantined(_) => self.lanes.retry(job, self.quarantine.clone()),
-        }
-        Ok(())
-    }
-
-    /// Hands over as much as the window and the far side take.
-    fn fill(&mut self) {
-        let now = Instant::now();
-        self.window.wake(now.into_std());
-        loop {
-            let (room, was_idle) = (self.publisher.room(), self.window.sent() == 0);
-            if room == 0 {
-                break;
-            }
-            if let Some(message) = self.window.next_to_send(room, now.into_std()) {
-                self.publisher.send(message);
-                count(&self.counters.sent, 1);
-                if was_idle {
-                    self.heard_at = now;
-                }
-            } else if !self.lanes.make_message(&mut self.window, now.into_std()) {
-                break;
-            }
-        }
-        if self.window.has_done() {
-            self.commit_soon();
-        }
-        state(&self.counters.in_flight, self.window.sent() as u64);
-    }
-
-    fn wake_at(&self) -> Instant {
-        let waiting =
-            [self.window.wake_at(), self.lanes.wake_at(Instant::now().into_std())].map(|at| at.map(Instant::from_std));
-        let overdue = self.heard_at + ACKNOWLEDGED_WITHIN;
-        waiting.into_iter().chain([self.commit_at]).flatten().fold(overdue, Instant::min)
-    }
-
-    async fn take_in(&mut self, events: &mut Vec<Event>) -> Option<Loss> {
-        for event in events.drain(..) {
-            self.heard_at = Instant::now();
-            self.commit_soon();
-            match event {
-                Event::Acknowledged(token) => {
-                    let now = self.heard_at.into_std();
-                    let returned = self.window.acknowledged(token, now);
-                    if let Returned::Delivered(message, took) = &returned {
-                        self.accepted.note(message);
-                        self.lanes.returned(message, Some(*took), now);
-                    }
-                    self.note_returned(&returned);
-                }
-                Event::Refused(token, refusal) => self.refused(token, refusal).await,
-                Event::Lost(loss) => return Some(loss),
-                Event::Command(inbound) => self.commands.submit(inbound),
-            }
-        }
-        None
-    }
-
-    fn note_returned(&mut self, returned: &Returned) {
-        match returned {
-            Returned::Delivered(..) => count(&self.counters.acknowledged, 1),
-            Returned::Unknown => count(&self.counters.unknown, 1),
-            Returned::Again | Returned::Poison(_) => count(&self.counters.refused, 1),
-        }
-    }
-
-    async fn refused(&mut self, token: Token, refusal: Refusal) {
-        let returned = self.window.refused(token, refusal.lasting, Instant::now().into_std());
-        self.note_returned(&returned);
-        if is_news(&refusal.reason, &mut self.told.refused) {
-            warn!(uplink = &*self.name, "the far side refuses messages: {}. They are offered again.", refusal.reason);
-        }
-        if let Returned::Poison(token) = returned {
-            let about = match refusal.lasting {
-                Lasting::ForThisSize => About::ItsSize,
-                Lasting::ForThisMessage | Lasting::ForNow => About::TheMessage,
-            };
-            self.refused_for_good(token, about, &refusal.reason).await;
-        }
-    }
-
-    /// Leaves a far side that takes messages and acknowledges none, be they those of the log or what the publisher sent of
-    /// itself and has no room beside.
-    async fn overdue(&mut self) -> Option<Loss> {
-        if self.publisher.waits() || (self.window.sent() == 0 && self.publisher.room() > 0) {
-            self.heard_at = Instant::now();
-            return None;
-        }
-        if self.heard_at.elapsed() < ACKNOWLEDGED_WITHIN {
-            return None;
-        }
-        self.publisher.close().await;
-        let (sent, seconds) = (self.window.sent(), ACKNOWLEDGED_WITHIN.as_secs());
-        let reason = format!(
-            "nothing was acknowledged for {seconds} s, {sent} messages were on their way. They are sent again; look into \
-             the far side's log"
-        );
-        Some(Loss { reason, by: EndedBy::Network })
-    }
-
-    fn commit_soon(&mut self) {
-        if self.commit_at.is_none() {
-            self.commit_at = Some(Instant::now() + COMMIT_EVERY);
-        }
-    }
-
-    /// Tells the log what is done, and counts.
-    fn commit(&mut self) {
-        self.commit_at = None;
-        let mut done = self.window.take_done(Lane::Live);
-        done.append(&mut self.window.take_done(Lane::History));
-        self.lanes.look(&self.window);
-        let end = *self.end.borrow();
-        let pending = self.delivered.pending(end);
-        for range in &done {
-            self.delivered.acknowledge(*range);
-        }
-        if !done.is_empty() {
-            count(&self.counters.delivered_records, pending.saturating_sub(self.delivered.pending(end)));
-            self.log.acknowledge(done);
-        }
-        self.count_waiting();
-        let share = if self.lanes.is_draining() { self.lanes.pace().share_percent() } else { 0 };
-        state(&self.counters.history_share_percent, share);
-        state(&self.counters.history_throughput, self.lanes.pace().throughput());
-        state(&self.counters.replayed_records, self.lanes.replayed());
-        state(&self.counters.replay_left, self.lanes.replay_left());
-        let traffic = self.publisher.traffic();
-        state(&self.counters.sent_bytes, traffic.sent_bytes);
-        state(&self.counters.received_bytes, traffic.received_bytes);
-        let degraded = self.publisher.degraded();
-        state(&self.counters.perhaps_doubled, degraded.perhaps_doubled);
-        state(&self.counters.tails_read, degraded.tails_read);
-        state(&self.counters.made_anew, degraded.made_anew);
-    }
-
-    fn count_waiting(&self) {
-        state(&self.counters.lag_records, self.delivered.pending(*self.end.borrow()));
     }
 
     /// Waits a little for what is on its way, and takes leave.

@@ -158,7 +158,7 @@ pub struct Missing {
     pub lane: Lane,
     /// What is known of them.
     pub gap: Gap,
-    /// The word for the reason; the gap's own, or `undecodable`.
+    /// The word for the reason; the gap's own, or `undecodable`, or `quarantined`.
     pub reason: &'static str,
     /// The epoch of the block, or 0 when the gap spans more than can be told.
     pub epoch: u32,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 
 use buffer::{Class, Damage, Gap, Inspector, Overview, Seq};
 use driver_core::{Clock, SystemClock};
@@ -11,6 +13,7 @@ use super::place::{Place, counted, gap_json, path_text, plain, refused, time_tex
 use crate::command::Exit;
 use crate::command::stdout::print;
 use crate::command::table::table;
+use crate::pipeline::forward::quarantine::Quarantine;
 
 /// Ranges of one reason that are written out on a terminal; `--json` has them all.
 const RANGES_SHOWN_MAX: usize = 6;
@@ -34,11 +37,35 @@ pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
     let (folder, inspector) = args.place.open()?;
     let uplinks = uplinks(&inspector).map_err(|cause| refused(&cause))?;
     let damages = inspector.damaged_books().map_err(|cause| refused(&cause))?;
+    let set_aside = set_aside(&folder).map_err(|cause| {
+        eprintln!("cannot read the quarantine in {}: {cause}", folder.display());
+        Exit::Failure
+    })?;
     let overview = inspector.overview();
     let path = path_text(&folder);
-    let json = || json_text(&path, overview, &uplinks, &damages);
-    print(&if args.json { json() } else { text(&path, overview, &uplinks, &damages) });
+    let json = || json_text(&path, overview, &uplinks, &set_aside, &damages);
+    print(&if args.json { json() } else { text(&path, overview, &uplinks, &set_aside, &damages) });
     Ok(Exit::Success)
+}
+
+/// What lies in quarantine of one uplink.
+pub(super) struct SetAside {
+    uplink: String,
+    messages: u64,
+    bytes: u64,
+}
+
+pub(super) fn set_aside(folder: &Path) -> io::Result<Vec<SetAside>> {
+    let of = |quarantine: Quarantine| {
+        let (mut messages, mut bytes) = (0, 0);
+        for kept in quarantine.messages()? {
+            messages += 1;
+            bytes += kept?.line.len() as u64 + 1;
+        }
+        Ok(SetAside { uplink: quarantine.name(), messages, bytes })
+    };
+    let all: io::Result<Vec<SetAside>> = Quarantine::all(folder)?.into_iter().map(of).collect();
+    Ok(all?.into_iter().filter(|of| of.messages > 0).collect())
 }
 
 /// Where an uplink stands.
@@ -103,7 +130,13 @@ fn times(overview: &Overview) -> Option<(i64, i64)> {
     times.reduce(|(from, to), (first, last)| (from.min(first), to.max(last)))
 }
 
-pub(super) fn text(path: &str, overview: &Overview, uplinks: &[Standing], damages: &[Damage]) -> String {
+pub(super) fn text(
+    path: &str,
+    overview: &Overview,
+    uplinks: &[Standing],
+    set_aside: &[SetAside],
+    damages: &[Damage],
+) -> String {
     let mut out = head(path, overview);
     let rows = uplinks.iter().map(|uplink| {
         let oldest = uplink.oldest().unwrap_or_else(|| if uplink.pending > 0 { "unknown" } else { "-" }.into());
@@ -115,6 +148,7 @@ pub(super) fn text(path: &str, overview: &Overview, uplinks: &[Standing], damage
         out.push('\n');
         out.push_str(&table(["uplink", "all below are delivered", "waiting", "oldest of them", "age"], &rows));
     }
+    out.push_str(&quarantined(set_aside));
     out.push_str(&losses("lost, and not yet told to every uplink", &overview.gaps));
     out.push_str(&losses("missing, which the next start of the gateway will declare", &overview.missing));
     for damage in damages {
@@ -164,6 +198,16 @@ fn classes_table(overview: &Overview) -> String {
     }
 }
 
+fn quarantined(set_aside: &[SetAside]) -> String {
+    if set_aside.is_empty() {
+        return String::new();
+    }
+    let row = |of: &SetAside| [plain(&of.uplink), of.messages.to_string(), format!("{:.1}", of.bytes as f64 / MIB)];
+    let rows: Vec<[String; 3]> = set_aside.iter().map(row).collect();
+    let table = table(["uplink", "messages", "MiB"], &rows);
+    format!("\nrefused for good, and in quarantine (`forebay buffer quarantine list` shows why):\n{table}")
+}
+
 /// The gaps by their reasons.
 fn losses(heading: &str, gaps: &[Gap]) -> String {
     if gaps.is_empty() {
@@ -194,7 +238,13 @@ fn write_line(out: &mut String, line: &str) {
     writeln!(out, "{line}").expect("a String takes everything");
 }
 
-pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing], damages: &[Damage]) -> String {
+pub(super) fn json_text(
+    path: &str,
+    overview: &Overview,
+    uplinks: &[Standing],
+    set_aside: &[SetAside],
+    damages: &[Damage],
+) -> String {
     let uplink = |uplink: &Standing| {
         json!({
             "uplink": uplink.name,
@@ -205,6 +255,7 @@ pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing], d
         })
     };
     let damage = |damage: &Damage| json!({ "file": path_text(&damage.path), "offset": damage.offset, "part": damage.part.name() });
+    let quarantine = |of: &SetAside| json!({ "uplink": of.uplink, "messages": of.messages, "bytes": of.bytes });
     let class = |of: &OfClass| {
         json!({
             "class": of.class.name(),
@@ -228,6 +279,7 @@ pub(super) fn json_text(path: &str, overview: &Overview, uplinks: &[Standing], d
         "ballast_bytes": overview.ballast_bytes,
         "classes": classes(overview).iter().map(class).collect::<Vec<_>>(),
         "uplinks": uplinks.iter().map(uplink).collect::<Vec<_>>(),
+        "quarantine": set_aside.iter().map(quarantine).collect::<Vec<_>>(),
         "gaps": overview.gaps.iter().map(gap_json).collect::<Vec<_>>(),
         "missing": overview.missing.iter().map(gap_json).collect::<Vec<_>>(),
         "damage": damages.iter().map(damage).collect::<Vec<_>>(),

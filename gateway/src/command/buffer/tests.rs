@@ -226,11 +226,17 @@ fn stats_tell_where_each_uplink_stands() {
     let standing: Vec<_> = uplinks.iter().map(|uplink| (uplink.name.as_str(), uplink.low, uplink.pending)).collect();
     assert_eq!(standing, [("cloud", 11, FIRST + SECOND_RUN - 10), ("lake", 1, FIRST + SECOND_RUN)]);
     assert_eq!(uplinks[1].oldest_ns, Some(NOON));
-    let text = stats::text("here", inspector.overview(), &uplinks, &[]);
+    let quarantine = folder.path().join("quarantine");
+    fs::create_dir(&quarantine).expect("a folder");
+    fs::write(quarantine.join("cloud.jsonl"), "{\"reason\":\"odd\"}\n{\"reason\":\"odd\"}\n").expect("a file");
+    let set_aside = stats::set_aside(folder.path()).expect("it reads");
+    let text = stats::text("here", inspector.overview(), &uplinks, &set_aside, &[]);
+    assert!(text.contains("in quarantine") && text.contains("cloud   2         0.0\n"), "{text}");
     assert!(text.contains("epoch 2") && text.contains("seq 1 to 60") && text.contains("1 segment"), "{text}");
     assert!(text.contains("2026-11-23T12:00:00Z to 2026-11-23T12:01:58Z"), "{text}");
     let json: serde_json::Value =
-        serde_json::from_str(&stats::json_text("here", inspector.overview(), &uplinks, &[])).expect("JSON");
+        serde_json::from_str(&stats::json_text("here", inspector.overview(), &uplinks, &set_aside, &[])).expect("JSON");
+    assert_eq!(json["quarantine"], serde_json::json!([{ "uplink": "cloud", "messages": 2, "bytes": 34 }]));
     assert_eq!((&json["uplinks"][0]["pending"], &json["next_seq"]), (&50.into(), &61.into()));
     let class = &json["classes"][0];
     assert_eq!((&class["class"], &class["first_seq"], &class["segments"]), (&"normal".into(), &1.into(), &1.into()));

@@ -205,6 +205,11 @@ impl Lanes {
         }
     }
 
+    /// The message that tells of another, made of this block, that it will not come.
+    pub(super) fn declaration(&mut self, message: &Message, block: Option<&Block>) -> Message {
+        self.live.supply.declaration(message, block)
+    }
+
     /// When a lane that rests may go on; `None` while none rests.
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
         self.pace.resting_until().filter(|until| *until > now && self.has_more_behind())

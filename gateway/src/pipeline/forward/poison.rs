@@ -1,20 +1,20 @@
 //! What the far side will not take: a message of many readings is halved until the one that it refuses stands alone, and
-//! that one alone goes into quarantine. Where the far side ends the connection instead of refusing, see
-//! [`super::window::blame`].
+//! that one alone goes into quarantine, and a gap in its place. Where the far side ends the connection instead of refusing,
+//! see [`super::window::blame`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use buffer::{Block, Item};
+use buffer::{Block, Item, SeqRange};
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::backlog::Backlog;
 use super::counters::count;
-use super::window::Conviction;
 use super::window::blame::SHUT_FOR;
+use super::window::{Conviction, Window};
 use super::{Forward, is_news};
-use crate::uplink::{Message, Token};
+use crate::uplink::{Lane, Message, Token};
 
 /// So many topics are remembered.
 const TOPICS_MAX: usize = 1_024;
@@ -112,6 +112,10 @@ impl<B: Backlog> Forward<B> {
         if seqs.first == seqs.last || !is_about_a_part {
             return None;
         }
+        self.block_with(seqs).await
+    }
+
+    async fn block_with(&mut self, seqs: SeqRange) -> Option<Block> {
         let items = self.log.read(seqs.first, 1).await.ok()?.items;
         items.into_iter().find_map(|item| match item {
             Item::Block(block) if block.seqs.contains(seqs.first) && block.seqs.contains(seqs.last) => Some(block),
@@ -136,33 +140,55 @@ impl<B: Backlog> Forward<B> {
         }
     }
 
+    /// The far side takes no word of what lies in quarantine either; the quarantine tells it.
+    fn stays_undeclared(&mut self, declaration: &Message, reason: &str) {
+        self.window.give_up(declaration.token, Instant::now().into_std());
+        self.lanes.returned(declaration, None, Instant::now().into_std());
+        if is_news(reason, &mut self.told.set_aside) {
+            warn!(uplink = &*self.name, "what goes into quarantine cannot be declared to the far side: {reason}");
+        }
+    }
+
+    /// Sends a gap in the place of a message that lies in quarantine now. What is sent once more was declared before, or is
+    /// there; and what tells of losses is no reading.
+    async fn declare(&mut self, message: Message) {
+        let is_first = matches!(message.lane(), Lane::Live | Lane::History) && message.readings > 0;
+        let gone = if is_first {
+            let block = self.block_with(message.seqs).await;
+            let declaration = self.lanes.declaration(&message, block.as_ref());
+            self.window.declare(message.token, declaration, Instant::now().into_std())
+        } else {
+            self.window.give_up(message.token, Instant::now().into_std())
+        };
+        if let Some(gone) = gone {
+            self.lanes.returned(&gone, None, Instant::now().into_std());
+        }
+    }
+
     /// Puts a message into quarantine, so that the rest flows. What cannot be kept there is offered again.
     async fn set_aside(&mut self, message: Message, reason: &str) {
         if self.lanes.is_of_quarantine(message.lane()) {
             return self.stays_in_quarantine(&message, reason);
         }
-        let token = message.token;
-        let (quarantine, owned) = (self.quarantine.clone(), reason.to_owned());
-        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&message, &owned)).await;
+        if Window::is_declaration(&message) {
+            return self.stays_undeclared(&message, reason);
+        }
+        let (quarantine, keeps, owned) = (self.quarantine.clone(), message.clone(), reason.to_owned());
+        let kept = tokio::task::spawn_blocking(move || quarantine.keep(&keeps, &owned)).await;
         let failure = match kept {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure.to_string()),
             Err(panic) => Some(panic.to_string()),
         };
+        let first = message.seqs.first;
         match failure {
             None => {
-                if let Some(message) = self.window.give_up(token, Instant::now().into_std()) {
-                    self.lanes.returned(&message, None, Instant::now().into_std());
-                }
+                self.declare(message).await;
                 self.told.not_kept = false;
                 self.commit_soon();
                 count(&self.counters.set_aside, 1);
                 if is_news(reason, &mut self.told.set_aside) {
-                    error!(
-                        uplink = &*self.name,
-                        first = token.seq,
-                        "messages go into quarantine and will not be sent: {reason}"
-                    );
+                    error!(uplink = &*self.name, first, "messages go into quarantine and will not be sent: {reason}");
                 }
             }
             Some(failure) if !self.told.not_kept => {

@@ -1,11 +1,11 @@
 //! Messages that the far side will not take: kept in a file beside the log, one JSON object a line.
 //!
 //! ```text
-//! {"reason":"…","topic":"acme/line7/press","key":"…","content_type":"…","epoch":7,"first":1234,"last":1300,"time_ns":…,"payload":"{…}"}
+//! {"reason":"…","topic":"acme/line7/press","key":"…","content_type":"…","epoch":7,"first":1234,"last":1300,"readings":67,"time_ns":…,"payload":"{…}"}
 //! ```
 //!
-//! What is no UTF-8 stands as `"payload_hex"` and `"key_hex"`; lines of earlier versions have neither key, content type nor
-//! time. The file is bounded: when it is full, what is refused stays in the log and is offered again and again, so that a
+//! What is no UTF-8 stands as `"payload_hex"` and `"key_hex"`; lines of earlier versions have no key, content type, time or
+//! count of readings. The file is bounded: when it is full, what is refused stays in the log and is offered again and again, so that a
 //! mistake in the broker's rights costs no data.
 
 mod kept;
@@ -196,6 +196,7 @@ fn line(message: &Message, reason: &str) -> Vec<u8> {
         "epoch": message.epoch,
         "first": message.seqs.first,
         "last": message.seqs.last,
+        "readings": message.readings,
         "time_ns": message.time.map(|time| time.0),
     });
     put(&mut object, "payload", &message.payload);
@@ -237,6 +238,7 @@ mod tests {
             content_type: "application/json".into(),
             epoch: 7,
             seqs: SeqRange { first: 5, last: 9 },
+            readings: 5,
         }
     }
 

@@ -19,6 +19,9 @@ use crate::uplink::{Lane, Message};
 /// The word for the loss of a block that this version cannot decode.
 const UNDECODABLE: &str = "undecodable";
 
+/// The word for what the far side refused for good.
+const QUARANTINED: &str = "quarantined";
+
 /// The message of what a block no longer holds has this part of the block's token, which none of its readings has.
 const PART_LEFT_OUT: u32 = (1 << 31) - 1;
 
@@ -180,6 +183,20 @@ impl Supply {
             }
         }
         Vec::new()
+    }
+
+    /// The message that tells of another, made of this block, that it will not come; `None` of the block where it is gone.
+    pub(super) fn declaration(&mut self, message: &Message, block: Option<&Block>) -> Message {
+        let newest = message.time.map(|time| time.0);
+        let oldest = block.filter(|_| message.readings > 1).map(|block| block.meta.t_min_ns);
+        let gap = Gap {
+            class: block.map_or(Class::Normal, |block| block.class),
+            seqs: message.seqs,
+            count: u64::from(message.readings),
+            time_ns: newest.map(|newest| (oldest.unwrap_or(newest).min(newest), newest)),
+            reason: GapReason::Discarded,
+        };
+        self.format.gap(&Missing { lane: message.lane(), gap, reason: QUARANTINED, epoch: message.epoch })
     }
 
     /// The messages of these records that go where `message` goes.

@@ -13,7 +13,7 @@ use super::*;
 use crate::uplink::BoxFuture;
 use crate::uplink::format::json::Json;
 use crate::uplink::topic::{Rules, Template};
-use crate::uplink::{Lane, Lasting, Message, Traffic};
+use crate::uplink::{EndedBy, Event, Lane, Lasting, Message, Refusal, Token, Traffic};
 
 mod lanes;
 
@@ -215,6 +215,14 @@ impl FarSide {
         }
         seqs
     }
+}
+
+/// What was declared as lost.
+fn gaps(far: &Mutex<FarSide>) -> Vec<serde_json::Value> {
+    let far = far.lock().expect("no panic");
+    let messages = far.received.values().filter(|(message, _)| message.readings == 0);
+    let gap = |payload: &Bytes| serde_json::from_slice::<serde_json::Value>(payload).expect("JSON")["gap"].take();
+    messages.map(|(message, _)| gap(&message.payload)).collect()
 }
 
 struct FakePublisher {
@@ -532,8 +540,8 @@ async fn acknowledgements_out_of_order_and_for_unknown_messages_do_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_refused_message_the_reading_that_is_not_wanted_alone_is_set_aside() {
-    let far = FarSide::new(|message| match message.seqs.contains(25) {
+async fn of_a_refused_message_the_reading_that_is_not_wanted_alone_is_set_aside_and_declared() {
+    let far = FarSide::new(|message| match message.readings > 0 && message.seqs.contains(25) {
         true => Answer::Refuse(Lasting::ForThisMessage),
         false => Answer::Acknowledge,
     });
@@ -541,9 +549,10 @@ async fn of_a_refused_message_the_reading_that_is_not_wanted_alone_is_set_aside(
     log.append(20);
     let bench = Bench::start(log, far.clone());
     bench.drained().await;
-    let mut seqs = far.lock().expect("no panic").seqs();
-    seqs.sort_unstable();
-    assert_eq!(seqs, (1..=24).chain(26..=200).collect::<Vec<Seq>>());
+    bench.assert_complete();
+    let gap = gaps(&far).pop().expect("a gap in its place");
+    assert_eq!((&gap["first"], &gap["last"], &gap["count"]), (&25.into(), &25.into(), &1.into()));
+    assert_eq!((&gap["reason"], &gap["from"]), (&"quarantined".into(), &gap["to"]));
     let kept = std::fs::read_to_string(bench.folder.path().join("quarantine/cloud.jsonl")).expect("a quarantine");
     assert_eq!(kept.lines().count(), 1);
     assert!(kept.contains("\"reason\":\"not wanted\"") && kept.contains("\"first\":25,\"last\":25"), "{kept}");
@@ -564,11 +573,30 @@ async fn a_topic_that_is_never_taken_is_set_aside_by_the_message() {
     bench.drained().await;
     assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 3);
     assert_eq!(bench.counters.refused.load(Ordering::Relaxed), 3 * u64::from(window::TRIES_MAX));
+    let declared: Vec<_> = gaps(&bench.far).iter().map(|gap| (gap["first"].clone(), gap["count"].clone())).collect();
+    assert_eq!(declared, [(1.into(), 10.into()), (11.into(), 10.into()), (21.into(), 10.into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_far_side_that_takes_no_gaps_either_gets_the_rest_and_the_quarantine_each_reading_once() {
+    let far = FarSide::new(|message| match message.topic.contains('$') || message.seqs.contains(25) {
+        true => Answer::Refuse(Lasting::ForThisMessage),
+        false => Answer::Acknowledge,
+    });
+    let log = FakeLog::new();
+    log.append(20);
+    let bench = Bench::start(log, far.clone());
+    bench.drained().await;
+    let mut seqs = far.lock().expect("no panic").seqs();
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=24).chain(26..=200).collect::<Vec<Seq>>());
+    let kept = std::fs::read_to_string(bench.folder.path().join("quarantine/cloud.jsonl")).expect("a quarantine");
+    assert_eq!((kept.lines().count(), bench.counters.set_aside.load(Ordering::Relaxed)), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_a_message_at_which_the_far_side_closes_one_reading_is_set_aside() {
-    let far = FarSide::new(|message| match message.seqs.contains(25) {
+    let far = FarSide::new(|message| match message.readings > 0 && message.seqs.contains(25) {
         true => Answer::Close,
         false => Answer::Acknowledge,
     });
@@ -576,7 +604,8 @@ async fn of_a_message_at_which_the_far_side_closes_one_reading_is_set_aside() {
     log.append(20);
     let bench = Bench::start(log, far.clone());
     bench.drained().await;
-    assert_eq!(far.lock().expect("no panic").seqs().len(), 199);
+    bench.assert_complete();
+    assert_eq!(gaps(&far).len(), 1);
     assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 1);
 }
 

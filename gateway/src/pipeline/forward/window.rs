@@ -355,6 +355,23 @@ impl Window {
         Some(message)
     }
 
+    /// Forgets a message that is kept elsewhere now, and sends one in its place that declares it.
+    pub fn declare(&mut self, token: Token, mut declaration: Message, now: Instant) -> Option<Message> {
+        let kept = self.remove(token)?;
+        declaration.token = Token { part: splinter(token, declaration.seqs.first), ..token };
+        let (message, place) = (declaration, Place::Unsent);
+        self.insert(InFlight { message, item: kept.item, place, refusals: 0, ends: 0, whole: false });
+        if self.blame.set_aside(token, now) {
+            self.reconsider();
+        }
+        Some(kept.message)
+    }
+
+    /// Whether a message came from [`Window::declare`].
+    pub fn is_declaration(message: &Message) -> bool {
+        message.readings == 0 && message.token.part >= SPLINTERS
+    }
+
     fn take_out(&mut self, token: Token) -> Option<Message> {
         let in_flight = self.remove(token)?;
         self.lanes[index(token.lane)].returned(in_flight.item);

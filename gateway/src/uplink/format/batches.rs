@@ -128,7 +128,7 @@ impl<R: Rows> Batches<R> {
         self.out.clear();
         self.rows.single(reading, &block.records, seq, &mut self.out);
         block.advance();
-        Some(self.message(block, topic, SeqRange { first: seq, last: seq }, time))
+        Some(self.message(block, topic, SeqRange { first: seq, last: seq }, time, 1))
     }
 
     fn batch(&mut self, block: &mut Block) -> Option<Message> {
@@ -155,11 +155,18 @@ impl<R: Rows> Batches<R> {
         }
         self.rows.close(&mut self.out);
         block.device_topic = Some((device, topic.clone()));
-        Some(self.message(block, topic, seqs, time))
+        Some(self.message(block, topic, seqs, time, count as u32))
     }
 
     /// The message takes the bytes as they are; the next one probably has about as many.
-    fn message(&mut self, block: &mut Block, topic: Arc<str>, seqs: SeqRange, time: Option<Timestamp>) -> Message {
+    fn message(
+        &mut self,
+        block: &mut Block,
+        topic: Arc<str>,
+        seqs: SeqRange,
+        time: Option<Timestamp>,
+        readings: u32,
+    ) -> Message {
         let next = Vec::with_capacity(self.out.len() + self.out.len() / 8);
         Message {
             token: block.token(),
@@ -170,6 +177,7 @@ impl<R: Rows> Batches<R> {
             content_type: R::CONTENT_TYPE.into(),
             epoch: block.records.epoch,
             seqs,
+            readings,
         }
     }
 }
@@ -201,6 +209,7 @@ impl<R: Rows + 'static> Format for Batches<R> {
             content_type,
             epoch: missing.epoch,
             seqs: missing.gap.seqs,
+            readings: 0,
         }
     }
 

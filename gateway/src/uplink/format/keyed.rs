@@ -240,7 +240,8 @@ impl Keyed {
         self.content.batch(&of, count, &self.items, &mut self.out);
         let seqs = SeqRange { first: of.seq, last: block.records.seq(last as usize) };
         block.done += count;
-        Some(self.message(Kind::Batch, block.token(), place, time, block.records.epoch, seqs))
+        let message = self.message(Kind::Batch, block.token(), place, time, block.records.epoch, seqs);
+        Some(Message { readings: count as u32, ..message })
     }
 
     /// Empties `out` and writes what stands before each payload that a registry knows the schema of.
@@ -266,7 +267,8 @@ impl Keyed {
         self.memory.extend_from_slice(&self.out);
         let payload = self.memory.split().freeze();
         let (Place { topic, key }, content_type) = (place, self.content.content_type(kind).into());
-        Message { token, topic, key: Some(key), payload, time, content_type, epoch, seqs }
+        let readings = u32::from(kind != Kind::Gap);
+        Message { token, topic, key: Some(key), payload, time, content_type, epoch, seqs, readings }
     }
 
     fn place(&mut self, tag: TagId) -> Place {

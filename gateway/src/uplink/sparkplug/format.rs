@@ -45,7 +45,7 @@ impl SparkplugFormat {
         let (device, index, _) = *block.order.get(block.done)?;
         let catalogue = self.shared.lock();
         let first = block.records.seq(index as usize);
-        let (mut seqs, mut time, mut silent) = (SeqRange { first, last: first }, None, true);
+        let (mut seqs, mut readings, mut time, mut silent) = (SeqRange { first, last: first }, 0, None, true);
         self.out.clear();
         while let Some((_, index, place)) = block.order.get(block.done).filter(|(of, ..)| *of == device) {
             if self.out.len() >= MESSAGE_BYTES_MAX {
@@ -56,6 +56,7 @@ impl SparkplugFormat {
             seqs.last = block.records.seq(*index as usize);
             time = time.max(Some(reading.timestamp));
             silent &= is_silence(reading);
+            readings += 1;
             block.done += 1;
         }
         let device = catalogue.devices().get(device as usize)?;
@@ -70,6 +71,7 @@ impl SparkplugFormat {
             content_type: CONTENT_TYPE.into(),
             epoch: block.records.epoch,
             seqs,
+            readings,
         })
     }
 }
@@ -109,6 +111,7 @@ impl Format for SparkplugFormat {
             content_type: CONTENT_TYPE.into(),
             epoch: missing.epoch,
             seqs: missing.gap.seqs,
+            readings: 0,
         }
     }
 

@@ -110,6 +110,7 @@ impl Kept {
             content_type: self.content_type().unwrap_or_default().into(),
             epoch: u32::try_from(epoch).ok()?,
             seqs: (first <= last).then_some(SeqRange { first, last })?,
+            readings: self.content["readings"].as_u64().map_or(1, |count| count as u32),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::replay::{Job, JobState, Range};
+use super::super::replay::{Job, JobState, Range, What};
 use super::super::retry;
 use super::*;
 
@@ -231,6 +231,7 @@ async fn what_lies_in_quarantine_is_offered_once_more_and_leaves_it_when_the_far
             content_type: "application/json".into(),
             epoch: 2,
             seqs: SeqRange { first: seq, last: seq },
+            readings: 1,
         };
         quarantine.keep(&message, "too odd").expect("kept");
     }

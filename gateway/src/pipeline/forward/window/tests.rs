@@ -17,6 +17,7 @@ fn message(seq: Seq, part: u32) -> Message {
         content_type: "application/json".into(),
         epoch: 1,
         seqs: SeqRange { first: seq, last: seq },
+        readings: 1,
     }
 }
 

@@ -37,6 +37,7 @@ fn message(seq: u64, lane: Lane) -> Message {
         content_type: "text/plain".into(),
         epoch: 3,
         seqs: buffer::SeqRange { first: seq, last: seq },
+        readings: 1,
     }
 }
 

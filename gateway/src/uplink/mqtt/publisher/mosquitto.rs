@@ -135,6 +135,7 @@ fn message(topic: &str, seq: u64) -> Message {
         content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
+        readings: 1,
     }
 }
 

@@ -112,6 +112,7 @@ fn message(seq: u64) -> Message {
         content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq + 1 },
+        readings: 2,
     }
 }
 

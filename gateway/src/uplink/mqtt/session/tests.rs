@@ -13,6 +13,7 @@ fn message(seq: u64) -> Message {
         content_type: "application/json".into(),
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
+        readings: 1,
     }
 }
 
