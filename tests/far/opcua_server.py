@@ -1,6 +1,6 @@
 """An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: asyncua's own.
 
-    opcua_server.py --ready FILE [--port N] [--items N] [--history] [--structures] [--dictionary] [--lossy] [--known-as URL] [--events] [--pki FOLDER] [--only-secure]
+    opcua_server.py --ready FILE [--port N] [--items N] [--history] [--structures] [--dictionary] [--lossy] [--known-as URL] [--events] [--pki FOLDER] [--only-secure] [--legacy]
 
 Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
 times a second; `ns=2;s=item_0` and so on are further counters. With --history the server keeps the
@@ -9,7 +9,8 @@ history of all that count. With --structures there are types of the server's own
 --dictionary there are types as before OPC UA 1.04, told by a dictionary alone: `ns=2;s=pump`. With --events the server has ten
 events a second, whose messages count. With --pki the server shows FOLDER/server.der, offers
 Basic256Sha256 Sign and SignAndEncrypt beside None, and takes users: operator with the password secret, and
-any certificate but FOLDER/stranger.der. It trusts client certificates in FOLDER/trusted alone, where that folder is.
+any certificate but FOLDER/stranger.der. It trusts client certificates in FOLDER/trusted alone, where that folder is. With
+--legacy it offers Basic256 and Basic128Rsa15 instead of Basic256Sha256.
 With --lossy every fifth message of a subscription is
 lost on its way, as its number shows. With --known-as the server calls itself by that URL, whatever it listens on.
 SIGUSR1 closes all sessions, SIGUSR2 all connections; SIGHUP adds a node whose name begins with `grown_`, which counts too.
@@ -160,11 +161,12 @@ async def add_dictionary(server, namespace):
     await folder.add_variable(node_id, name, ua.Variant(value, ua.VariantType.ExtensionObject), datatype=pump.data_type)
 
 
-async def secure(server, pki, only_secure):
+async def secure(server, pki, only_secure, legacy):
     """Certificate, policies, and whom it trusts."""
     await server.load_certificate(str(pki / "server.der"))
     await server.load_private_key(str(pki / "server.key"), format="PEM")
-    policies = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt, ua.SecurityPolicyType.Basic256Sha256_Sign]
+    names = ["Basic256", "Basic128Rsa15"] if legacy else ["Basic256Sha256"]
+    policies = [ua.SecurityPolicyType[f"{name}_{mode}"] for name in names for mode in ["SignAndEncrypt", "Sign"]]
     if not only_secure:
         policies.insert(0, ua.SecurityPolicyType.NoSecurity)
     server.set_security_policy(policies)
@@ -235,7 +237,7 @@ async def serve(arguments):
     port = arguments.port or free_port()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
     if pki:
-        await secure(server, pki, arguments.only_secure)
+        await secure(server, pki, arguments.only_secure, arguments.legacy)
     else:
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     if arguments.lossy:
@@ -295,6 +297,7 @@ def main():
     parser.add_argument("--events", action="store_true")
     parser.add_argument("--pki")
     parser.add_argument("--only-secure", action="store_true")
+    parser.add_argument("--legacy", action="store_true")
     logging.disable(logging.WARNING)
     asyncio.run(serve(parser.parse_args()))
 

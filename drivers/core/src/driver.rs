@@ -129,6 +129,9 @@ pub trait Device: Send + 'static {
     /// back in [`DeviceSpec::learned`]; `None` when there is nothing new since the last call.
     fn learned(&mut self) -> Option<String>;
 
+    /// Its line was closed: what is worth keeping only at an end belongs to what was learned now.
+    fn closed(&mut self) {}
+
     /// All that lies where the patterns of [`DeviceSpec::browse`] point, each time the device was looked through to its end;
     /// `None` when it was not since the last call. Only devices that listen are looked through.
     fn found(&mut self) -> Option<Vec<FoundTag>> {
@@ -198,7 +201,7 @@ pub trait Connection: Send + 'static {
 /// What a poll hands over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reports {
-    /// One reading for each tag that was due.
+    /// One reading for each tag that was due, and any number of the past.
     #[default]
     EachPoll,
     /// What changed since the last poll, in its order, and one bad reading for each tag of which the device would not tell.

@@ -49,22 +49,31 @@ impl Connection for OpcUaConnection {
         group: GroupId,
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
-        let members = device.members(group).to_vec();
-        self.find(device, &members).await?;
+        device.enter(self.session.number);
+        let now = Instant::now();
+        let wanted = device.to_find(device.members(group), now);
+        self.find(device, &wanted, now).await?;
         self.explore(device, group).await?;
-        if device.is_listening() {
-            let contact = self.listen(device, group, readings).await?;
+        let contact = if device.is_listening() {
+            self.listen(device, group, readings).await?
+        } else {
+            let tags = device.members(group).to_vec();
+            self.read_all(device, &tags, readings).await?
+        };
+        if device.fills_gaps() {
             self.fill(device, group, readings).await?;
-            return Ok(contact);
         }
-        self.read_all(device, &members, readings).await
+        Ok(contact)
     }
 
     async fn write(&mut self, device: &mut OpcUaDevice, tag: TagId, value: &Value) -> Result<WriteOutcome, LinkError> {
         let Some(index) = device.index_of(tag) else {
             return Ok(WriteOutcome::Failed(WriteError::Refused("this device has no such tag".into())));
         };
-        self.find(device, &[index]).await?;
+        device.enter(self.session.number);
+        let now = Instant::now();
+        let wanted = device.to_find(&[index], now);
+        self.find(device, &wanted, now).await?;
         match self.write_tag(device, index, value).await {
             Ok(held) => Ok(WriteOutcome::Written(held)),
             Err(Failure::Write(error)) => Ok(WriteOutcome::Failed(error)),
@@ -185,11 +194,8 @@ impl OpcUaConnection {
         }
     }
 
-    /// Looks for the nodes of these tags, where that is due.
-    async fn find(&mut self, device: &mut OpcUaDevice, tags: &[usize]) -> Result<(), LinkError> {
-        device.enter(self.session.number);
-        let now = Instant::now();
-        let wanted = device.to_find(tags, now);
+    /// Looks for the nodes of these tags.
+    async fn find(&mut self, device: &mut OpcUaDevice, wanted: &[usize], now: Instant) -> Result<(), LinkError> {
         let mut at = 0;
         while at < wanted.len() {
             let batch = &wanted[at..(at + self.session.limits.translate).min(wanted.len())];

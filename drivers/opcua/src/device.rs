@@ -1,10 +1,11 @@
 //! A configured server: its tags, and where they were found in its address space.
 
-use std::time::{Duration, Instant};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime};
 
 use driver_core::{
     DataType, Device, DeviceSpec, FoundTag, GroupId, Place as SpecPlace, Plan, PlannedRequest, Reports, SpecError,
-    TagId, TagText, WatchSpec,
+    TagId, TagText, Timestamp, WatchSpec,
 };
 use opcua::types::{NodeId, StatusCode};
 
@@ -12,6 +13,7 @@ use crate::address::{Address, Glob, What};
 use crate::config::{DeadbandKeeper, OpcUaEndpoint, ReadMode};
 use crate::connection::Listening;
 use crate::history::History;
+use crate::history::left::{self, Left};
 use crate::plan::{Limits, Retry};
 use crate::walk::{Search, State};
 
@@ -22,6 +24,11 @@ const MESSAGE: usize = 120;
 /// Bytes of a node in a request, and of a value with its times in an answer, roughly.
 const NODE: usize = 30;
 const DATA_VALUE: usize = 30;
+
+/// Up to when values were told is kept on disk at most this often: so much may be told a second time after a crash.
+const LEFT_EVERY: Duration = Duration::from_secs(60);
+/// Tells this run of the gateway from others.
+static RUN: LazyLock<Timestamp> = LazyLock::new(|| Timestamp::from(SystemTime::now()));
 
 /// An event in JSON has so many characters, roughly.
 const EVENT_MAX: u16 = 1_024;
@@ -39,11 +46,17 @@ pub struct OpcUaDevice {
     /// Whether somebody listens to what the server tells by itself.
     listens: bool,
     /// The session in which the nodes were found.
-    pub(crate) found_in: u64,
+    found_in: u64,
+    /// How many tags have no node in this session, or none yet.
+    astray: usize,
     /// What is looked for where its patterns point.
     pub(crate) search: Search,
     /// What was missed of its tags.
     pub(crate) history: History,
+    /// When it was kept last up to when values were told, and what that was.
+    left: Option<(Instant, Timestamp)>,
+    /// Its line has ended since.
+    is_leaving: bool,
 }
 
 /// A tag of a server.
@@ -51,6 +64,7 @@ pub struct OpcUaDevice {
 pub(crate) struct Tag {
     pub(crate) id: TagId,
     pub(crate) address: Address,
+    /// Changed by [`OpcUaDevice::note`] alone.
     pub(crate) node: Found,
     /// How it is to be watched.
     pub(crate) watch: WatchSpec,
@@ -97,7 +111,7 @@ pub(crate) struct Group {
     pub(crate) interval: Duration,
     /// What the server tells of it by itself.
     pub(crate) listening: Listening,
-    /// Indexes of its tags.
+    /// Indexes of its tags, rising; a tag's place here is its place in the subscription.
     pub(crate) tags: Vec<usize>,
     /// Values of one interval at most, as far as the queues hold them.
     values_max: u64,
@@ -164,9 +178,14 @@ impl OpcUaDevice {
         }
         let mut by_id: Vec<(TagId, usize)> = tags.iter().enumerate().map(|(index, tag)| (tag.id, index)).collect();
         by_id.sort_unstable();
+        let mut history = History::new(tags.len(), endpoint.history);
+        resume(&mut history, &tags, spec.learned.as_deref());
         Ok(OpcUaDevice {
             name: spec.name.clone(),
-            history: History::new(tags.len(), endpoint.history),
+            history,
+            left: None,
+            is_leaving: false,
+            astray: tags.len(),
             tags,
             by_id,
             groups,
@@ -188,6 +207,11 @@ impl OpcUaDevice {
         self.listens && self.read == ReadMode::Subscribe
     }
 
+    /// Whether what was missed is read from the server's history: not where a person reads once.
+    pub(crate) fn fills_gaps(&self) -> bool {
+        self.listens && self.history.is_wanted()
+    }
+
     /// The tags of a group.
     pub(crate) fn members(&self, group: GroupId) -> &[usize] {
         self.groups.get(group.index()).map_or(&[], |group| &group.tags)
@@ -198,6 +222,7 @@ impl OpcUaDevice {
         if self.found_in != session {
             self.found_in = session;
             self.tags.iter_mut().for_each(|tag| (tag.node, tag.takes_no_deadband) = (Found::NotYet, false));
+            self.astray = self.tags.len();
             self.search.state = State::Due;
             self.history.enter();
         }
@@ -211,6 +236,9 @@ impl OpcUaDevice {
 
     /// Which of these tags have to be looked for now.
     pub(crate) fn to_find(&self, tags: &[usize], now: Instant) -> Vec<usize> {
+        if self.has_all() {
+            return Vec::new();
+        }
         let is_due = |index: &usize| match &self.tags[*index].node {
             Found::NotYet => true,
             Found::At(_) => false,
@@ -219,9 +247,19 @@ impl OpcUaDevice {
         tags.iter().copied().filter(is_due).collect()
     }
 
+    /// Whether the server has every tag.
+    pub(crate) fn has_all(&self) -> bool {
+        self.astray == 0
+    }
+
     /// Notes where a tag was found.
     pub(crate) fn note(&mut self, index: usize, found: Result<NodeId, StatusCode>, now: Instant) {
         let tag = &mut self.tags[index];
+        match (&tag.node, &found) {
+            (Found::At(_), Err(_)) => self.astray += 1,
+            (Found::NotYet | Found::Nowhere(..), Ok(_)) => self.astray -= 1,
+            (Found::At(_), Ok(_)) | (Found::NotYet | Found::Nowhere(..), Err(_)) => {}
+        }
         tag.node = match (found, &tag.node) {
             (Ok(node), _) => Found::At(node),
             (Err(status), Found::Nowhere(_, retry)) => Found::Nowhere(status, retry.again(now)),
@@ -236,6 +274,16 @@ impl OpcUaDevice {
                 Found::Nowhere(status, Retry::first(now))
             }
         };
+    }
+}
+
+/// Another run of the gateway has left what it told.
+fn resume(history: &mut History, tags: &[Tag], left: Option<&str>) {
+    let Some(left) = left.and_then(|text| Left::parse(text, *RUN)) else { return };
+    for (index, tag) in tags.iter().enumerate() {
+        if let Some(told) = left.told(&tag.address.to_string()) {
+            history.resume(index, told);
+        }
     }
 }
 
@@ -282,8 +330,22 @@ impl Device for OpcUaDevice {
         }
     }
 
+    /// Up to when its values were told: what another run of the gateway has missed then is known.
     fn learned(&mut self) -> Option<String> {
-        None
+        let newest = self.history.newest().filter(|_| self.fills_gaps())?;
+        let (now, is_leaving) = (Instant::now(), std::mem::take(&mut self.is_leaving));
+        let is_due = self.left.is_none_or(|(at, known)| known != newest && now >= at + LEFT_EVERY);
+        // Where there is no history nobody will ask.
+        if !(is_due || is_leaving) || !self.history.is_kept() {
+            return None;
+        }
+        self.left = Some((now, newest));
+        let of_tags = self.history.told().map(|(index, told)| (self.tags[index].address.to_string(), told));
+        Some(left::text(newest, *RUN, of_tags.filter(|_| is_leaving)))
+    }
+
+    fn closed(&mut self) {
+        self.is_leaving = true;
     }
 
     fn found(&mut self) -> Option<Vec<FoundTag>> {
@@ -330,11 +392,15 @@ mod tests {
         device.enter(1);
         assert_eq!(device.to_find(&[0, 1], now), [0, 1]);
         device.note(0, Ok(NodeId::new(2, "a")), now);
+        device.note(0, Ok(NodeId::new(2, "a")), now);
         device.note(1, Err(StatusCode::BadNoMatch), now);
+        assert!(!device.has_all());
         assert_eq!(device.to_find(&[0, 1], now), [0_usize; 0]);
         assert_eq!(device.to_find(&[0, 1], now + Duration::from_secs(5)), [1]);
         device.note(1, Err(StatusCode::BadNoMatch), now + Duration::from_secs(5));
         assert_eq!(device.to_find(&[0, 1], now + Duration::from_secs(10)), [0_usize; 0]);
+        device.note(1, Ok(NodeId::new(2, "b")), now);
+        assert!(device.has_all());
         device.enter(2);
         assert_eq!(device.to_find(&[0, 1], now), [0, 1]);
     }

@@ -6,6 +6,8 @@
 //! ```
 //! Strictly between the two the history is read: both ends are known.
 
+pub(crate) mod left;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,10 @@ pub(crate) struct History {
     /// By the tag's index.
     marks: Vec<Mark>,
     waiting: VecDeque<Gap>,
+    /// The newest time of all tags that was told.
+    newest: Option<Timestamp>,
+    /// The server was asked in this session of which of the tags it keeps a history.
+    is_surveyed: bool,
     /// Readings that have filled gaps since it was told last.
     filled: usize,
 }
@@ -54,12 +60,41 @@ pub(crate) struct Gap {
 impl History {
     /// Of so many tags.
     pub(crate) fn new(tags: usize, reach: Duration) -> History {
-        History { reach, marks: vec![Mark::default(); tags], waiting: VecDeque::new(), filled: 0 }
+        History {
+            reach,
+            marks: vec![Mark::default(); tags],
+            waiting: VecDeque::new(),
+            newest: None,
+            is_surveyed: false,
+            filled: 0,
+        }
+    }
+
+    /// Whether gaps are filled at all.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.reach.is_zero()
+    }
+
+    /// An earlier run of the gateway has told of a tag up to then.
+    pub(crate) fn resume(&mut self, tag: usize, told: Timestamp) {
+        self.marks[tag].told = Some(told);
+        self.newest = self.newest.max(Some(told));
+    }
+
+    /// The newest time of all tags that was told.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// The newest time of each tag that was told of.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (usize, Timestamp)> + '_ {
+        self.marks.iter().enumerate().filter_map(|(tag, mark)| Some((tag, mark.told?)))
     }
 
     /// In another session the server may keep other histories, and knows nothing of where it stood.
     pub(crate) fn enter(&mut self) {
         self.marks.iter_mut().for_each(|mark| mark.is_kept = None);
+        self.is_surveyed = false;
         self.waiting.iter_mut().for_each(|gap| gap.point = ByteString::null());
         self.interrupted(0..self.marks.len());
     }
@@ -76,6 +111,7 @@ impl History {
     pub(crate) fn heard(&mut self, tag: usize, at: Timestamp, now: Instant) {
         let mark = &mut self.marks[tag];
         mark.told = mark.told.max(Some(at));
+        self.newest = self.newest.max(Some(at));
         let Some(since) = mark.since.take() else { return };
         let reach = i64::try_from(self.reach.as_nanos()).unwrap_or(i64::MAX);
         let after = since.max(Timestamp(at.0.saturating_sub(reach)));
@@ -84,12 +120,22 @@ impl History {
         }
     }
 
-    /// The tags with gaps of which the server was not asked whether it keeps their history.
-    pub(crate) fn unasked(&self, now: Instant) -> Vec<usize> {
+    /// Whether the server keeps the history of any tag.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.marks.iter().any(|mark| mark.is_kept == Some(true))
+    }
+
+    /// The tags of which the server was not asked whether it keeps their history: those with gaps first, then all others once.
+    pub(crate) fn unasked(&mut self, now: Instant) -> Vec<usize> {
         let mut tags: Vec<usize> = self.waiting.iter().filter(|gap| gap.due <= now).map(|gap| gap.tag).collect();
         tags.retain(|tag| self.marks[*tag].is_kept.is_none());
         tags.sort_unstable();
         tags.dedup();
+        if tags.is_empty() && !self.is_surveyed && self.newest.is_some() {
+            let marks = self.marks.iter().enumerate();
+            tags.extend(marks.filter(|(_, mark)| mark.told.is_some() && mark.is_kept.is_none()).map(|(tag, _)| tag));
+            self.is_surveyed = tags.is_empty();
+        }
         tags
     }
 
@@ -168,6 +214,24 @@ mod tests {
         history.interrupted([0]);
         history.heard(0, at(500), now);
         assert_eq!(ready(&mut history, now), [(0, 400, 500)], "no further back than wanted");
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_told_is_where_a_gap_begins() {
+        let now = Instant::now();
+        let mut history = History::new(3, Duration::from_secs(100));
+        history.resume(0, at(10));
+        history.resume(1, at(10));
+        assert_eq!(history.unasked(now), [0, 1], "what is kept is asked once");
+        history.enter();
+        history.heard(0, at(20), now);
+        // It has not changed since long before.
+        history.heard(1, at(5), now);
+        history.heard(2, at(20), now);
+        assert_eq!(ready(&mut history, now), [(0, 10, 20)]);
+        assert_eq!(history.told().map(|(_, told)| told).collect::<Vec<_>>(), [at(20), at(10), at(20)]);
+        assert_eq!((history.newest(), history.is_kept()), (Some(at(20)), true));
+        assert_eq!(history.unasked(now), [1, 2], "after those with gaps the others are asked for");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What is known of a subscription, without I/O: its items, the order of its messages, and how long it may be silent.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use driver_core::Timestamp;
@@ -29,26 +28,43 @@ pub(crate) struct Subscription {
     next: Option<u32>,
     /// The server was asked to say when its address space changes.
     pub(crate) has_model: bool,
-    /// By the tag's index.
-    items: BTreeMap<usize, Item>,
+    /// By the tag's place in its group.
+    items: Vec<Item>,
 }
 
 /// A tag within a subscription.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Item {
+enum Item {
+    /// The server was not asked for it yet.
+    Unasked,
     /// The server watches it.
     Watched {
         /// The server's number of the item.
         id: u32,
-        /// What was read when it was made.
-        first: Option<First>,
-        /// The server last said bad of it; the item is made anew then, in case nothing more comes of it.
-        renew: Option<Retry>,
-        /// It came over from a session that is gone, and is read then unless the server tells of it before.
-        unheard: Option<Instant>,
+        /// What is not as usual with it: nothing, as a rule.
+        doubt: Option<Box<Doubt>>,
     },
     /// The server refused to watch it; when it is asked again.
     Refused(StatusCode, Retry),
+}
+
+/// What has to be remembered of an item for a while.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Doubt {
+    /// What was read when it was made.
+    first: Option<First>,
+    /// The server last said bad of it; the item is made anew then, in case nothing more comes of it.
+    renew: Option<Retry>,
+    /// It came over from a session that is gone, and is read then unless the server tells of it before.
+    unheard: Option<Instant>,
+}
+
+/// What the server says of an item.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) status: u32,
+    pub(crate) time: Option<Timestamp>,
+    pub(crate) is_bad: bool,
 }
 
 /// What the number of a message says.
@@ -70,7 +86,7 @@ pub(crate) enum Order {
 /// What was read of an item when it was made. The server's first notifications say the same again, and what it saw in the
 /// moment before.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct First {
+struct First {
     status: u32,
     time: Timestamp,
     /// Older values that may still be left out; few, as the server's clock may have been set back.
@@ -78,12 +94,12 @@ pub(crate) struct First {
 }
 
 impl First {
-    pub(crate) fn new(status: u32, time: Timestamp) -> First {
+    fn new(status: u32, time: Timestamp) -> First {
         First { status, time, older_left: OLDER_MAX }
     }
 
     /// Whether a notification is no news, and what is kept for the next one.
-    pub(crate) fn covers(self, status: u32, time: Option<Timestamp>) -> (bool, Option<First>) {
+    fn covers(self, status: u32, time: Option<Timestamp>) -> (bool, Option<First>) {
         match time {
             Some(time) if time < self.time && self.older_left > 0 => {
                 (true, Some(First { older_left: self.older_left - 1, ..self }))
@@ -93,19 +109,25 @@ impl First {
     }
 }
 
-impl Item {
-    /// An item that the server has just made.
-    pub(crate) fn watched(id: u32) -> Item {
-        Item::Watched { id, first: None, renew: None, unheard: None }
+impl Doubt {
+    /// Takes in what the server says; whether that is news.
+    fn hear(&mut self, said: Said, now: Instant) -> bool {
+        self.unheard = None;
+        self.renew = said.is_bad.then(|| self.renew.unwrap_or_else(|| Retry::first(now)));
+        let Some(known) = self.first.take() else { return true };
+        let (is_known, rest) = known.covers(said.status, said.time);
+        self.first = rest;
+        !is_known
     }
 }
 
 impl Subscription {
-    /// A subscription that the server has just made.
+    /// A subscription to so many tags that the server has just made.
     pub(crate) fn new(
         id: u32,
         (session, server): (u64, Option<i64>),
         silence_max: Duration,
+        tags: usize,
         now: Instant,
     ) -> Subscription {
         Subscription {
@@ -116,7 +138,7 @@ impl Subscription {
             heard: now,
             next: None,
             has_model: false,
-            items: BTreeMap::new(),
+            items: vec![Item::Unasked; tags],
         }
     }
 
@@ -124,9 +146,10 @@ impl Subscription {
     /// asked for before anything new arrives. Every item that is not told by `due` is read then.
     pub(crate) fn move_to(&mut self, session: u64, kept: &[u32], now: Instant, due: Instant) -> Vec<u32> {
         (self.session, self.heard) = (session, now);
-        for item in self.items.values_mut() {
-            if let Item::Watched { first, unheard, .. } = item {
-                (*first, *unheard) = (None, Some(due));
+        for item in &mut self.items {
+            if let Item::Watched { doubt, .. } = item {
+                let renew = doubt.take().and_then(|doubt| doubt.renew);
+                *doubt = Some(Box::new(Doubt { first: None, renew, unheard: Some(due) }));
             }
         }
         let was_had = |number: u32| self.next.is_some_and(|next| distance(next, number) > u32::MAX / 2);
@@ -135,15 +158,15 @@ impl Subscription {
         missed
     }
 
-    /// The tags of these that were to be heard by now, and were not; they are not asked for again.
-    pub(crate) fn unheard(&mut self, tags: &[usize], now: Instant) -> Vec<usize> {
+    /// The places of those that were to be heard by now, and were not; they are not asked for again.
+    pub(crate) fn unheard(&mut self, now: Instant) -> Vec<usize> {
         let mut found = Vec::new();
-        for tag in tags {
-            if let Some(Item::Watched { unheard, .. }) = self.items.get_mut(tag)
-                && unheard.is_some_and(|due| due <= now)
+        for (place, item) in self.items.iter_mut().enumerate() {
+            if let Item::Watched { doubt: Some(doubt), .. } = item
+                && doubt.unheard.is_some_and(|due| due <= now)
             {
-                *unheard = None;
-                found.push(*tag);
+                doubt.unheard = None;
+                found.push(place);
             }
         }
         found
@@ -191,49 +214,76 @@ impl Subscription {
         }
     }
 
-    /// Notes what came of a tag.
-    pub(crate) fn put(&mut self, tag: usize, item: Item) {
-        self.items.insert(tag, item);
+    /// The server told of a place; whether it is watched, and that is news.
+    #[inline]
+    pub(crate) fn hear(&mut self, place: usize, said: Said, now: Instant) -> bool {
+        let Some(Item::Watched { doubt, .. }) = self.items.get_mut(place) else { return false };
+        if doubt.is_none() && !said.is_bad {
+            return true;
+        }
+        let kept = doubt.get_or_insert_default();
+        let is_news = kept.hear(said, now);
+        if **kept == Doubt::default() {
+            *doubt = None;
+        }
+        is_news
     }
 
-    /// What came of a tag.
-    pub(crate) fn item(&mut self, tag: usize) -> Option<&mut Item> {
-        self.items.get_mut(&tag)
+    /// A place was read when the server had begun to watch it: the server will say the same first.
+    pub(crate) fn was_read(&mut self, place: usize, status: u32, time: Timestamp, is_bad: bool, now: Instant) {
+        if let Some(Item::Watched { doubt, .. }) = self.items.get_mut(place) {
+            let kept = doubt.get_or_insert_default();
+            kept.first = Some(First::new(status, time));
+            kept.renew = is_bad.then(|| Retry::first(now));
+        }
     }
 
-    /// Which of these tags have to be asked for now, and the server's numbers of items that are made anew.
-    pub(crate) fn due(&self, tags: &[usize], now: Instant) -> (Vec<usize>, Vec<u32>) {
+    /// The server watches a place, as its item of this number.
+    pub(crate) fn watch(&mut self, place: usize, id: u32) {
+        if let Some(item) = self.items.get_mut(place) {
+            *item = Item::Watched { id, doubt: None };
+        }
+    }
+
+    /// Which places have to be asked for now, and the server's numbers of items that are made anew.
+    pub(crate) fn due(&self, now: Instant) -> (Vec<usize>, Vec<u32>) {
         let (mut due, mut old) = (Vec::new(), Vec::new());
-        for tag in tags {
-            match self.items.get(tag) {
-                None => due.push(*tag),
-                Some(Item::Refused(_, retry)) if retry.at <= now => due.push(*tag),
-                Some(Item::Watched { id, renew: Some(retry), .. }) if retry.at <= now => {
-                    due.push(*tag);
+        for (place, item) in self.items.iter().enumerate() {
+            match item {
+                Item::Unasked => due.push(place),
+                Item::Refused(_, retry) if retry.at <= now => due.push(place),
+                Item::Watched { id, doubt: Some(doubt) } if doubt.renew.is_some_and(|retry| retry.at <= now) => {
+                    due.push(place);
                     old.push(*id);
                 }
-                Some(_) => {}
+                Item::Refused(..) | Item::Watched { .. } => {}
             }
         }
         (due, old)
     }
 
-    /// Why a tag is not watched, if it is not.
-    pub(crate) fn refusal(&self, tag: usize) -> Option<StatusCode> {
-        match self.items.get(&tag) {
+    /// Whether every place is watched.
+    pub(crate) fn watches_all(&self) -> bool {
+        self.items.iter().all(|item| matches!(item, Item::Watched { .. }))
+    }
+
+    /// Why a place is not watched, if it is not.
+    pub(crate) fn refusal(&self, place: usize) -> Option<StatusCode> {
+        match self.items.get(place) {
             Some(Item::Refused(status, _)) => Some(*status),
             _ => None,
         }
     }
 
-    /// The server refused a tag.
-    pub(crate) fn refuse(&mut self, tag: usize, status: StatusCode, now: Instant) {
-        let retry = match self.items.get(&tag) {
-            Some(Item::Refused(_, retry)) => retry.again(now),
-            Some(Item::Watched { renew: Some(retry), .. }) => retry.again(now),
-            _ => Retry::first(now),
+    /// The server refused a place.
+    pub(crate) fn refuse(&mut self, place: usize, status: StatusCode, now: Instant) {
+        let Some(item) = self.items.get_mut(place) else { return };
+        let before = match item {
+            Item::Refused(_, retry) => Some(*retry),
+            Item::Watched { doubt, .. } => doubt.take().and_then(|doubt| doubt.renew),
+            Item::Unasked => None,
         };
-        self.items.insert(tag, Item::Refused(status, retry));
+        *item = Item::Refused(status, before.map_or_else(|| Retry::first(now), |retry| retry.again(now)));
     }
 }
 
@@ -252,7 +302,11 @@ mod tests {
     use super::*;
 
     fn subscription(now: Instant) -> Subscription {
-        Subscription::new(7, (1, Some(77)), Duration::from_secs(10), now)
+        Subscription::new(7, (1, Some(77)), Duration::from_secs(10), 3, now)
+    }
+
+    fn good(time: i64) -> Said {
+        Said { status: 0, time: Some(Timestamp(time)), is_bad: false }
     }
 
     #[test]
@@ -289,18 +343,16 @@ mod tests {
         let now = Instant::now();
         let later = now + Duration::from_secs(2);
         let mut one = subscription(now);
-        one.put(0, Item::watched(70));
-        one.put(1, Item::watched(71));
+        one.watch(0, 70);
+        one.watch(1, 71);
         one.refuse(2, StatusCode::BadNodeIdUnknown, now);
         assert_eq!(one.message(8, now), Order::Next);
         assert_eq!(one.move_to(2, &[10, 7, 9, 8], now, later), [9, 10]);
         assert_eq!((one.session, one.message(9, now)), (2, Order::Next));
-        if let Some(Item::Watched { unheard, .. }) = one.item(0) {
-            *unheard = None;
-        }
-        assert_eq!(one.unheard(&[0, 1, 2], now), [0_usize; 0]);
-        assert_eq!(one.unheard(&[0, 1, 2], later), [1]);
-        assert_eq!(one.unheard(&[0, 1, 2], later), [0_usize; 0]);
+        assert!(one.hear(0, good(1), now));
+        assert_eq!(one.unheard(now), [0_usize; 0]);
+        assert_eq!(one.unheard(later), [1]);
+        assert_eq!(one.unheard(later), [0_usize; 0]);
         // Nothing was received yet: all that is kept is news.
         assert_eq!(subscription(now).move_to(2, &[2, 1], now, later), [1, 2]);
     }
@@ -319,6 +371,16 @@ mod tests {
     }
 
     #[test]
+    fn the_first_thing_told_of_an_item_is_no_news_where_it_was_read() {
+        let now = Instant::now();
+        let mut one = subscription(now);
+        one.watch(0, 70);
+        one.was_read(0, 0, Timestamp(100), false, now);
+        let told = [100, 100, 101, 100].map(|time| one.hear(0, good(time), now));
+        assert_eq!(told, [false, true, true, true]);
+    }
+
+    #[test]
     fn silence_beyond_the_keep_alive_is_death() {
         let now = Instant::now();
         let mut one = subscription(now);
@@ -332,15 +394,22 @@ mod tests {
     fn a_refused_tag_and_one_gone_bad_are_asked_for_again() {
         let now = Instant::now();
         let mut one = subscription(now);
-        assert_eq!(one.due(&[0, 1, 2], now).0, [0, 1, 2]);
+        assert_eq!(one.due(now).0, [0, 1, 2]);
+        assert!(!one.hear(2, good(1), now), "it is not watched yet");
         one.refuse(0, StatusCode::BadNodeIdUnknown, now);
-        one.put(1, Item::watched(71));
-        one.put(2, Item::Watched { id: 72, first: None, renew: Some(Retry::first(now)), unheard: None });
+        one.watch(1, 71);
+        one.watch(2, 72);
+        let bad = Said { status: StatusCode::BadNoCommunication.bits(), is_bad: true, ..good(1) };
+        assert!(one.hear(2, bad, now) && one.hear(2, bad, now + Duration::from_secs(4)));
         assert_eq!(one.refusal(0), Some(StatusCode::BadNodeIdUnknown));
-        assert_eq!(one.due(&[0, 1, 2], now).0, [0_usize; 0]);
-        assert_eq!(one.due(&[0, 1, 2], now + Duration::from_secs(6)), (vec![0, 2], vec![72]));
+        assert_eq!(one.due(now).0, [0_usize; 0]);
+        assert_eq!(one.due(now + Duration::from_secs(6)), (vec![0, 2], vec![72]));
         one.refuse(0, StatusCode::BadNodeIdUnknown, now + Duration::from_secs(6));
-        assert_eq!(one.due(&[0, 1], now + Duration::from_secs(12)).0, [0_usize; 0]);
-        assert_eq!(one.due(&[0, 1], now + Duration::from_secs(17)).0, [0]);
+        assert!(one.hear(2, good(2), now + Duration::from_secs(6)));
+        assert_eq!(one.due(now + Duration::from_secs(12)).0, [0_usize; 0]);
+        assert_eq!(one.due(now + Duration::from_secs(17)).0, [0]);
+        assert!(!one.watches_all());
+        one.watch(0, 73);
+        assert!(one.watches_all());
     }
 }

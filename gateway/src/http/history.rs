@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use driver_core::{Reading, Timestamp};
+use driver_core::{Reading, Tense, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -89,8 +89,11 @@ impl Found {
         let readings = self.tags.entry((device.into(), tag.into())).or_insert_with(|| (unit.into(), Vec::new()));
         let reason = reading.quality.reason().map(|reason| reason.name());
         let (time, value) = (reading.timestamp.to_string(), json_value(&reading.value));
-        let shown = json!([time, value, reading.quality.level().name(), reason]);
-        readings.1.push((reading.timestamp.0, shown));
+        let mut shown = vec![json!(time), value, json!(reading.quality.level().name()), json!(reason)];
+        if reading.tense == Tense::Past {
+            shown.push(json!("historical"));
+        }
+        readings.1.push((reading.timestamp.0, Value::Array(shown)));
         self.count += 1;
         self.last = self.last.max(reading.timestamp.0);
     }

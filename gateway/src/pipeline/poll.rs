@@ -161,9 +161,11 @@ impl Poller<'_> {
         while self.turn().await.is_continue() {}
         self.back_by(Instant::now() + ACT_TIME_MAX);
         self.line.close().await;
-        self.save_learned();
-        if let Some(Err(cause)) = self.saved().await {
-            warn!(line = &*self.setup.name, "saving what was learned failed: {cause}");
+        // One that is under way does not know of the end.
+        for outcome in [self.saved().await, self.saved_now().await] {
+            if let Some(Err(cause)) = outcome {
+                warn!(line = &*self.setup.name, "saving what was learned failed: {cause}");
+            }
         }
     }
 
@@ -359,6 +361,11 @@ impl Poller<'_> {
                 }
             }
         }));
+    }
+
+    async fn saved_now(&mut self) -> Option<Result<(), JoinError>> {
+        self.save_learned();
+        self.saved().await
     }
 
     async fn saved(&mut self) -> Option<Result<(), JoinError>> {

@@ -243,6 +243,23 @@ fn node_opcua_is_read_by_every_policy_that_is_secure() {
     secured.refused(&format!("user=operator&password_file={}", password.display()), &["the server", "user"]);
 }
 
+/// What broke them is known since long; plants have servers with nothing better all the same.
+#[test]
+fn the_two_legacy_policies_are_taken_where_they_are_named_and_never_unasked() {
+    let Some(secured) = Secured::start(Server::Asyncua, &[], &["--only-secure", "--legacy"], false) else { return };
+    secured.trust();
+    for options in ["", "mode=sign", "policy=basic256sha256"] {
+        secured.refused(options, &["the server offers Basic128Rsa15", "Basic256", "?policy="]);
+    }
+    let password = secured.folder.join("password");
+    fs::write(&password, "secret").expect("a file");
+    for policy in ["basic256", "basic128rsa15"] {
+        secured.reads(&format!("policy={policy}"));
+        secured.reads(&format!("policy={policy}&mode=sign"));
+        secured.reads(&format!("policy={policy}&user=operator&password_file={}", password.display()));
+    }
+}
+
 #[test]
 fn a_certificate_that_is_replaced_while_the_gateway_runs_makes_tags_bad_until_it_is_trusted() {
     let Some(mut secured) = Secured::start(Server::Asyncua, &[], &["--only-secure"], false) else { return };

@@ -7,7 +7,7 @@ use super::{AnyDriver, BoxFuture, Line};
 use crate::{
     BrowseError, Connection, Contact, Device, DeviceSpec, Driver, DriverInfo, EndpointUrl, Entry, Fact, FarCertificate,
     FoundTag, GroupId, LineSpec, LinkError, Place, Plan, Reading, Readings, Reason, Reports, SpecError, TagId, TagText,
-    Tap, Value, Way, WriteError, WriteOutcome,
+    Tap, Tense, Value, Way, WriteError, WriteOutcome,
 };
 
 impl<D: Driver> AnyDriver for D {
@@ -290,16 +290,16 @@ impl<D: Driver> Line for DriverLine<D> {
             if let Some(connection) = self.connection.take() {
                 connection.close().await;
             }
+            self.devices.iter_mut().for_each(|planned| planned.device.closed());
         })
     }
 }
 
-/// Makes the readings since `before` exactly one for each tag of `due`, whatever the driver did; `over` is why there can be
-/// no more of them.
+/// Makes the readings since `before` exactly one for each tag of `due`, whatever the driver did, beside those of the past;
+/// `over` is why there can be no more of them.
 fn complete(due: &[TagId], before: usize, readings: &mut Readings<'_>, over: Option<Reason>) {
-    if over.is_none()
-        && fingerprint(readings.since(before).iter().map(|reading| reading.tag)) == fingerprint(due.iter().copied())
-    {
+    let present = readings.since(before).iter().filter(|reading| reading.tense == Tense::Present);
+    if over.is_none() && fingerprint(present.map(|reading| reading.tag)) == fingerprint(due.iter().copied()) {
         return;
     }
     let mut missing: HashSet<TagId> = due.iter().copied().collect();
@@ -307,7 +307,7 @@ fn complete(due: &[TagId], before: usize, readings: &mut Readings<'_>, over: Opt
     let mut index = 0;
     all.retain(|reading| {
         index += 1;
-        index <= before || missing.remove(&reading.tag)
+        index <= before || reading.tense == Tense::Past || missing.remove(&reading.tag)
     });
     let reason = over.unwrap_or(Reason::ProtocolError);
     for tag in due.iter().filter(|tag| missing.contains(*tag)) {

@@ -27,7 +27,7 @@ impl OpcUaConnection {
     ) -> Result<(), LinkError> {
         let now = Instant::now();
         let until = now + device.groups.get(group.index()).map_or(Duration::ZERO, |group| group.interval / SHARE);
-        self.ask_what_is_kept(device, now).await?;
+        while self.ask_what_is_kept(device, now).await? && Instant::now() < until {}
         while let Some(gap) = device.history.next(now) {
             self.read_past(device, gap, readings).await?;
             if Instant::now() >= until || readings.must_pause() {
@@ -37,24 +37,24 @@ impl OpcUaConnection {
         Ok(())
     }
 
-    /// Asks of which tags with gaps the server keeps a history that we may read.
-    async fn ask_what_is_kept(&mut self, device: &mut OpcUaDevice, now: Instant) -> Result<(), LinkError> {
+    /// Asks of which tags the server keeps a history that we may read; whether it answered, and there may be more to ask.
+    async fn ask_what_is_kept(&mut self, device: &mut OpcUaDevice, now: Instant) -> Result<bool, LinkError> {
         let there = device.history.unasked(now).into_iter().filter_map(|index| match &device.tags[index].node {
             Found::At(node) => Some((index, node.clone())),
             Found::NotYet | Found::Nowhere(..) => None,
         });
         let (tags, nodes): (Vec<usize>, Vec<_>) = there.take(self.session.limits.read).unzip();
         if nodes.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         match self.session.keeps_history(&nodes).await {
             Ok(kept) => tags.iter().zip(kept).for_each(|(tag, is_kept)| device.history.keeps(*tag, is_kept)),
             Err(Fault::Over(over)) => return Err(over),
             Err(Fault::TooMuch) if self.session.halve_reads(nodes.len()).is_some() => {}
-            Err(Fault::Silent) => {}
+            Err(Fault::Silent) => return Ok(false),
             Err(Fault::Refused(_) | Fault::TooMuch) => tags.iter().for_each(|tag| device.history.keeps(*tag, false)),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Reads one page of a tag's history.

@@ -3,21 +3,20 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use driver_core::{Contact, GroupId, LinkError, Quality, Readings, Reason, TagId};
+use driver_core::{Contact, GroupId, Level, LinkError, Quality, Readings, Reason, TagId};
 use opcua::types::{
     DataChangeNotification, EventNotificationList, NotificationMessage, StatusChangeNotification, StatusCode, Variant,
 };
 
 use super::OpcUaConnection;
-use super::watch::MODEL;
+use super::watch::{MODEL, place};
 use crate::address::What;
 use crate::config::TimeSource;
 use crate::decode::{decode, to_ask};
-use crate::device::{Found, OpcUaDevice, Tag};
+use crate::device::{Found, Group, OpcUaDevice};
 use crate::events;
-use crate::plan::Retry;
 use crate::session::{Fault, Published};
-use crate::subscription::{Item, Order, Subscription};
+use crate::subscription::{Order, Said, Subscription};
 use crate::types::Types;
 use crate::wire;
 
@@ -45,34 +44,35 @@ impl OpcUaConnection {
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
         let now = Instant::now();
-        let tags = device.members(group).to_vec();
         if self.session.is_over() {
             return Err(self.session.lost("the server closed the session"));
         }
         let before = readings.len();
         if !self.taken_over(device, group, now, readings).await? && !self.subscribed(device, group, now).await? {
+            let tags = device.members(group).to_vec();
             return self.read_all(device, &tags, readings).await;
         }
-        let mut made = self.watch_all(device, group, &tags, now).await?;
+        let mut made = self.watch_all(device, group, now).await?;
         self.watch_model(device, group).await?;
         self.understand().await?;
         self.hear(device, readings);
         self.mend(device, readings).await?;
         // What the server told already need not be read.
-        let told: BTreeSet<TagId> = readings.since(before).iter().map(|reading| reading.tag).collect();
-        made.retain(|index| !told.contains(&device.tags[*index].id));
-        if let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening {
-            made.extend(subscription.unheard(&tags, now));
+        if !made.is_empty() {
+            let told: BTreeSet<TagId> = readings.since(before).iter().map(|reading| reading.tag).collect();
+            made.retain(|index| !told.contains(&device.tags[*index].id));
+        }
+        let Group { listening, tags, .. } = &mut device.groups[group.index()];
+        if let Listening::Subscribed(subscription) = listening {
+            made.extend(subscription.unheard(now).into_iter().map(|place| tags[place]));
         }
         if let Some(Contact::Silent) = self.first_values(device, group, &made, readings).await? {
             return Ok(Contact::Silent);
         }
         if self.is_dead(device, group, now) {
-            return self.bury(device, group, &tags, readings).await;
+            return self.bury(device, group, readings).await;
         }
-        if let Listening::Subscribed(subscription) = &device.groups[group.index()].listening {
-            tell_of_unwatched(&device.tags, subscription, &tags, readings);
-        }
+        tell_of_unwatched(device, group, readings);
         Ok(Contact::Answered)
     }
 
@@ -133,7 +133,7 @@ impl OpcUaConnection {
         match self.session.subscribe(known.interval).await {
             Ok(made) => {
                 let origin = (self.session.number, self.session.server_started);
-                let subscription = Subscription::new(made.id, origin, made.silence_max, now);
+                let subscription = Subscription::new(made.id, origin, made.silence_max, known.tags.len(), now);
                 known.listening = Listening::Subscribed(subscription);
                 Ok(true)
             }
@@ -223,7 +223,7 @@ impl OpcUaConnection {
             if let Some(changes) = data.inner_as::<DataChangeNotification>() {
                 self.changes(device, group, changes, readings);
             } else if let Some(told) = data.inner_as::<EventNotificationList>() {
-                self.events(device, told, readings);
+                self.events(device, group, told, readings);
             }
         }
     }
@@ -235,42 +235,42 @@ impl OpcUaConnection {
         changes: &DataChangeNotification,
         readings: &mut Readings<'_>,
     ) {
+        let now = Instant::now();
         let OpcUaDevice { tags, groups, history, .. } = device;
-        let Listening::Subscribed(subscription) = &mut groups[group].listening else { return };
+        let Group { listening: Listening::Subscribed(subscription), tags: members, .. } = &mut groups[group] else {
+            return;
+        };
         for change in changes.monitored_items.iter().flatten() {
-            let Some(index) = (change.client_handle as usize).checked_sub(1) else { continue };
-            let (Some(tag), Some(Item::Watched { first, renew, unheard, .. })) =
-                (tags.get(index), subscription.item(index))
-            else {
-                continue;
-            };
-            *unheard = None;
+            let Some(place) = place(change.client_handle) else { continue };
+            let Some(index) = members.get(place).copied() else { continue };
             let decoded = decode(&change.value, self.time, &self.types);
-            let is_bad = decoded.quality.level() == driver_core::Level::Bad;
-            *renew = if is_bad { Some(renew.unwrap_or_else(|| Retry::first(Instant::now()))) } else { None };
-            if let Some(known) = first.take() {
-                let (is_known, rest) = known.covers(decoded.status, decoded.time);
-                *first = rest;
-                if is_known {
-                    continue;
-                }
+            let is_bad = decoded.quality.level() == Level::Bad;
+            let said = Said { status: decoded.status, time: decoded.time, is_bad };
+            if !subscription.hear(place, said, now) {
+                continue;
             }
             if let Some(at) = decoded.time {
-                history.heard(index, at, Instant::now());
+                history.heard(index, at, now);
             }
-            readings.push_at(tag.id, decoded.value, decoded.quality, decoded.status, decoded.time);
+            readings.push_at(tags[index].id, decoded.value, decoded.quality, decoded.status, decoded.time);
         }
     }
 
     /// Each event is a reading; that the address space has changed is a reason to look through it.
-    fn events(&self, device: &mut OpcUaDevice, told: &EventNotificationList, readings: &mut Readings<'_>) {
+    fn events(
+        &self,
+        device: &mut OpcUaDevice,
+        group: usize,
+        told: &EventNotificationList,
+        readings: &mut Readings<'_>,
+    ) {
         for event in told.events.iter().flatten() {
             if event.client_handle == MODEL {
                 device.search.is_stale = true;
                 continue;
             }
-            let index = (event.client_handle as usize).checked_sub(1);
-            let Some(tag) = index.and_then(|index| device.tags.get(index)) else { continue };
+            let Some(place) = place(event.client_handle) else { continue };
+            let Some(tag) = device.groups[group].tags.get(place).map(|index| &device.tags[*index]) else { continue };
             let fields = event.event_fields.as_deref().unwrap_or_default();
             if let Some(events::Told { value, time }) = events::told(fields, &self.types) {
                 let time = time.filter(|_| self.time != TimeSource::Arrival);
@@ -322,7 +322,6 @@ impl OpcUaConnection {
         &mut self,
         device: &mut OpcUaDevice,
         group: GroupId,
-        tags: &[usize],
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
         let known = &mut device.groups[group.index()];
@@ -330,8 +329,8 @@ impl OpcUaConnection {
             return Ok(Contact::Answered);
         };
         tracing::warn!(device = &*device.name, "a subscription went silent, it is made anew");
-        device.history.interrupted(tags.iter().copied());
-        tags.iter().for_each(|index| readings.bad(device.tags[*index].id, Reason::Timeout, 0));
+        device.history.interrupted(known.tags.iter().copied());
+        known.tags.iter().for_each(|index| readings.bad(device.tags[*index].id, Reason::Timeout, 0));
         match self.session.unsubscribe(subscription.id).await {
             Err(Fault::Over(over)) => Err(over),
             Err(Fault::Silent) => Ok(Contact::Silent),
@@ -341,10 +340,16 @@ impl OpcUaConnection {
 }
 
 /// Tags that the server does not watch are bad, each with its reason.
-fn tell_of_unwatched(all: &[Tag], subscription: &Subscription, tags: &[usize], readings: &mut Readings<'_>) {
-    for index in tags {
-        let tag = &all[*index];
-        match (&tag.node, subscription.refusal(*index)) {
+fn tell_of_unwatched(device: &OpcUaDevice, group: GroupId, readings: &mut Readings<'_>) {
+    let Group { listening: Listening::Subscribed(subscription), tags, .. } = &device.groups[group.index()] else {
+        return;
+    };
+    if device.has_all() && subscription.watches_all() {
+        return;
+    }
+    for (place, index) in tags.iter().enumerate() {
+        let tag = &device.tags[*index];
+        match (&tag.node, subscription.refusal(place)) {
             (Found::Nowhere(status, _), _) => readings.bad(tag.id, wire::reason(*status), status.bits()),
             (_, Some(status)) => readings.bad(tag.id, wire::reason(status), status.bits()),
             (Found::NotYet, None) => readings.bad(tag.id, Reason::Timeout, 0),

@@ -3,16 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use driver_core::{Contact, GroupId, LinkError, Quality, Reading, Readings, Timestamp};
+use driver_core::{Contact, GroupId, Level, LinkError, Quality, Reading, Readings};
 use opcua::types::{NodeId, ObjectId, StatusCode};
 
 use super::{Listening, OpcUaConnection};
 use crate::address::What;
-use crate::device::{Found, OpcUaDevice, Tag};
+use crate::device::{Found, Group, OpcUaDevice, Tag};
 use crate::events;
-use crate::plan::Retry;
 use crate::session::{Fault, Watch, Watched};
-use crate::subscription::{First, Item, Subscription};
 
 /// The handle of the item that says that the address space has changed. Not the largest number: to node-opcua that is none.
 pub(super) const MODEL: u32 = i32::MAX as u32;
@@ -25,61 +23,52 @@ impl OpcUaConnection {
         &mut self,
         device: &mut OpcUaDevice,
         group: GroupId,
-        tags: &[usize],
         now: Instant,
     ) -> Result<Vec<usize>, LinkError> {
-        let interval = device.groups[group.index()].interval;
-        let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening else {
-            return Ok(Vec::new());
-        };
-        let (due, old) = subscription.due(tags, now);
+        let Some((subscription, mut wanted, old)) = due(device, group, now) else { return Ok(Vec::new()) };
         if !old.is_empty()
-            && let Err(Fault::Over(over)) = self.session.unwatch(subscription.id, old).await
+            && let Err(Fault::Over(over)) = self.session.unwatch(subscription, old).await
         {
             return Err(over);
         }
-        let there = |index: &usize| matches!(device.tags[*index].node, Found::At(_));
-        let mut wanted: Vec<usize> = due.into_iter().filter(there).collect();
         let (mut at, mut made) = (0, Vec::new());
         while at < wanted.len() {
             let batch = wanted[at..(at + self.session.limits.monitor).min(wanted.len())].to_vec();
-            let watches: Vec<Watch> =
-                batch.iter().filter_map(|index| self.watch(*index, &device.tags[*index], interval)).collect();
-            match self.session.watch(subscription.id, &watches).await {
+            let watches = self.watches(device, group, &batch);
+            let refused = match self.session.watch(subscription, &watches).await {
                 Ok(results) => {
-                    for (index, result) in batch.iter().zip(results) {
-                        match result {
-                            Ok(id) => {
-                                subscription.put(*index, Item::watched(id));
-                                made.push(*index);
-                            }
-                            Err(status) if device.tags[*index].asks_for_a_deadband() && refuses_filter(status) => {
-                                // The gateway's own deadband is kept in any case.
-                                device.tags[*index].takes_no_deadband = true;
-                                wanted.push(*index);
-                            }
-                            Err(status) => subscription.refuse(*index, status, now),
-                        }
-                    }
+                    let noted = note(device, group, &batch, results, now);
+                    made.extend(noted.made);
+                    wanted.extend(noted.again);
+                    None
                 }
                 Err(Fault::Over(over)) => return Err(over),
                 Err(Fault::TooMuch) if batch.len() > 1 => {
                     self.session.limits.monitor = batch.len() / 2;
                     continue;
                 }
-                Err(Fault::TooMuch) => subscription.refuse(batch[0], StatusCode::BadTooManyOperations, now),
-                Err(Fault::Refused(status)) => batch.iter().for_each(|tag| subscription.refuse(*tag, status, now)),
-                Err(Fault::Silent) => {
-                    batch.iter().for_each(|tag| subscription.refuse(*tag, StatusCode::BadTimeout, now));
-                }
+                Err(Fault::TooMuch) => Some(StatusCode::BadTooManyOperations),
+                Err(Fault::Refused(status)) => Some(status),
+                Err(Fault::Silent) => Some(StatusCode::BadTimeout),
+            };
+            if let (Some(status), Listening::Subscribed(subscription)) =
+                (refused, &mut device.groups[group.index()].listening)
+            {
+                batch.iter().for_each(|place| subscription.refuse(*place, status, now));
             }
             at += batch.len();
         }
         Ok(made)
     }
 
+    /// How these places of a group are to be watched.
+    fn watches(&self, device: &OpcUaDevice, group: GroupId, places: &[usize]) -> Vec<Watch> {
+        let Group { tags, interval, .. } = &device.groups[group.index()];
+        places.iter().filter_map(|place| self.watch(*place, &device.tags[tags[*place]], *interval)).collect()
+    }
+
     /// How a tag is to be watched.
-    fn watch(&self, index: usize, tag: &Tag, interval: Duration) -> Option<Watch> {
+    fn watch(&self, place: usize, tag: &Tag, interval: Duration) -> Option<Watch> {
         let Found::At(node) = &tag.node else { return None };
         let (what, sampling, queue) = match tag.address.what {
             What::Value => {
@@ -89,7 +78,7 @@ impl OpcUaConnection {
             }
             What::Events => (Watched::Events, Duration::ZERO, tag.watch.queue.unwrap_or(EVENTS_QUEUE)),
         };
-        Some(Watch { node: node.clone(), handle: handle(index), sampling, queue, what })
+        Some(Watch { node: node.clone(), handle: handle(place), sampling, queue, what })
     }
 
     /// Has the server say when its address space changes, where that is of interest; few servers can.
@@ -143,28 +132,70 @@ impl OpcUaConnection {
         }
         let before = readings.len();
         let contact = self.read_all(device, &values, readings).await?;
-        let read: Vec<(usize, u32, Timestamp, bool)> = readings
-            .since(before)
-            .iter()
-            .filter_map(|reading: &Reading| {
-                let index = device.index_of(reading.tag)?;
-                let is_bad = reading.quality.level() == driver_core::Level::Bad;
-                Some((index, reading.status, reading.timestamp, is_bad))
-            })
-            .collect();
-        if let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening {
-            note_first(subscription, read);
-        }
+        note_read(device, group, readings.since(before));
         Ok(Some(contact))
     }
 }
 
-fn note_first(subscription: &mut Subscription, read: Vec<(usize, u32, Timestamp, bool)>) {
-    for (index, status, time, is_bad) in read {
-        if let Some(Item::Watched { first, renew, .. }) = subscription.item(index) {
-            *first = Some(First::new(status, time));
-            *renew = is_bad.then(|| Retry::first(Instant::now()));
+/// What of a group has to be asked for: the server's number of its subscription, the places, and the server's numbers of
+/// the items that they had; nothing where all is watched.
+fn due(device: &OpcUaDevice, group: GroupId, now: Instant) -> Option<(u32, Vec<usize>, Vec<u32>)> {
+    let Group { listening: Listening::Subscribed(subscription), tags, .. } = &device.groups[group.index()] else {
+        return None;
+    };
+    let (mut places, old) = subscription.due(now);
+    places.retain(|place| matches!(device.tags[tags[*place]].node, Found::At(_)));
+    (!places.is_empty() || !old.is_empty()).then_some((subscription.id, places, old))
+}
+
+/// What came of a batch.
+struct Noted {
+    /// The tags that the server watches now.
+    made: Vec<usize>,
+    /// The places to be asked for again, without a deadband: the gateway's own is kept in any case.
+    again: Vec<usize>,
+}
+
+fn note(
+    device: &mut OpcUaDevice,
+    group: GroupId,
+    batch: &[usize],
+    results: Vec<Result<u32, StatusCode>>,
+    now: Instant,
+) -> Noted {
+    let mut noted = Noted { made: Vec::new(), again: Vec::new() };
+    let Group { listening: Listening::Subscribed(subscription), tags, .. } = &mut device.groups[group.index()] else {
+        return noted;
+    };
+    for (place, result) in batch.iter().copied().zip(results) {
+        let tag = &mut device.tags[tags[place]];
+        match result {
+            Ok(id) => {
+                subscription.watch(place, id);
+                noted.made.push(tags[place]);
+            }
+            Err(status) if tag.asks_for_a_deadband() && refuses_filter(status) => {
+                tag.takes_no_deadband = true;
+                noted.again.push(place);
+            }
+            Err(status) => subscription.refuse(place, status, now),
         }
+    }
+    noted
+}
+
+/// What was read of tags that are newly watched is what the server tells of them first.
+fn note_read(device: &mut OpcUaDevice, group: GroupId, read: &[Reading]) {
+    let now = Instant::now();
+    let places: Vec<Option<usize>> = read
+        .iter()
+        .map(|reading| device.groups[group.index()].tags.binary_search(&device.index_of(reading.tag)?).ok())
+        .collect();
+    let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening else { return };
+    for (place, reading) in places.into_iter().zip(read) {
+        let Some(place) = place else { continue };
+        let is_bad = reading.quality.level() == Level::Bad;
+        subscription.was_read(place, reading.status, reading.timestamp, is_bad, now);
     }
 }
 
@@ -180,7 +211,12 @@ fn refuses_filter(status: StatusCode) -> bool {
     .contains(&status)
 }
 
-/// A tag's handle with the server: never 0, which the library would replace.
-fn handle(index: usize) -> u32 {
-    u32::try_from(index + 1).unwrap_or(MODEL - 1)
+/// The handle with the server of a place in a group: never 0, which the library would replace.
+fn handle(place: usize) -> u32 {
+    u32::try_from(place + 1).unwrap_or(MODEL - 1)
+}
+
+/// The place in its group that a handle stands for.
+pub(super) fn place(handle: u32) -> Option<usize> {
+    (handle as usize).checked_sub(1)
 }
