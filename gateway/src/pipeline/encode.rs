@@ -21,18 +21,20 @@ mod decimal;
 mod exceptions;
 mod groups;
 mod kind;
+mod order;
 mod packed;
 mod thinned;
 mod times;
 mod varint;
 
 use buffer::Block;
-use driver_core::{Quality, Reading, TagId, Timestamp, Value};
+use driver_core::{ClockState, Quality, Reading, TagId, Tense, Timestamp, Value};
 
 use self::code::{ColumnCode, SharedInput};
 use self::column::{Column, Shared, write_one};
 use self::exceptions::{Exception, Exceptions};
 use self::groups::Groups;
+use self::order::{Columns, Order};
 pub use self::thinned::PLACES_MAX;
 use self::times::Times;
 use self::varint::Input;
@@ -70,7 +72,7 @@ pub struct Undecodable(&'static str);
 
 /// Encodes blocks; keeps its memory from block to block.
 pub struct Encoder {
-    order: Vec<(TagId, u32)>,
+    order: Order,
     times: Times,
     groups: Groups,
     exceptions: Exceptions,
@@ -86,7 +88,7 @@ impl Encoder {
     /// An encoder; fails only where zstd cannot have its memory.
     pub fn new() -> std::io::Result<Encoder> {
         Ok(Encoder {
-            order: Vec::new(),
+            order: Order::default(),
             times: Times::default(),
             groups: Groups::default(),
             exceptions: Exceptions::default(),
@@ -137,11 +139,6 @@ impl Encoder {
 
     fn encode_plain(&mut self, readings: &[Reading]) {
         self.times.collect(readings);
-        self.order.clear();
-        self.order.extend(readings.iter().zip(0..).map(|(reading, index)| (reading.tag, index)));
-        // Stable, because that merges: polls are sorted by tag as they come.
-        self.order.sort();
-        self.groups.collect(&self.order, &self.times);
         self.write_columns(readings);
 
         self.plain.push(VERSION);
@@ -153,28 +150,37 @@ impl Encoder {
         self.plain.extend_from_slice(&self.columns);
     }
 
-    /// `order` is by tag and then by arrival, which is the order of the columns.
     fn write_columns(&mut self, readings: &[Reading]) {
+        self.groups.clear();
         self.exceptions.clear();
         self.codes.clear();
         self.columns.clear();
         self.shared.clear();
-        let Encoder { order, exceptions, codes, columns, column, shared, .. } = self;
-        for run in order.chunk_by(|left, right| left.0 == right.0) {
-            let of_run = || run.iter().map(|(_, index)| &readings[*index as usize]);
-            of_run().for_each(|reading| exceptions.note(reading));
-            // One value a tag is what the blocks of slow polls hold: nothing is gathered for it.
-            let one = if let [(_, index)] = run {
-                write_one(&readings[*index as usize].value, shared, columns)
-            } else {
-                None
-            };
-            let code = one.unwrap_or_else(|| {
-                column.clear();
-                of_run().for_each(|reading| column.push(&reading.value));
-                column.write(shared, columns)
-            });
-            codes.push(code.0);
+        let Encoder { order, times, groups, exceptions, codes, columns, column, shared, .. } = self;
+        match order.of(readings) {
+            // What the blocks of slow polls hold: nothing is gathered for it.
+            Columns::OneEach(stretches) => {
+                for place in stretches.iter().cloned().flatten() {
+                    let reading = &readings[place];
+                    groups.add_single(reading.tag, times.of(place));
+                    exceptions.note(reading);
+                    let code = write_one(&reading.value, shared, columns);
+                    codes.push(code.unwrap_or_else(|| column.write_all([&reading.value], shared, columns)).0);
+                }
+            }
+            Columns::Several(sorted) => {
+                for of_tag in sorted.chunk_by(|left, right| left.0 == right.0) {
+                    let places = || of_tag.iter().map(|(_, place)| *place as usize);
+                    groups.add(of_tag[0].0, places().map(|place| times.of(place)));
+                    places().for_each(|place| exceptions.note(&readings[place]));
+                    let values = places().map(|place| &readings[place].value);
+                    let code = match of_tag {
+                        [(_, only)] => write_one(&readings[*only as usize].value, shared, columns),
+                        _ => None,
+                    };
+                    codes.push(code.unwrap_or_else(|| column.write_all(values, shared, columns)).0);
+                }
+            }
         }
     }
 }
@@ -264,10 +270,24 @@ fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<
     let mut codes = Input::new(codes);
 
     let start = readings.len();
-    readings.resize(start + groups.readings(), blank());
-    let out = &mut readings[start..];
     for group in groups.placed() {
-        if let Some((base, time)) = group.only_place() {
+        let only = group.only_place();
+        if let Some((base, time)) = only
+            && start + base == readings.len()
+            && exceptions.pass_plain(group.columns())
+        {
+            // An answer without a fault: as it stands.
+            let (timestamp, clock) = times.get(time);
+            for (tag, code) in group.tags().zip(codes.bytes(group.columns())?) {
+                let value = ColumnCode(*code).only_value(&mut shared, &mut input)?;
+                let (quality, tense) = (Quality::Good, Tense::Present);
+                readings.push(Reading { tag, value, quality, status: 0, timestamp, clock, tense });
+            }
+            continue;
+        }
+        readings.resize(start + groups.readings(), BLANK);
+        let out = &mut readings[start..];
+        if let Some((base, time)) = only {
             let (timestamp, clock) = times.get(time);
             for (tag, slot) in group.tags().zip(&mut out[base..]) {
                 let code = ColumnCode(codes.byte()?);
@@ -296,17 +316,15 @@ fn decode_readings(mut input: Input<'_>, readings: &mut Vec<Reading>) -> Result<
     if input.is_empty() { Ok(()) } else { Err(Undecodable("bytes are left over")) }
 }
 
-fn blank() -> Reading {
-    Reading {
-        tag: TagId(0),
-        value: Value::None,
-        quality: Quality::Good,
-        status: 0,
-        timestamp: Timestamp(0),
-        clock: driver_core::ClockState::Synchronized,
-        tense: driver_core::Tense::Present,
-    }
-}
+const BLANK: Reading = Reading {
+    tag: TagId(0),
+    value: Value::None,
+    quality: Quality::Good,
+    status: 0,
+    timestamp: Timestamp(0),
+    clock: ClockState::Synchronized,
+    tense: Tense::Present,
+};
 
 #[cfg(test)]
 mod tests;

@@ -41,7 +41,7 @@ pub(super) const LREAL_RUNS: u8 = 14;
 pub(super) const XOR_ZEROS: u8 = 0xff;
 
 impl ColumnCode {
-    pub(super) fn new(kind: u8, method: u8) -> ColumnCode {
+    pub(super) const fn new(kind: u8, method: u8) -> ColumnCode {
         ColumnCode(kind << 4 | method)
     }
 
@@ -50,15 +50,19 @@ impl ColumnCode {
     }
 
     /// The value of a column that has only one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn only_value(self, shared: &mut SharedInput<'_>, input: &mut Input<'_>) -> Result<Value, Undecodable> {
-        match (self.0 >> 4, self.0 & 0xf) {
-            (BOOL, FLAG) => shared.flag().map(Value::Bool),
-            (kind @ (BOOL | INT | UINT | DURATION | DATE_TIME | TIME_OF_DAY), CONSTANT) => {
-                value_of(kind, input.i64()? as u64)
-            }
-            _ => self.values(shared, input)?.next(input),
+        const CONSTANT_INT: u8 = ColumnCode::new(INT, CONSTANT).0;
+        const CONSTANT_UINT: u8 = ColumnCode::new(UINT, CONSTANT).0;
+        match self.0 {
+            CONSTANT_INT => input.i64().map(Value::Int),
+            CONSTANT_UINT => input.i64().map(|bits| Value::UInt(bits as u64)),
+            _ => self.first_value(shared, input),
         }
+    }
+
+    fn first_value(self, shared: &mut SharedInput<'_>, input: &mut Input<'_>) -> Result<Value, Undecodable> {
+        self.values(shared, input)?.next(input)
     }
 
     /// The value of a column whose only reading has none.

@@ -62,7 +62,7 @@ pub(super) struct Column {
     candidate: Vec<u8>,
 }
 
-/// A column of one value that has bits, as [`Column::write`] would write it; `None` for one that has none.
+/// A column of one value that has bits, as [`Column::write_all`] would write it; `None` for one that has none.
 pub(super) fn write_one(value: &Value, shared: &mut Shared, out: &mut Vec<u8>) -> Option<ColumnCode> {
     let (kind, bits) = (kind_of(value), bits_of(value)?);
     Some(match kind {
@@ -113,14 +113,22 @@ fn write_low_bytes(kind: u8, bits: u64, shared: &mut Shared, out: &mut Vec<u8>) 
 }
 
 impl Column {
-    pub(super) fn clear(&mut self) {
+    /// Appends the values of a column to `out`; the code says how to read them back.
+    pub(super) fn write_all<'a>(
+        &mut self,
+        values: impl IntoIterator<Item = &'a Value>,
+        shared: &mut Shared,
+        out: &mut Vec<u8>,
+    ) -> ColumnCode {
         self.kind = EMPTY;
         self.bits.clear();
         self.plain.clear();
+        values.into_iter().for_each(|value| self.push(value));
+        self.write(shared, out)
     }
 
     /// Adds a value; no value adds nothing.
-    pub(super) fn push(&mut self, value: &Value) {
+    fn push(&mut self, value: &Value) {
         let kind = kind_of(value);
         if kind == EMPTY {
             return;
@@ -145,8 +153,7 @@ impl Column {
         self.kind = PLAIN;
     }
 
-    /// Appends the values to `out`; the code says how to read them back.
-    pub(super) fn write(&mut self, shared: &mut Shared, out: &mut Vec<u8>) -> ColumnCode {
+    fn write(&mut self, shared: &mut Shared, out: &mut Vec<u8>) -> ColumnCode {
         match self.kind {
             EMPTY => ColumnCode::new(EMPTY, CONSTANT),
             PLAIN => {

@@ -27,38 +27,48 @@ const PLAIN: Exception = Exception { quality: Quality::Good, status: 0, has_valu
 /// Runs of readings that are alike: written in order, read in order.
 #[derive(Default)]
 pub(super) struct Exceptions {
-    runs: Vec<(Exception, u32)>,
-    /// Where reading stands: the run, and how many of it are used up.
+    runs: Vec<Run>,
+    /// Plain readings behind the last run while they are noted; before the next one while they are read.
+    plain: u32,
+    /// The run that is read, and how many of it are used up.
     at: (usize, u32),
+}
+
+/// Readings that are alike and not plain.
+#[derive(Clone, Copy)]
+struct Run {
+    /// How many plain ones stand before it.
+    skip: u32,
+    exception: Exception,
+    count: u32,
 }
 
 impl Exceptions {
     pub(super) fn clear(&mut self) {
         self.runs.clear();
+        self.plain = 0;
     }
 
+    #[inline]
     pub(super) fn note(&mut self, reading: &Reading) {
         let has_value = !matches!(reading.value, Value::None);
         let Reading { quality, status, tense, .. } = *reading;
         let exception = Exception { quality, status, has_value, tense };
+        if exception == PLAIN {
+            self.plain += 1;
+            return;
+        }
         match self.runs.last_mut() {
-            Some((last, count)) if *last == exception => *count += 1,
-            _ => self.runs.push((exception, 1)),
+            Some(last) if self.plain == 0 && last.exception == exception => last.count += 1,
+            _ => self.runs.push(Run { skip: std::mem::take(&mut self.plain), exception, count: 1 }),
         }
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let exceptional = || self.runs.iter().filter(|(exception, _)| *exception != PLAIN);
-        put_u64(out, exceptional().count() as u64);
-        let mut plain = 0_u32;
-        for (exception, count) in &self.runs {
-            if *exception == PLAIN {
-                plain = *count;
-                continue;
-            }
-            put_u64(out, u64::from(plain));
+        put_u64(out, self.runs.len() as u64);
+        for Run { skip, exception, count } in &self.runs {
+            put_u64(out, u64::from(*skip));
             put_u64(out, u64::from(*count));
-            plain = 0;
             let level = match exception.quality {
                 Quality::Good => LEVEL_GOOD,
                 Quality::Uncertain(_) => LEVEL_UNCERTAIN,
@@ -75,7 +85,7 @@ impl Exceptions {
     pub(super) fn read(input: &mut Input<'_>) -> Result<Exceptions, Undecodable> {
         let mut runs = Vec::new();
         for _ in 0..input.count(READINGS_MAX)? {
-            let plain = input.count(READINGS_MAX)? as u32;
+            let skip = input.count(READINGS_MAX)? as u32;
             let count = input.count(READINGS_MAX)? as u32;
             let flags = input.byte()?;
             let reason = Reason::from_number(input.byte()?);
@@ -86,21 +96,39 @@ impl Exceptions {
                 (LEVEL_BAD, Some(reason)) => Quality::Bad(reason),
                 _ => return Err(Undecodable("a quality is unknown to this version")),
             };
-            runs.push((PLAIN, plain));
             let tense = if flags & HISTORICAL != 0 { Tense::Past } else { Tense::Present };
-            runs.push((Exception { quality, status, has_value: flags & HAS_VALUE != 0, tense }, count));
+            let exception = Exception { quality, status, has_value: flags & HAS_VALUE != 0, tense };
+            runs.push(Run { skip, exception, count });
         }
-        Ok(Exceptions { runs, at: (0, 0) })
+        let plain = runs.first().map_or(0, |run| run.skip);
+        Ok(Exceptions { runs, plain, at: (0, 0) })
+    }
+
+    /// Passes over the next so many readings, where all of them are plain.
+    pub(super) fn pass_plain(&mut self, count: usize) -> bool {
+        if self.at.0 == self.runs.len() {
+            return true;
+        }
+        let passes = u32::try_from(count).is_ok_and(|count| count <= self.plain);
+        if passes {
+            self.plain -= count as u32;
+        }
+        passes
     }
 
     /// The next reading's; after the last run all are plain.
     pub(super) fn next(&mut self) -> Exception {
-        while let Some((exception, count)) = self.runs.get(self.at.0) {
-            if self.at.1 < *count {
+        while let Some(run) = self.runs.get(self.at.0) {
+            if self.plain > 0 {
+                self.plain -= 1;
+                return PLAIN;
+            }
+            if self.at.1 < run.count {
                 self.at.1 += 1;
-                return *exception;
+                return run.exception;
             }
             self.at = (self.at.0 + 1, 0);
+            self.plain = self.runs.get(self.at.0).map_or(0, |run| run.skip);
         }
         PLAIN
     }

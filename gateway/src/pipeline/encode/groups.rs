@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use driver_core::TagId;
 
-use super::times::Times;
 use super::varint::{Input, put_u64};
 use super::{READINGS_MAX, Undecodable};
 
@@ -31,24 +30,33 @@ struct Run {
 }
 
 impl Groups {
-    /// `order` holds tag and arrival number of each reading, sorted.
-    pub(super) fn collect(&mut self, order: &[(TagId, u32)], times: &Times) {
+    pub(super) fn clear(&mut self) {
         self.groups.clear();
         self.times.clear();
         self.runs.clear();
-        for run in order.chunk_by(|left, right| left.0 == right.0) {
-            let start = self.times.len();
-            self.times.extend(run.iter().map(|(_, reading)| times.of(*reading)));
-            let tag = run[0].0.0;
-            let same = self.groups.last().is_some_and(|last| self.times[last.times.clone()] == self.times[start..]);
-            if same {
-                self.times.truncate(start);
-                self.extend_last(tag);
-            } else {
-                self.runs.push(Run { first: tag, count: 1 });
-                let runs = self.runs.len() - 1..self.runs.len();
-                self.groups.push(Group { times: start..self.times.len(), runs });
-            }
+    }
+
+    /// Adds a tag that has a reading at each of these times, indexes of the block's times. Tags rise.
+    pub(super) fn add(&mut self, tag: TagId, times: impl Iterator<Item = u32>) {
+        let start = self.times.len();
+        self.times.extend(times);
+        let same = self.groups.last().is_some_and(|last| self.times[last.times.clone()] == self.times[start..]);
+        if same {
+            self.times.truncate(start);
+            self.extend_last(tag.0);
+        } else {
+            self.runs.push(Run { first: tag.0, count: 1 });
+            let runs = self.runs.len() - 1..self.runs.len();
+            self.groups.push(Group { times: start..self.times.len(), runs });
+        }
+    }
+
+    /// Adds a tag that has one reading.
+    #[inline]
+    pub(super) fn add_single(&mut self, tag: TagId, time: u32) {
+        match self.groups.last() {
+            Some(Group { times, .. }) if times.len() == 1 && self.times[times.start] == time => self.extend_last(tag.0),
+            _ => self.add(tag, std::iter::once(time)),
         }
     }
 
@@ -149,6 +157,11 @@ pub(super) struct PlacedGroup<'a> {
 impl PlacedGroup<'_> {
     pub(super) fn tags(&self) -> impl Iterator<Item = TagId> {
         self.runs.iter().flat_map(|run| (run.first..run.first + run.count).map(TagId))
+    }
+
+    /// How many tags.
+    pub(super) fn columns(&self) -> usize {
+        self.runs.iter().map(|run| run.count as usize).sum()
     }
 
     /// The place of the first tag's reading and the time's index, where there is only one time.

@@ -275,8 +275,7 @@ proptest! {
     fn a_value_by_itself_is_written_as_a_column_of_one(value in any_value()) {
         let (mut column, mut whole, mut alone) = (Column::default(), Vec::new(), Vec::new());
         let (mut of_whole, mut of_alone) = (Shared::default(), Shared::default());
-        column.push(&value);
-        let code = column.write(&mut of_whole, &mut whole);
+        let code = column.write_all([&value], &mut of_whole, &mut whole);
         if let Some(code_alone) = write_one(&value, &mut of_alone, &mut alone) {
             prop_assert_eq!((code_alone, alone, of_alone), (code, whole, of_whole));
         } else {

@@ -34,9 +34,9 @@ impl Times {
         self.entries.len()
     }
 
-    /// The time's index for the reading that arrived as number `reading`.
-    pub(super) fn of(&self, reading: u32) -> u32 {
-        self.of_reading[reading as usize]
+    /// The time's index for the reading at `place` of those that were collected.
+    pub(super) fn of(&self, place: usize) -> u32 {
+        self.of_reading[place]
     }
 
     pub(super) fn get(&self, index: usize) -> (Timestamp, ClockState) {

@@ -2,8 +2,21 @@
 
 use super::Undecodable;
 
-/// Appends an unsigned integer, seven bits a byte, least significant first.
-pub(super) fn put_u64(out: &mut Vec<u8>, mut value: u64) {
+/// The most bytes that 64 bits take.
+const LONGEST: usize = 10;
+
+/// Appends an unsigned integer, seven bits a byte, least significant first. Most are short.
+#[inline]
+pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
+    match value {
+        ..0x80 => out.push(value as u8),
+        ..0x4000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        ..0x20_0000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8 | 0x80, (value >> 14) as u8]),
+        _ => put_long_u64(out, value),
+    }
+}
+
+fn put_long_u64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -51,32 +64,17 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
-    /// Most are short.
     #[inline]
     pub(super) fn u64(&mut self) -> Result<u64, Undecodable> {
-        match *self.bytes {
-            [low @ ..0x80, ref rest @ ..] => {
-                self.bytes = rest;
-                Ok(u64::from(low))
-            }
-            [low, high @ ..0x80, ref rest @ ..] => {
-                self.bytes = rest;
-                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
-            }
-            _ => self.long_u64(),
-        }
-    }
-
-    fn long_u64(&mut self) -> Result<u64, Undecodable> {
         let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
+        for (index, byte) in self.bytes.iter().enumerate().take(LONGEST) {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if *byte < 0x80 {
+                self.bytes = &self.bytes[index + 1..];
                 return Ok(value);
             }
         }
-        Err(Undecodable("an integer is too long"))
+        Err(Undecodable(if self.bytes.len() < LONGEST { "it ends early" } else { "an integer is too long" }))
     }
 
     #[inline]

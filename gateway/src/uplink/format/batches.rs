@@ -142,16 +142,20 @@ impl<R: Rows> Batches<R> {
         let (mut count, mut time) = (0, None);
         self.out.clear();
         self.rows.open(first, &block.records, seqs.first, &mut self.out);
-        while let Some((_, place)) = block.next().filter(|(of, _)| *of == device) {
-            if count > 0 && self.out.len() >= BATCH_BYTES_MAX {
-                break;
+        let Block { records, runs, at, .. } = &mut *block;
+        'message: while let Some(run) = runs.get_mut(*at).filter(|run| run.device == device) {
+            let left = run.places.start as usize..run.places.end as usize;
+            for (reading, place) in records.readings[left.clone()].iter().zip(left) {
+                if count > 0 && self.out.len() >= BATCH_BYTES_MAX {
+                    break 'message;
+                }
+                seqs.last = records.seq(place);
+                self.rows.add(count, reading, records, seqs.last, &mut self.out);
+                time = time.max(Some(reading.timestamp));
+                count += 1;
+                run.places.start += 1;
             }
-            let Some(reading) = block.records.readings.get(place) else { break };
-            seqs.last = block.records.seq(place);
-            self.rows.add(count, reading, &block.records, seqs.last, &mut self.out);
-            time = time.max(Some(reading.timestamp));
-            count += 1;
-            block.advance();
+            *at += 1;
         }
         self.rows.close(&mut self.out);
         block.device_topic = Some((device, topic.clone()));

@@ -129,11 +129,11 @@ impl Rows for JsonRows {
     }
 
     fn add(&mut self, nth: usize, reading: &Reading, _: &Records, seq: Seq, out: &mut Vec<u8>) {
-        if nth > 0 {
-            out.push(b',');
+        let JsonRows { keys, writer, batch_time, .. } = self;
+        match keys.as_ref().and_then(|keys| keys.pieces(reading.tag)) {
+            Some(pieces) => writer.in_batch(nth, reading, *batch_time, &pieces, seq, out),
+            None => writer.in_batch(nth, reading, *batch_time, &Names::lost(reading.tag).pieces(), seq, out),
         }
-        let names = Names::of(self.keys.as_ref(), reading.tag);
-        self.writer.in_batch(reading, self.batch_time, &names.pieces(), seq, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
@@ -160,15 +160,19 @@ impl Names<'_> {
     fn of(keys: Option<&Keys>, tag: TagId) -> Names<'_> {
         match keys.and_then(|keys| keys.pieces(tag)) {
             Some(pieces) => Names::Known(pieces),
-            None => Names::Lost(format!("\",\"tag\":\"{}\",\"value\":", tag_unknown(tag))),
+            None => Names::lost(tag),
         }
+    }
+
+    fn lost(tag: TagId) -> Names<'static> {
+        Names::Lost(format!(",{{\"tag\":\"{}\",\"value\":", tag_unknown(tag)))
     }
 
     fn pieces(&self) -> Pieces<'_> {
         match self {
             Names::Known(pieces) => *pieces,
-            Names::Lost(tag_name) => {
-                Pieces { device_name: b"\",\"device\":\"unknown", tag_name: tag_name.as_bytes(), good: keys::GOOD }
+            Names::Lost(row) => {
+                Pieces { device_name: b"\",\"device\":\"unknown", row: row.as_bytes(), good: keys::GOOD }
             }
         }
     }

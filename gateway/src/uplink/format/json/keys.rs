@@ -30,16 +30,24 @@ struct TagPieces {
 pub(super) struct Pieces<'a> {
     /// `","device":"press`
     pub(super) device_name: &'a [u8],
-    /// `","tag":"temperature","value":`
-    pub(super) tag_name: &'a [u8],
+    /// `,{"tag":"temperature","value":`
+    pub(super) row: &'a [u8],
     /// `,"quality":"good","unit":"°C"`, or without the unit.
     pub(super) good: &'a [u8],
 }
+
+/// How [`Pieces::row`] begins.
+pub(super) const ROW: &[u8] = b",{";
 
 /// How [`Pieces::good`] begins.
 pub(super) const GOOD: &[u8] = b",\"quality\":\"good\"";
 
 impl<'a> Pieces<'a> {
+    /// `"tag":"temperature","value":`
+    pub(super) fn tag_name(&self) -> &'a [u8] {
+        self.row.get(ROW.len()..).unwrap_or_default()
+    }
+
     /// `,"unit":"°C"`, or nothing.
     pub(super) fn unit(&self) -> &'a [u8] {
         self.good.get(GOOD.len()..).unwrap_or_default()
@@ -64,7 +72,8 @@ impl Keys {
                 keys.units.len() as u32 - 1
             });
             let start = keys.text.len();
-            keys.text.extend_from_slice(b"\",\"tag\":\"");
+            keys.text.extend_from_slice(ROW);
+            keys.text.extend_from_slice(b"\"tag\":\"");
             write_escaped(names.tag, &mut keys.text);
             keys.text.extend_from_slice(b"\",\"value\":");
             // Names are parts of one schema, which is smaller than 4 GiB by construction.
@@ -79,11 +88,12 @@ impl Keys {
         Arc::ptr_eq(&self.schema, schema)
     }
 
+    #[inline]
     pub(super) fn pieces(&self, tag: TagId) -> Option<Pieces<'_>> {
         let TagPieces { start, length, device, unit } = *self.tags.get(tag.index())?;
         Some(Pieces {
             device_name: self.devices.get(device as usize)?,
-            tag_name: self.text.get(start..start + length as usize)?,
+            row: self.text.get(start..start + length as usize)?,
             good: self.units.get(unit as usize)?,
         })
     }

@@ -9,10 +9,14 @@ use super::value::{write_integer, write_string, write_value};
 use crate::uplink::Lane;
 use crate::uplink::format::{Missing, Records};
 
-/// Writes objects one after another; remembers the text of the last time.
+/// Writes objects one after another; remembers the texts of the last time and the last seq.
 #[derive(Default)]
 pub(super) struct Writer {
     time: TimeText,
+    /// `,{"time":"2026-11-23T02:28:33.123456Z",` of the time that a row of a batch said last.
+    row_head: Vec<u8>,
+    row_time: Option<Timestamp>,
+    end: EndText,
 }
 
 impl Writer {
@@ -27,7 +31,8 @@ impl Writer {
     ) {
         self.begin(reading.timestamp, out);
         out.extend_from_slice(pieces.device_name);
-        out.extend_from_slice(pieces.tag_name);
+        out.extend_from_slice(b"\",");
+        out.extend_from_slice(pieces.tag_name());
         write_value(&reading.value, out);
         if reading.is_plain() {
             out.extend_from_slice(pieces.good);
@@ -38,7 +43,7 @@ impl Writer {
         out.extend_from_slice(b",\"epoch\":");
         write_integer(records.epoch, out);
         write_lane(records.lane, out);
-        end(seq, out);
+        self.end.write(seq, out);
     }
 
     /// What holds for the readings of a batch unless they say otherwise, and the beginning of their list.
@@ -48,21 +53,22 @@ impl Writer {
         out.extend_from_slice(b"Z\",\"quality\":\"good\",\"readings\":[");
     }
 
-    /// A reading in a batch, whose head tells of device, epoch, time and quality.
+    /// The `nth` reading of a batch, whose head tells of device, epoch, time and quality.
     pub(super) fn in_batch(
         &mut self,
+        nth: usize,
         reading: &Reading,
         batch_time: Timestamp,
         pieces: &Pieces<'_>,
         seq: Seq,
         out: &mut Vec<u8>,
     ) {
+        let comma = usize::from(nth == 0);
         if reading.timestamp == batch_time {
-            out.push(b'{');
-            out.extend_from_slice(pieces.tag_name.strip_prefix(b"\",").unwrap_or(pieces.tag_name));
+            out.extend_from_slice(&pieces.row[comma..]);
         } else {
-            self.begin(reading.timestamp, out);
-            out.extend_from_slice(pieces.tag_name);
+            out.extend_from_slice(&self.row_head(reading.timestamp)[comma..]);
+            out.extend_from_slice(pieces.tag_name());
         }
         write_value(&reading.value, out);
         if reading.is_plain() {
@@ -71,7 +77,20 @@ impl Writer {
             out.push(b',');
             write_doubts(reading, pieces.unit(), out);
         }
-        end(seq, out);
+        self.end.write(seq, out);
+    }
+
+    /// What a row of this time begins with: those of one answer share it.
+    fn row_head(&mut self, time: Timestamp) -> &[u8] {
+        if self.row_time != Some(time) {
+            let mut head = std::mem::take(&mut self.row_head);
+            head.clear();
+            head.push(b',');
+            self.begin(time, &mut head);
+            head.extend_from_slice(b"\",");
+            (self.row_head, self.row_time) = (head, Some(time));
+        }
+        &self.row_head
     }
 
     fn begin(&mut self, time: Timestamp, out: &mut Vec<u8>) {
@@ -81,10 +100,51 @@ impl Writer {
     }
 }
 
-fn end(seq: Seq, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"seq\":");
-    write_integer(seq, out);
-    out.push(b'}');
+/// `,"seq":1234}`: seqs mostly follow one another, and then the text is counted up rather than made.
+struct EndText {
+    seq: Seq,
+    text: [u8; END_MAX],
+    length: usize,
+}
+
+const END_HEAD: &[u8; 7] = b",\"seq\":";
+const END_MAX: usize = END_HEAD.len() + 20 + 1;
+
+impl Default for EndText {
+    fn default() -> EndText {
+        EndText { seq: Seq::MAX, text: [0; END_MAX], length: 0 }
+    }
+}
+
+impl EndText {
+    fn write(&mut self, seq: Seq, out: &mut Vec<u8>) {
+        if self.seq.checked_add(1) != Some(seq) || !self.count_up() {
+            self.set(seq);
+        }
+        self.seq = seq;
+        out.extend_from_slice(&self.text[..self.length]);
+    }
+
+    /// Adds one to the digits; `false` where they all were nines.
+    fn count_up(&mut self) -> bool {
+        for digit in self.text[END_HEAD.len()..self.length - 1].iter_mut().rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                return true;
+            }
+            *digit = b'0';
+        }
+        false
+    }
+
+    fn set(&mut self, seq: Seq) {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(seq).as_bytes();
+        self.length = END_HEAD.len() + digits.len() + 1;
+        self.text[..END_HEAD.len()].copy_from_slice(END_HEAD);
+        self.text[END_HEAD.len()..self.length - 1].copy_from_slice(digits);
+        self.text[self.length - 1] = b'}';
+    }
 }
 
 /// A gap; `gateway` is escaped.
