@@ -40,8 +40,10 @@ pub(super) fn file(plc: &Counting, bootstrap: &str) -> String {
     )
 }
 
+/// The reading that a record tells; `None` for one that tells of readings which will never come.
 pub(super) fn received(record: &Record) -> Option<Received> {
-    Some(of_flat(TOPIC, serde_json::from_slice(record.value.as_deref()?).expect("JSON")))
+    let body: Value = serde_json::from_slice(record.value.as_deref()?).expect("JSON");
+    body.get("gap").is_none().then(|| of_flat(TOPIC, body))
 }
 
 /// A flat record.

@@ -88,10 +88,19 @@ fn a_record_that_the_broker_refuses_as_too_large_is_set_aside_and_the_rest_flows
     assert!(text.lines().all(|line| line.contains("MESSAGE_TOO_LARGE") && line.contains("row")), "{text}");
     arrive(&plc, &mut asks, "plant", 1);
     assert!(gateway.terminate().success());
+    let declared = gaps(&mut asks, "plant");
+    assert!(declared.len() >= 2 && declared.iter().all(|gap| gap["reason"] == "quarantined"), "{declared:?}");
     let found = readings(&mut asks, "plant", 1);
     plc.verdict(&found).must_be_perfect();
     let places: HashSet<u64> = found.iter().map(|one| one.seq).collect();
     assert_eq!(places.len(), found.len(), "none stands twice");
+}
+
+/// What a topic declares as never to come.
+fn gaps(asks: &mut Asks, topic: &str) -> Vec<serde_json::Value> {
+    let bodies = asks.records(topic, 0).into_iter().filter_map(|record| record.value);
+    let bodies = bodies.map(|value| serde_json::from_slice::<serde_json::Value>(&value).expect("JSON"));
+    bodies.filter_map(|body| body.get("gap").cloned()).collect()
 }
 
 /// The readings of a topic whose records are batches.

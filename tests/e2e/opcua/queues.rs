@@ -15,8 +15,8 @@ use super::{bad, counting_device, good};
 use crate::rig::{COUNTER, PLC, embedded, file};
 use crate::types::folder;
 
-/// The counter goes up ten times a second; the server sees each step, and keeps as many as ten seconds have.
-const WHOLE: &str = "&sampling=50ms&queue=100";
+/// The counter goes up ten times a second; the server sees each step, and keeps as many as a long outage has.
+const WHOLE: &str = "&sampling=50ms&queue=1000";
 
 /// So many counts are read and told before the first that is only told.
 const BEGIN: usize = 3;
