@@ -9,9 +9,11 @@ const LONGEST: usize = 10;
 #[inline]
 pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
     match value {
-        ..0x80 => out.push(value as u8),
-        ..0x4000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
-        ..0x20_0000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8 | 0x80, (value >> 14) as u8]),
+        0..0x80 => out.push(value as u8),
+        0x80..0x4000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        0x4000..0x20_0000 => {
+            out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8 | 0x80, (value >> 14) as u8])
+        }
         _ => put_long_u64(out, value),
     }
 }
