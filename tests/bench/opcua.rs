@@ -21,13 +21,15 @@ struct Took {
 }
 
 /// What a subscriber took that was told of all items, and how often it had to begin anew until it was.
-fn run_whole(device: &OpcUaDevice, kind: &str, seconds: u64) -> (Took, usize) {
-    let tries = (0..TRIES).map(|again| (run_one(device, kind, seconds), again));
+fn run_whole(kind: &str, seconds: u64) -> (Took, usize) {
+    let tries = (0..TRIES).map(|again| (run_one(kind, seconds), again));
     let whole = tries.filter_map(|(took, again)| Some((took.ok()?, again))).find(|(took, _)| took.values > 0.0);
     whole.unwrap_or_else(|| panic!("{kind} was not told of all items, {TRIES} times"))
 }
 
-fn run_one(device: &OpcUaDevice, kind: &str, seconds: u64) -> Result<Took, String> {
+/// Each has a server of its own: one that still holds the sessions of those before tells the next one less.
+fn run_one(kind: &str, seconds: u64) -> Result<Took, String> {
+    let device = OpcUaDevice::start(ITEMS);
     let words = [device.port.to_string(), ITEMS.to_string(), seconds.to_string()];
     let mut command = process::on_core(process::CORE_OF_MEASURED, &process::own_program());
     let run = command.arg(kind).args(&words).output().expect("a program of this machine");
@@ -41,13 +43,12 @@ fn run_one(device: &OpcUaDevice, kind: &str, seconds: u64) -> Result<Took, Strin
 
 /// All rows.
 pub(crate) fn run(table: &mut Table, effort: Effort) {
-    let device = OpcUaDevice::start(ITEMS);
     let (mut bare, mut ours, mut anew) = (Vec::new(), Vec::new(), 0);
     for _ in 0..effort.rounds {
-        let (took, again) = run_whole(&device, "opcua-bare", effort.seconds);
+        let (took, again) = run_whole("opcua-bare", effort.seconds);
         bare.push(took);
         anew += again;
-        ours.push(run_one(&device, "opcua-driver", effort.seconds).unwrap_or_else(|why| panic!("{why}")));
+        ours.push(run_one("opcua-driver", effort.seconds).unwrap_or_else(|why| panic!("{why}")));
     }
     let each = |all: &[Took]| -> Vec<f64> { all.iter().map(|took| took.processor_ns / took.values).collect() };
     let sum = |all: &[Took], of: fn(&Took) -> f64| all.iter().map(of).sum::<f64>();
