@@ -174,11 +174,7 @@ impl Encoder {
                     groups.add(of_tag[0].0, places().map(|place| times.of(place)));
                     places().for_each(|place| exceptions.note(&readings[place]));
                     let values = places().map(|place| &readings[place].value);
-                    let code = match of_tag {
-                        [(_, only)] => write_one(&readings[*only as usize].value, shared, columns),
-                        _ => None,
-                    };
-                    codes.push(code.unwrap_or_else(|| column.write_all(values, shared, columns)).0);
+                    codes.push(column.write_all(values, shared, columns).0);
                 }
             }
         }

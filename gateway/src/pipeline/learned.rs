@@ -1,7 +1,7 @@
 //! What drivers learned about devices, or found in them, kept on disk for the next start: one text file a device.
 //!
-//! It is a hint that spares a device requests it is known to refuse, or says up to when it was told. A file that is missing, damaged, or was written for
-//! another address of the device is as good as none.
+//! It is a hint that spares a device requests it is known to refuse, or says up to when it was told. A file that is missing,
+//! damaged, or was written for another address of the device is as good as none.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

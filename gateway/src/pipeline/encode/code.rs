@@ -54,7 +54,9 @@ impl ColumnCode {
     pub(super) fn only_value(self, shared: &mut SharedInput<'_>, input: &mut Input<'_>) -> Result<Value, Undecodable> {
         const CONSTANT_INT: u8 = ColumnCode::new(INT, CONSTANT).0;
         const CONSTANT_UINT: u8 = ColumnCode::new(UINT, CONSTANT).0;
+        const ONE_FLAG: u8 = ColumnCode::new(BOOL, FLAG).0;
         match self.0 {
+            ONE_FLAG => shared.flag().map(Value::Bool),
             CONSTANT_INT => input.i64().map(Value::Int),
             CONSTANT_UINT => input.i64().map(|bits| Value::UInt(bits as u64)),
             _ => self.first_value(shared, input),

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! What is no UTF-8 stands as `"payload_hex"` and `"key_hex"`; lines of earlier versions have no key, content type, time or
-//! count of readings. The file is bounded: when it is full, what is refused stays in the log and is offered again and again, so that a
-//! mistake in the broker's rights costs no data.
+//! count of readings. The file is bounded: when it is full, what is refused stays in the log and is offered again and again,
+//! so that a mistake in the broker's rights costs no data.
 
 mod kept;
 

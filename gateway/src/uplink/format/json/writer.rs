@@ -63,11 +63,12 @@ impl Writer {
         seq: Seq,
         out: &mut Vec<u8>,
     ) {
-        let comma = usize::from(nth == 0);
+        // No comma stands before the first.
+        let from = usize::from(nth == 0);
         if reading.timestamp == batch_time {
-            out.extend_from_slice(&pieces.row[comma..]);
+            out.extend_from_slice(&pieces.row[from..]);
         } else {
-            out.extend_from_slice(&self.row_head(reading.timestamp)[comma..]);
+            out.extend_from_slice(&self.row_head(reading.timestamp)[from..]);
             out.extend_from_slice(pieces.tag_name());
         }
         write_value(&reading.value, out);
