@@ -146,9 +146,10 @@ impl Way {
 fn line(plc: SocketAddr, tags: usize) -> Box<dyn Line> {
     let url: EndpointUrl = format!("modbus-tcp://{plc}?unit=1").parse().expect("a URL");
     let driver = drivers::by_scheme(url.scheme()).expect("a driver of this build");
-    let tag = |id: u32| TagSpec { id: TagId(id), address: format!("hr:{id}:UINT").into(), group: GroupId(0) };
+    let addresses: Vec<String> = (0..tags).map(|register| format!("hr:{register}:UINT")).collect();
+    let tags = (0..).zip(&addresses).map(|(id, address)| TagSpec { id: TagId(id), address, group: GroupId(0) });
     let groups = vec![Duration::from_secs(1)];
-    let device = DeviceSpec { groups, tags: (0..tags as u32).map(tag).collect(), ..DeviceSpec::default() };
+    let device = DeviceSpec { groups, tags: tags.collect(), ..DeviceSpec::default() };
     let spec = LineSpec { url, timeout: Some(Duration::from_secs(5)), devices: vec![device] };
     driver.line(&spec).unwrap_or_else(|errors| panic!("{errors:?}"))
 }

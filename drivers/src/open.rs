@@ -83,8 +83,7 @@ impl Plc {
 }
 
 fn line(driver: &'static dyn AnyDriver, url: EndpointUrl, addresses: &[&str]) -> Result<Box<dyn Line>, OpenError> {
-    let tags =
-        (0..).zip(addresses).map(|(id, address)| TagSpec { id: TagId(id), address: (*address).into(), group: GROUP });
+    let tags = (0..).zip(addresses).map(|(id, address)| TagSpec { id: TagId(id), address, group: GROUP });
     let device = DeviceSpec { groups: vec![Duration::from_secs(1)], tags: tags.collect(), ..DeviceSpec::default() };
     driver.line(&LineSpec { url, timeout: None, devices: vec![device] }).map_err(OpenError::Spec)
 }

@@ -61,8 +61,9 @@ pub(crate) fn line(url: &str, registers: usize, in_flight: Option<u16>) -> Box<d
 pub(crate) fn line_of(url: &str, addresses: impl Iterator<Item = String>, in_flight: Option<u16>) -> Box<dyn Line> {
     let url: EndpointUrl = url.parse().unwrap_or_else(|_| panic!("`{url}` is no URL"));
     let driver = drivers::by_scheme(url.scheme()).expect("a driver of this build");
-    let tag = |(id, address): (u32, String)| TagSpec { id: TagId(id), address: address.into(), group: GroupId(0) };
-    let tags = (0..).zip(addresses).map(tag).collect();
+    let addresses: Vec<String> = addresses.collect();
+    let tags = (0..).zip(&addresses);
+    let tags = tags.map(|(id, address)| TagSpec { id: TagId(id), address, group: GroupId(0) }).collect();
     let groups = vec![Duration::from_secs(1)];
     let device = DeviceSpec { groups, tags, in_flight_max: in_flight, ..DeviceSpec::default() };
     let spec = LineSpec { url, timeout: Some(TIMEOUT), devices: vec![device] };

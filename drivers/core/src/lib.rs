@@ -59,7 +59,7 @@ pub use reading::{Reading, Readings, Tense};
 pub use receive::ReceiveBuffer;
 pub use scale::{Scale, Target};
 pub use span::{CostModel, Piece, Point, Span, spans};
-pub use spec::{DeviceSpec, LineSpec, TagSpec, WatchSpec};
+pub use spec::{DeviceSpec, LineSpec, TagSpec, TagSpecs, WatchSpec};
 pub use tag::{GroupId, TagId};
 pub use tap::{Tap, Watch, Way};
 pub use text::parse_value;

@@ -1,8 +1,12 @@
 //! What a driver is asked to do, as text and numbers: what the configuration, or a program, hands over.
 
+mod tags;
+
 use std::time::Duration;
 
-use crate::{EndpointUrl, GroupId, Order, TagId};
+use crate::{EndpointUrl, Order};
+
+pub use tags::{TagSpec, TagSpecs};
 
 /// One connection and the devices that are reached through it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,10 +30,10 @@ pub struct DeviceSpec {
     pub order: Option<Order>,
     /// How many requests it can take at once; `None` leaves it to the driver.
     pub in_flight_max: Option<u16>,
-    /// The interval of each poll group, by [`GroupId`].
+    /// The interval of each poll group, by [`GroupId`](crate::GroupId).
     pub groups: Vec<Duration>,
     /// Its tags.
-    pub tags: Vec<TagSpec>,
+    pub tags: TagSpecs,
     /// What is another of tags that are watched otherwise than the rest, by rising index.
     pub watch: Vec<WatchSpec>,
     /// Patterns of places, in the driver's notation: the variables there are tags too, once they were found. A device with
@@ -51,15 +55,4 @@ pub struct WatchSpec {
     /// Changes up to this size, in the device's own unit, need not be told. It spares readings that are held back in any
     /// case: a driver may pass over it.
     pub deadband: Option<f64>,
-}
-
-/// One tag of a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagSpec {
-    /// Its id.
-    pub id: TagId,
-    /// The address as written.
-    pub address: Box<str>,
-    /// The group that polls it.
-    pub group: GroupId,
 }

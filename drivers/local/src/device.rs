@@ -56,7 +56,7 @@ impl LocalDevice {
         };
         let mut wiring = Wiring::default();
         for (number, tag) in spec.tags.iter().enumerate() {
-            let understood = Address::parse(endpoint.bus, &tag.address)
+            let understood = Address::parse(endpoint.bus, tag.address)
                 .map_err(|error| (error.range, error.message))
                 .and_then(|address| match device.clash(endpoint.bus, own_unit, &address) {
                     Some(message) => Err((0..tag.address.len(), message)),
@@ -200,7 +200,7 @@ mod tests {
     fn device(url: &str, unit: Option<u16>, addresses: &[&str]) -> Result<LocalDevice, Vec<SpecError>> {
         let endpoint = LocalEndpoint::parse(&url.parse().expect("a URL"), None).expect("an endpoint");
         let tags = (0..).zip(addresses);
-        let tags = tags.map(|(id, address)| TagSpec { id: TagId(id), address: (*address).into(), group: GroupId(0) });
+        let tags = tags.map(|(id, address)| TagSpec { id: TagId(id), address, group: GroupId(0) });
         let groups = vec![Duration::from_secs(1)];
         LocalDevice::new(&endpoint, 0, &DeviceSpec { unit, groups, tags: tags.collect(), ..DeviceSpec::default() })
     }

@@ -67,8 +67,7 @@ pub(crate) fn device(learned: Option<String>) -> ModbusDevice {
     let url = "modbus-tcp://plc".parse().expect("a URL");
     let endpoint = ModbusEndpoint::parse(&url, None).expect("an endpoint");
     let tags = (0..).zip(LEARNED_TAGS);
-    let tags =
-        tags.map(|(id, address)| TagSpec { id: TagId(id), address: address.into(), group: GroupId(0) }).collect();
+    let tags = tags.map(|(id, address)| TagSpec { id: TagId(id), address, group: GroupId(0) }).collect();
     let spec = DeviceSpec { groups: vec![Duration::from_secs(1)], tags, learned, ..DeviceSpec::default() };
     ModbusDevice::new(&endpoint, 0, &spec).expect("the tags above are right")
 }

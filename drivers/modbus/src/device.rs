@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use driver_core::{
-    Device, DeviceSpec, Field, Order, Place, Plan, PlannedRequest, SpecError, TagId, TagSpec, TagText, Value,
-};
+use driver_core::{Device, DeviceSpec, Order, Place, Plan, PlannedRequest, SpecError, TagId, TagSpec, TagText, Value};
 use tokio::time::Instant;
 
 use crate::address::{Address, Area};
@@ -47,7 +45,7 @@ impl ModbusDevice {
         let mut zones = Zones::default();
         let mut tags = Vec::with_capacity(spec.tags.len());
         for (number, tag) in spec.tags.iter().enumerate() {
-            match Address::parse(&tag.address) {
+            match Address::parse(tag.address) {
                 Ok(address) => {
                     let tag_unit = address.unit.unwrap_or(unit);
                     if tag_unit == BROADCAST && endpoint.session.framing != Framing::Mbap && is_polled(tag, spec) {
@@ -104,14 +102,14 @@ impl ModbusDevice {
     }
 
     fn plan_groups(&mut self, count: usize) {
-        let mut members: Vec<Vec<usize>> = vec![Vec::new(); count];
-        for (index, tag) in self.tags.iter().enumerate() {
+        let mut members: Vec<Vec<u32>> = vec![Vec::new(); count];
+        for (index, tag) in (0..).zip(&self.tags) {
             if let Some(group) = members.get_mut(tag.group.index()) {
                 group.push(index);
             }
         }
-        self.groups =
-            members.into_iter().map(|members| GroupPlan::new(members, &self.tags, &self.zones, &self.costs)).collect();
+        let plan = |members: Vec<u32>| GroupPlan::new(members.into(), &self.tags, &self.zones, &self.costs);
+        self.groups = members.into_iter().map(plan).collect();
     }
 }
 
@@ -148,7 +146,7 @@ impl Device for ModbusDevice {
     }
 
     fn decode(&self, tag: usize, bytes: &[u8]) -> Result<Value, String> {
-        let field = self.tags.get(tag).ok_or("there is no such tag")?.field;
+        let field = self.tags.get(tag).ok_or("there is no such tag")?.field();
         if bytes.len() != field.bytes() {
             return Err(format!("the value takes {} bytes, and here are {}", field.bytes(), bytes.len()));
         }
@@ -164,24 +162,23 @@ impl Device for ModbusDevice {
 #[derive(Default)]
 struct Zones {
     list: Vec<Zone>,
-    by_place: BTreeMap<(u8, Area), usize>,
+    by_place: BTreeMap<(u8, Area), u16>,
 }
 
 impl Zones {
-    fn tag(&mut self, spec: &TagSpec, address: Address, unit: u8, order: Order) -> Tag {
+    fn tag(&mut self, spec: TagSpec<'_>, address: Address, unit: u8, order: Order) -> Tag {
         let unit = address.unit.unwrap_or(unit);
         let (list, area) = (&mut self.list, address.area);
         let zone = *self.by_place.entry((unit, area)).or_insert_with(|| {
             list.push(Zone { unit, area, knowledge: Knowledge::new(units_max(area)) });
-            list.len() - 1
+            (list.len() - 1) as u16
         });
-        let field: Field = address.field(order);
-        Tag { id: spec.id, group: spec.group, unit, address, field, zone }
+        Tag { id: spec.id, group: spec.group, zone, unit, order, address }
     }
 }
 
 /// Whether the tag's group is one of those that are polled; others are only written.
-fn is_polled(tag: &TagSpec, spec: &DeviceSpec) -> bool {
+fn is_polled(tag: TagSpec<'_>, spec: &DeviceSpec) -> bool {
     tag.group.index() < spec.groups.len()
 }
 
@@ -216,9 +213,13 @@ mod tests {
     /// A device of one tag; whether it is polled.
     fn device(url: &str, unit: Option<u16>, address: &str, polled: bool) -> Result<ModbusDevice, Vec<SpecError>> {
         let endpoint = ModbusEndpoint::parse(&url.parse().expect("a URL"), None).expect("an endpoint");
-        let tag = TagSpec { id: TagId(0), address: address.into(), group: GroupId(0) };
+        let tag = TagSpec { id: TagId(0), address, group: GroupId(0) };
         let groups = if polled { vec![std::time::Duration::from_secs(1)] } else { Vec::new() };
-        ModbusDevice::new(&endpoint, 3, &DeviceSpec { unit, groups, tags: vec![tag], ..DeviceSpec::default() })
+        ModbusDevice::new(
+            &endpoint,
+            3,
+            &DeviceSpec { unit, groups, tags: [tag].into_iter().collect(), ..DeviceSpec::default() },
+        )
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod knowledge;
 mod learned;
 mod read;
 
-use driver_core::{CostModel, Decoder, Field, GroupId, Point, Span, TagId, spans};
+use driver_core::{CostModel, Decoder, Field, GroupId, Order, Point, Span, TagId, spans};
 
 use crate::address::{Address, Area};
 use crate::config::Costs;
@@ -16,16 +16,29 @@ pub(crate) use knowledge::Knowledge;
 pub(crate) use learned::{restore, save};
 pub(crate) use read::{Found, Read, Slot};
 
-/// A tag with its address understood.
+/// A tag with its address understood: 32 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tag {
     pub(crate) id: TagId,
     pub(crate) group: GroupId,
+    /// Index into the device's zones: five areas of each unit at most.
+    pub(crate) zone: u16,
     pub(crate) unit: u8,
+    /// The device's byte order, for an address that names none.
+    pub(crate) order: Order,
     pub(crate) address: Address,
-    pub(crate) field: Field,
+}
+
+impl Tag {
+    /// How its value lies in the bytes of an answer.
+    pub(crate) fn field(&self) -> Field {
+        self.address.field(self.order)
+    }
+
     /// Index into the device's zones.
-    pub(crate) zone: usize,
+    pub(crate) fn zone(&self) -> usize {
+        usize::from(self.zone)
+    }
 }
 
 /// One area of one unit, and what is known of it.
@@ -50,7 +63,7 @@ pub(crate) struct Assembly {
 #[derive(Debug, Default)]
 pub(crate) struct GroupPlan {
     /// Indexes of its tags.
-    members: Vec<usize>,
+    members: Box<[u32]>,
     /// By zone and rising start.
     pub(crate) reads: Vec<Read>,
     pub(crate) assemblies: Vec<Assembly>,
@@ -62,7 +75,7 @@ pub(crate) struct GroupPlan {
 
 impl GroupPlan {
     /// The plan of these tags, by their indexes.
-    pub(crate) fn new(members: Vec<usize>, tags: &[Tag], zones: &[Zone], costs: &Costs) -> GroupPlan {
+    pub(crate) fn new(members: Box<[u32]>, tags: &[Tag], zones: &[Zone], costs: &Costs) -> GroupPlan {
         let mut plan = GroupPlan { members, ..GroupPlan::default() };
         plan.remake(tags, zones, costs);
         plan
@@ -72,8 +85,8 @@ impl GroupPlan {
     pub(crate) fn remake(&mut self, tags: &[Tag], zones: &[Zone], costs: &Costs) {
         let mut by_zone: Vec<Vec<usize>> = vec![Vec::new(); zones.len()];
         self.refused.clear();
-        for &member in &self.members {
-            let zone = tags[member].zone;
+        for member in self.members.iter().map(|member| *member as usize) {
+            let zone = tags[member].zone();
             if zones[zone].knowledge.refusal(member).is_some() {
                 self.refused.push(member);
             } else {
@@ -121,7 +134,7 @@ impl GroupPlan {
                 let tag = &tags[index];
                 let from = piece.start - span.start;
                 let found = if piece.len == tag.address.units() {
-                    Found::whole(tag.field, from, area)
+                    Found::whole(tag.field(), from, area)
                 } else {
                     let (assembly, to) = (self.assembly(index, tag), piece.start - tag.address.start);
                     Found::Part { assembly: assembly as u32, from, to, len: piece.len }
@@ -136,14 +149,15 @@ impl GroupPlan {
         if let Some(index) = self.assemblies.iter().rposition(|assembly| assembly.tag == tag) {
             return index;
         }
-        let bytes = vec![0; of.field.bytes()];
-        self.assemblies.push(Assembly { tag, decoder: of.field.decoder(0), bytes, missing: of.address.units() });
+        let (field, missing) = (of.field(), of.address.units());
+        let bytes = vec![0; field.bytes()];
+        self.assemblies.push(Assembly { tag, decoder: field.decoder(0), bytes, missing });
         self.assemblies.len() - 1
     }
 }
 
 fn point(tag: &Tag) -> Point {
-    let grain = if tag.address.area.is_bits() { 8 } else { tag.field.grain() };
+    let grain = if tag.address.area.is_bits() { 8 } else { tag.field().grain() };
     Point { start: tag.address.start, len: tag.address.units(), grain: u32::try_from(grain).unwrap_or(1) }
 }
 

@@ -152,7 +152,7 @@ impl OpcUaDevice {
         for (number, tag) in spec.tags.iter().enumerate() {
             let mut watch = watches.next_if(|watch| watch.tag == number).copied().unwrap_or_default();
             watch.deadband = watch.deadband.filter(|_| endpoint.deadband == DeadbandKeeper::Server);
-            match Address::parse(&tag.address) {
+            match Address::parse(tag.address) {
                 Ok(address) if address.what == What::Events && endpoint.read == ReadMode::Poll => {
                     let place = SpecPlace::Address(index, number, 0..tag.address.len());
                     let message = "events are told, not read: leave `read=poll` away".into();
@@ -365,9 +365,8 @@ mod tests {
     use super::*;
 
     fn spec(addresses: &[&str]) -> DeviceSpec {
-        let tag =
-            |(id, address): (u32, &&str)| TagSpec { id: TagId(id), address: (**address).into(), group: GroupId(0) };
-        let tags = (0..).zip(addresses).map(tag).collect();
+        let tags = (0..).zip(addresses);
+        let tags = tags.map(|(id, address)| TagSpec { id: TagId(id), address, group: GroupId(0) }).collect();
         DeviceSpec { groups: vec![Duration::from_secs(1)], tags, ..DeviceSpec::default() }
     }
 

@@ -57,7 +57,7 @@ impl S7Device {
         let mut zones = Zones::default();
         let mut tags = Vec::with_capacity(spec.tags.len());
         for (number, tag) in spec.tags.iter().enumerate() {
-            match Address::parse(&tag.address) {
+            match Address::parse(tag.address) {
                 Ok(address) if !address.is_readable() && tag.group.index() < spec.groups.len() => {
                     let place = Place::Address(index, number, 0..tag.address.len());
                     errors.push(SpecError { place, message: UNREADABLE.into() });
@@ -196,7 +196,7 @@ struct Zones {
 }
 
 impl Zones {
-    fn tag(&mut self, spec: &TagSpec, address: Address, order: Order) -> Tag {
+    fn tag(&mut self, spec: TagSpec<'_>, address: Address, order: Order) -> Tag {
         let (list, area) = (&mut self.list, address.area);
         let zone = *self.by_area.entry(area).or_insert_with(|| {
             list.push(Zone { area, knowledge: Knowledge::default() });

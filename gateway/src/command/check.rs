@@ -167,22 +167,22 @@ fn write_device(text: &mut String, url: &str, device: &DeviceSpec, index: usize,
 }
 
 /// What a tag's structure is made of, where that is declared.
-fn structure(config: &Config, tag: &TagSpec) -> Option<String> {
+fn structure(config: &Config, tag: TagSpec<'_>) -> Option<String> {
     let (_, structure) = config.structures.iter().find(|(id, _)| *id == tag.id)?;
     Some(structure.to_string())
 }
 
 /// The least role that may write a tag; `None` where nobody may.
-fn written_by(config: &Config, tag: &TagSpec) -> Option<&'static str> {
+fn written_by(config: &Config, tag: TagSpec<'_>) -> Option<&'static str> {
     let writable = config.writables.list().iter().find(|writable| writable.tag == tag.id)?;
     Some(writable.rule.role.name())
 }
 
-fn names<'c>(config: &'c Config, tag: &TagSpec) -> (&'c str, &'c str) {
+fn names<'c>(config: &'c Config, tag: TagSpec<'_>) -> (&'c str, &'c str) {
     config.tags.schema().tag(tag.id).map_or(("", ""), |names| (names.tag, names.unit))
 }
 
-fn every(device: &DeviceSpec, tag: &TagSpec) -> Duration {
+fn every(device: &DeviceSpec, tag: TagSpec<'_>) -> Duration {
     device.groups.get(tag.group.index()).copied().unwrap_or_default()
 }
 

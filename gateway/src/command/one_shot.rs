@@ -22,11 +22,7 @@ pub(super) fn line(url: &str, addresses: &[String], purpose: Purpose) -> Result<
         url.parse::<EndpointUrl>().map_err(|error| vec![error]).and_then(|parsed| {
             let driver = drivers::by_scheme(parsed.scheme()).ok_or_else(|| vec![no_driver(parsed.scheme())])?;
             let tags = addresses.iter().zip(0..);
-            let tags = tags.map(|(address, id)| TagSpec {
-                id: TagId(id),
-                address: address.as_str().into(),
-                group: GroupId(0),
-            });
+            let tags = tags.map(|(address, id)| TagSpec { id: TagId(id), address, group: GroupId(0) });
             let groups = if purpose == Purpose::Read { vec![Duration::from_secs(1)] } else { Vec::new() };
             let device = DeviceSpec { groups, tags: tags.collect(), ..DeviceSpec::default() };
             driver.line(&LineSpec { url: parsed, timeout: None, devices: vec![device] })

@@ -114,11 +114,7 @@ fn spec(url: &EndpointUrl, addresses: &[&str], units: &[Option<u16>]) -> LineSpe
     let devices = units.iter().map(|unit| DeviceSpec {
         unit: *unit,
         groups: vec![Duration::from_secs(1)],
-        tags: addresses
-            .iter()
-            .zip(&mut ids)
-            .map(|(address, id)| TagSpec { id, address: (*address).into(), group: GroupId(0) })
-            .collect(),
+        tags: addresses.iter().zip(&mut ids).map(|(address, id)| TagSpec { id, address, group: GroupId(0) }).collect(),
         ..DeviceSpec::default()
     });
     LineSpec { url: url.clone(), timeout: None, devices: devices.collect() }

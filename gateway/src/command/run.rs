@@ -66,14 +66,14 @@ fn started(args: &Args) -> Result<Started, Exit> {
         Exit::Configuration
     };
     let source = Source::read(&args.config).map_err(|cause| wrong(&format_args!("{cause}\n")))?;
-    let text = source.text().to_owned();
+    let read = source.clone();
     let first = config::check(source.clone(), Kinds::of_this_build()).map_err(|report| wrong(&report))?;
     eprint!("{}", first.warnings);
     let (Checked { config, lines, .. }, findings) = with_findings(source, first);
     let events = Arc::new(Events::default());
     logging::start(&config.log, events.clone()).map_err(|cause| wrong(&format_args!("{cause}\n")))?;
     let (begun, http) = (Instant::now(), config.http.clone());
-    let running = Running::of(&config, &text, Arc::new(findings));
+    let running = Running::of(&config, read.text(), Arc::new(findings));
     let (reload, keeper) = Reload::new(args.config.clone(), running);
     let mut setup = assemble::setup(config, lines);
     setup.reload = Some(reload);

@@ -36,14 +36,14 @@ const IDS_MAX: usize = 4 * TAGS_MAX;
 /// The configuration with its planned lines. Where a part is missing, its fault has been told; the result is then of use
 /// for nothing but finding more of them.
 pub(super) fn resolve<'t>(
-    raw: RawConfig<'t>,
+    mut raw: RawConfig<'t>,
     source: &Source,
     known: (Option<&Tags>, &'t Findings),
     context: &mut Context<'_>,
 ) -> (Config, Vec<Box<dyn Line>>) {
     let gateway = raw.gateway.map(|gateway| gateway.value).unwrap_or_default();
     let buses = bus::buses(&raw, source, context);
-    let lines = lines::lines(&raw, buses, known, source, context);
+    let lines = lines::lines(&mut raw, buses, known, source, context);
     if lines.tags.len() > IDS_MAX {
         let message = format!("{} tags have come and gone since the gateway was started; it takes no more", IDS_MAX);
         context.faults.error(Span::default(), message, "restart the gateway with this file");

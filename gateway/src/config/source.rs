@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The largest file that is read, bytes: a million tags, generously written.
 const FILE_BYTES_MAX: u64 = 128 << 20;
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A part of the source by its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -34,20 +37,28 @@ pub struct Position {
     pub column: usize,
 }
 
-/// The text of a file with its name.
+/// The text of a file with its name; copies share it.
 #[derive(Debug, Clone)]
 pub struct Source {
-    name: Box<str>,
-    text: Box<str>,
-    line_starts: Box<[u32]>,
+    name: Arc<str>,
+    /// As it was read: a text of a hundred thousand tags is not copied.
+    text: Arc<String>,
+    line_starts: Arc<[u32]>,
 }
 
 impl Source {
     /// A text that bears this name in messages.
     pub fn new(name: &str, text: &str) -> Source {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Source::owning(name, text.into())
+    }
+
+    fn owning(name: &str, mut text: String) -> Source {
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.remove(0);
+        }
         let ends = text.bytes().zip(1..).filter(|(byte, _)| *byte == b'\n').map(|(_, next)| next);
-        Source { name: name.into(), text: text.into(), line_starts: std::iter::once(0).chain(ends).collect() }
+        let line_starts = std::iter::once(0).chain(ends).collect();
+        Source { name: name.into(), text: text.into(), line_starts }
     }
 
     /// Reads a file. The error is for the operator.
@@ -62,10 +73,11 @@ impl Source {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(format!("{shown} is longer than {} MiB; is it a configuration?", FILE_BYTES_MAX >> 20));
         }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(Source::new(&shown.to_string(), text)),
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Source::owning(&shown.to_string(), text)),
             Err(error) => {
-                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+                let until = error.utf8_error().valid_up_to();
+                let line = 1 + error.as_bytes()[..until].iter().filter(|byte| **byte == b'\n').count();
                 Err(format!("{shown}:{line}: the file is not UTF-8; save it as UTF-8 and try again"))
             }
         }

@@ -102,7 +102,7 @@ fn the_whole_job_in_one_file_is_understood() {
     let [device] = line.spec.devices.as_slice() else { panic!("one device") };
     assert_eq!((device.order, device.unit), (Some(Order::Cdab), None));
     assert_eq!(device.groups, [Duration::from_secs(1)]);
-    let addresses: Vec<&str> = device.tags.iter().map(|tag| &*tag.address).collect();
+    let addresses: Vec<&str> = device.tags.iter().map(|tag| tag.address).collect();
     assert_eq!(addresses, ["hr:0:INT", "hr:1:REAL", "hr:3:UINT"]);
     let names = config.tags.schema().tag(TagId(0)).expect("the first tag");
     assert_eq!((names.device, names.tag, names.unit), ("press", "temperature", "°C"));
@@ -134,15 +134,15 @@ devices:
     assert_eq!((one.order, one.unit, seconds(&one.groups)), (Some(Order::Badc), Some(1), vec![5, 60]));
     assert_eq!((two.order, two.unit, seconds(&two.groups)), (Some(Order::Cdab), Some(2), vec![2, 30]));
     assert_eq!(seconds(&plain.spec.devices[0].groups), [10]);
-    let tags: Vec<(u32, &str, u16)> = two.tags.iter().map(|tag| (tag.id.0, &*tag.address, tag.group.0)).collect();
+    let tags: Vec<(u32, &str, u16)> = two.tags.iter().map(|tag| (tag.id.0, tag.address, tag.group.0)).collect();
     assert_eq!(tags, [(2, "ir:0", 0), (3, "ir:72", 1), (4, "ir:9", 0)]);
-    assert_eq!(plain.spec.devices[0].tags[0].id, TagId(5));
+    assert_eq!(plain.spec.devices[0].tags.get(0).map(|tag| tag.id), Some(TagId(5)));
     let energy = config.tags.rule(TagId(3)).expect("a rule").report;
     assert_eq!(energy, Reporting::OnChange { deadband: Deadband::Absolute(0.1), heartbeat: None });
     assert_eq!(config.tags.schema().tag(TagId(4)).map(|names| (names.device, names.tag)), Some(("two", "own")));
     let place = config.tags.place(TagId(4)).expect("a place");
     assert_eq!((place.line, place.device), (0, 1));
-    assert_eq!(one.tags[0].group, GroupId(0));
+    assert_eq!(one.tags.get(0).map(|tag| tag.group), Some(GroupId(0)));
 }
 
 #[test]

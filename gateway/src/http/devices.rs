@@ -133,7 +133,7 @@ fn line(url: &str, addresses: &[String]) -> Result<(String, Box<dyn Line>), Stri
     let shown = url.split_once('?').map_or(url, |(before, _)| before);
     let shown = shown.split_once('@').map_or(shown, |(_, after)| after).to_owned();
     let tags = addresses.iter().zip(0..);
-    let tags = tags.map(|(address, id)| TagSpec { id: TagId(id), address: address.as_str().into(), group: GroupId(0) });
+    let tags = tags.map(|(address, id)| TagSpec { id: TagId(id), address, group: GroupId(0) });
     let device = DeviceSpec { groups: vec![Duration::from_secs(1)], tags: tags.collect(), ..DeviceSpec::default() };
     let line = driver.line(&LineSpec { url: parsed, timeout: None, devices: vec![device] });
     let line =

@@ -67,7 +67,8 @@ fn rare(lines: &[LineConfig], planned: &mut [Box<dyn Line>]) -> Vec<TagId> {
         planned.listen();
         for (at, device) in line.spec.devices.iter().enumerate() {
             let tells_changes = planned.reports(at) == Reports::Changes;
-            let is_slow = |tag: &TagSpec| device.groups.get(tag.group.index()).is_some_and(|every| *every > KEPT_FOR);
+            let is_slow =
+                |tag: &TagSpec<'_>| device.groups.get(tag.group.index()).is_some_and(|every| *every > KEPT_FOR);
             let found = device.tags.iter().filter(|tag| tells_changes || is_slow(tag)).map(|tag| tag.id);
             rare.extend(found.take(RARE_MAX - rare.len()));
         }
@@ -176,7 +177,7 @@ fn address_of(url: &str, unit: Option<u16>) -> Box<str> {
 
 fn groups_of(device: &DeviceSpec) -> Vec<(Duration, Box<[TagId]>)> {
     let mut groups: Vec<(Duration, Vec<TagId>)> = device.groups.iter().map(|every| (*every, Vec::new())).collect();
-    for tag in &device.tags {
+    for tag in device.tags.iter() {
         if let Some((_, tags)) = groups.get_mut(tag.group.index()) {
             tags.push(tag.id);
         }
@@ -204,10 +205,10 @@ mod tests {
 
     #[test]
     fn each_group_knows_its_tags() {
-        let tag = |id, group| TagSpec { id: TagId(id), address: "hr:0".into(), group: GroupId(group) };
+        let tag = |id, group| TagSpec { id: TagId(id), address: "hr:0", group: GroupId(group) };
         let device = DeviceSpec {
             groups: vec![Duration::from_secs(1), Duration::from_secs(60)],
-            tags: vec![tag(4, 1), tag(5, 0), tag(6, 1)],
+            tags: [tag(4, 1), tag(5, 0), tag(6, 1)].into_iter().collect(),
             ..DeviceSpec::default()
         };
         let groups = groups_of(&device);

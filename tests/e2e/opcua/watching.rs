@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// What the driver tells of two tags, both with a deadband of 5.5, until the first is above a number.
 fn told(url: &str, addresses: [&str; 2], until: u64) -> [Vec<Value>; 2] {
     let tags = addresses.iter().zip(0..);
-    let tags = tags.map(|(address, id)| TagSpec { id: TagId(id), address: (*address).into(), group: GroupId(0) });
+    let tags = tags.map(|(address, id)| TagSpec { id: TagId(id), address, group: GroupId(0) });
     let watch = [0, 1].map(|tag| WatchSpec { tag, deadband: Some(5.5), ..WatchSpec::default() });
     let device = DeviceSpec { groups: vec![EVERY], tags: tags.collect(), watch: watch.into(), ..DeviceSpec::default() };
     let spec = LineSpec { url: url.parse().expect("a URL"), timeout: None, devices: vec![device] };

@@ -79,7 +79,7 @@ fn wrong_wishes<D: Driver>(driver: &D, index: usize, device: &DeviceSpec) -> Vec
 
 fn due_by_group(spec: &DeviceSpec) -> Vec<Box<[TagId]>> {
     let mut due: Vec<Vec<TagId>> = vec![Vec::new(); spec.groups.len()];
-    for tag in &spec.tags {
+    for tag in spec.tags.iter() {
         if let Some(group) = due.get_mut(tag.group.index()) {
             group.push(tag.id);
         }
@@ -417,9 +417,9 @@ mod tests {
     }
 
     fn line(driver: &'static Careless) -> Box<dyn Line> {
-        let tag = |id| TagSpec { id: TagId(id), address: "x".into(), group: GroupId(0) };
+        let tags = [0, 1, 2].map(|id| TagSpec { id: TagId(id), address: "x", group: GroupId(0) });
         let groups = vec![Duration::from_secs(1)];
-        let device = DeviceSpec { groups, tags: vec![tag(0), tag(1), tag(2)], ..DeviceSpec::default() };
+        let device = DeviceSpec { groups, tags: tags.into_iter().collect(), ..DeviceSpec::default() };
         let spec = LineSpec { url: "x://y".parse().expect("a URL"), timeout: None, devices: vec![device] };
         AnyDriver::line(driver, &spec).expect("a line")
     }

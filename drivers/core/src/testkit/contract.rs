@@ -70,11 +70,7 @@ pub async fn play<D: Driver>(driver: &D, text: &str) -> Result<(), String> {
 }
 
 fn spec(tags: &[String]) -> DeviceSpec {
-    let tags = (FIRST_ID..).zip(tags).map(|(id, address)| TagSpec {
-        id: TagId(id),
-        address: address.as_str().into(),
-        group: GROUP,
-    });
+    let tags = (FIRST_ID..).zip(tags).map(|(id, address)| TagSpec { id: TagId(id), address, group: GROUP });
     DeviceSpec { groups: vec![std::time::Duration::from_secs(1)], tags: tags.collect(), ..DeviceSpec::default() }
 }
 

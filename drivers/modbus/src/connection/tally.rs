@@ -110,7 +110,7 @@ impl Tally<'_, '_> {
         decode::assembled(self.assemblies, self.tags, self.outcome.part, self.readings);
         for &index in refused {
             let tag = &self.tags[index];
-            let refused = self.zones[tag.zone].knowledge.refusal(index);
+            let refused = self.zones[tag.zone()].knowledge.refusal(index);
             let fault = refused.map_or(TIMEOUT, |refused| refusal(Exception::from_code(refused.code)));
             self.readings.bad(tag.id, fault.reason, fault.status);
         }
@@ -144,24 +144,24 @@ impl Tally<'_, '_> {
 
     /// A refused tag was tried again and is refused still.
     pub(super) fn refuse_again(&mut self, tag: usize, exception: Exception) {
-        self.zones[self.tags[tag].zone].knowledge.refuse(tag, exception, Instant::now());
+        self.zones[self.tags[tag].zone()].knowledge.refuse(tag, exception, Instant::now());
     }
 
     /// A refused tag was tried again and is accepted.
     pub(super) fn forgive(&mut self, tag: usize) {
-        self.zones[self.tags[tag].zone].knowledge.forgive(tag, Instant::now());
+        self.zones[self.tags[tag].zone()].knowledge.forgive(tag, Instant::now());
         self.learned();
     }
 
     /// Whether it is time to try a refused tag again.
     pub(super) fn is_due(&self, tag: usize, now: Instant) -> bool {
-        self.zones[self.tags[tag].zone].knowledge.is_due(tag, now)
+        self.zones[self.tags[tag].zone()].knowledge.is_due(tag, now)
     }
 
     /// The request for one tag alone.
     pub(super) fn read_alone(&self, tag: usize) -> Read {
         let of = &self.tags[tag];
-        Read::alone(tag, of, self.zones[of.zone].knowledge.units_max())
+        Read::alone(tag, of, self.zones[of.zone()].knowledge.units_max())
     }
 
     /// Bytes of a request with its answer.

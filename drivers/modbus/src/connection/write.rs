@@ -49,7 +49,7 @@ impl ModbusConnection {
         if self.is_broadcast(tag) {
             return Ok(WriteOutcome::Written(Value::None));
         }
-        let units_max = device.zones.get(tag.zone).map_or(1, |zone| zone.knowledge.units_max());
+        let units_max = device.zones.get(tag.zone()).map_or(1, |zone| zone.knowledge.units_max());
         self.read_back(index, tag, units_max).await.map(WriteOutcome::Written)
     }
 
@@ -60,9 +60,9 @@ impl ModbusConnection {
                 format!("{} can only be read; Modbus writes holding registers (hr) and coils (co)", tag.address);
             return Err(WriteError::ReadOnly(message).into());
         }
-        let bytes = tag.field.encode(value)?;
+        let bytes = tag.field().encode(value)?;
         let start = tag.address.start as u16;
-        match (table, tag.field.layout, tag.address.data_type) {
+        match (table, tag.field().layout, tag.address.data_type) {
             (Table::Coils, ..) => self.write_coils(tag, start, &bytes).await,
             (_, Layout::Registers, DataType::Bool) => self.write_bits(tag, start, &bytes).await,
             _ => self.write_registers(tag.unit, start, &bytes).await,
@@ -104,7 +104,7 @@ impl ModbusConnection {
     /// Bits within registers, the other bits of which stay: by function 22, which the device does in one step, or where it
     /// does not know that function by reading, changing and writing.
     async fn write_bits(&mut self, tag: &Tag, start: u16, bytes: &[u8]) -> Result<(), Failure> {
-        let mask = tag.field.mask();
+        let mask = tag.field().mask();
         let words = |bytes: &[u8]| -> Vec<u16> {
             bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
         };
@@ -123,7 +123,7 @@ impl ModbusConnection {
     }
 
     async fn write_file(&mut self, tag: &Tag, value: &Value) -> Result<(), Failure> {
-        let bytes = tag.field.encode(value)?;
+        let bytes = tag.field().encode(value)?;
         if tag.address.data_type == DataType::Bool {
             return Err(WriteError::ReadOnly("single bits of extended registers cannot be written".into()).into());
         }
@@ -162,7 +162,7 @@ impl ModbusConnection {
     /// What the device holds now, read in as many parts as that takes; none where it cannot be found out.
     async fn read_back(&mut self, index: usize, tag: &Tag, units_max: u32) -> Result<Value, LinkError> {
         let (units, step) = (tag.address.units(), part_units(tag, units_max));
-        let mut bytes = Vec::with_capacity(tag.field.bytes());
+        let mut bytes = Vec::with_capacity(tag.field().bytes());
         for from in (0..units).step_by(step as usize) {
             let read = Read::part(index, tag, from, step.min(units - from));
             let deadline = Instant::now() + self.answer_time(2 * usize::from(u8::MAX));
@@ -172,7 +172,7 @@ impl ModbusConnection {
                 Err(_) => return Ok(Value::None),
             }
         }
-        Ok(tag.field.decoder(0).decode(&bytes).unwrap_or(Value::None))
+        Ok(tag.field().decoder(0).decode(&bytes).unwrap_or(Value::None))
     }
 
     fn is_broadcast(&self, tag: &Tag) -> bool {
@@ -182,6 +182,6 @@ impl ModbusConnection {
 
 /// Registers or bits of one part: as many as a request may carry, no element torn, bits in whole bytes.
 fn part_units(tag: &Tag, units_max: u32) -> u32 {
-    let grain = if tag.address.area.is_bits() { 8 } else { u32::try_from(tag.field.grain()).unwrap_or(1) };
+    let grain = if tag.address.area.is_bits() { 8 } else { u32::try_from(tag.field().grain()).unwrap_or(1) };
     (units_max / grain * grain).max(grain.min(units_max)).max(1)
 }

@@ -55,7 +55,7 @@ fn restore_line(words: &[&str], tags: &[Tag], zones: &mut [Zone], now: Instant) 
     match words {
         ["refused", tag, code] => {
             let (tag, code): (usize, u8) = (tag.parse().ok()?, code.parse().ok()?);
-            let zone = tags.get(tag)?.zone;
+            let zone = tags.get(tag)?.zone();
             zones.get_mut(zone)?.knowledge.refuse(tag, Exception::from_code(code), now);
         }
         ["apart", unit, area, seam] => zone(zones, unit, area)?.knowledge.part(seam.parse().ok()?, now),

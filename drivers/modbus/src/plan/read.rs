@@ -87,8 +87,8 @@ impl Read {
     /// The request for `len` registers or bits of one tag, `from` its beginning.
     pub(crate) fn part(index: usize, tag: &super::Tag, from: u32, len: u32) -> Read {
         let (start, area) = (tag.address.start + from, tag.address.area);
-        let slot = Slot { id: tag.id, tag: index as u32, start, len, found: Found::whole(tag.field, 0, area) };
-        Read::at(tag.zone, tag.unit, area, start, len, vec![slot])
+        let slot = Slot { id: tag.id, tag: index as u32, start, len, found: Found::whole(tag.field(), 0, area) };
+        Read::at(tag.zone(), tag.unit, area, start, len, vec![slot])
     }
 
     /// The request as it is sent.

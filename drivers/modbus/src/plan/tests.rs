@@ -12,7 +12,7 @@ fn endpoint(url: &str) -> ModbusEndpoint {
 fn spec<'a>(addresses: impl IntoIterator<Item = &'a str>) -> DeviceSpec {
     let tags = addresses.into_iter().enumerate().map(|(index, address)| TagSpec {
         id: TagId(100 + index as u32),
-        address: address.into(),
+        address,
         group: GroupId(0),
     });
     DeviceSpec { groups: vec![std::time::Duration::from_secs(1)], tags: tags.collect(), ..DeviceSpec::default() }
@@ -57,7 +57,8 @@ fn gaps_are_read_along_where_the_line_is_fast_enough() {
 fn each_group_has_a_plan_of_its_own() {
     let mut spec = spec(["hr:0", "hr:1", "hr:2"]);
     spec.groups.push(std::time::Duration::from_secs(60));
-    spec.tags[1].group = GroupId(1);
+    let group = |index: usize| GroupId(u16::from(index == 1));
+    spec.tags = spec.tags.iter().enumerate().map(|(index, tag)| TagSpec { group: group(index), ..tag }).collect();
     let device = ModbusDevice::new(&endpoint(TCP), 0, &spec).expect("a device");
     let requests: Vec<_> = device.plan().requests.into_iter().map(|one| (one.group.0, one.text, one.tags)).collect();
     assert_eq!(requests, [(0, "hr:0..3 (function 3)".into(), 2), (1, "hr:1..2 (function 3)".into(), 1)]);

@@ -64,9 +64,10 @@ async fn line(device: Picky, offsets: &BTreeSet<u16>) -> (Box<dyn Line>, Arc<Ato
         let (stream, _) = listener.accept().await.expect("a connection");
         device.serve(stream, counters.0, counters.1).await;
     });
-    let tags = offsets.iter().map(|offset| TagSpec {
+    let addresses: Vec<String> = offsets.iter().map(|offset| format!("hr:{offset}:UINT")).collect();
+    let tags = offsets.iter().zip(&addresses).map(|(offset, address)| TagSpec {
         id: TagId(u32::from(*offset)),
-        address: format!("hr:{offset}:UINT").into(),
+        address,
         group: GROUP,
     });
     let groups = vec![std::time::Duration::from_secs(1)];

@@ -10,7 +10,7 @@ use crate::device::S7Device;
 fn device(url: &str, addresses: &[&str], learned: Option<String>) -> S7Device {
     let endpoint = S7Endpoint::parse(&url.parse().expect("a URL"), None).expect("an endpoint");
     let tags = (0..).zip(addresses);
-    let tags = tags.map(|(id, address)| TagSpec { id: TagId(id), address: (*address).into(), group: GroupId(0) });
+    let tags = tags.map(|(id, address)| TagSpec { id: TagId(id), address, group: GroupId(0) });
     let spec =
         DeviceSpec { groups: vec![Duration::from_secs(1)], tags: tags.collect(), learned, ..DeviceSpec::default() };
     S7Device::new(&endpoint, 0, &spec).expect("right addresses")
@@ -66,9 +66,13 @@ fn what_was_learned_is_kept_as_text_and_used_again() {
 #[test]
 fn what_cannot_be_read_or_has_a_unit_is_refused() {
     let endpoint = S7Endpoint::parse(&"s7://plc".parse().expect("a URL"), None).expect("an endpoint");
-    let tag = TagSpec { id: TagId(0), address: "PQW4:INT".into(), group: GroupId(0) };
-    let polled =
-        DeviceSpec { groups: vec![Duration::from_secs(1)], unit: Some(3), tags: vec![tag], ..DeviceSpec::default() };
+    let tag = TagSpec { id: TagId(0), address: "PQW4:INT", group: GroupId(0) };
+    let polled = DeviceSpec {
+        groups: vec![Duration::from_secs(1)],
+        unit: Some(3),
+        tags: [tag].into_iter().collect(),
+        ..DeviceSpec::default()
+    };
     let errors = S7Device::new(&endpoint, 0, &polled).expect_err("two errors");
     assert!(errors[0].message.contains("rack and slot") && errors[1].message.contains("QW256"), "{errors:?}");
     let written = DeviceSpec { groups: Vec::new(), unit: None, ..polled };

@@ -109,11 +109,8 @@ async fn line(plc: Picky, places: &[Place]) -> (Box<dyn Line>, Arc<AtomicUsize>,
         let (stream, _) = listener.accept().await.expect("a connection");
         plc.serve(stream, counters.0, counters.1).await;
     });
-    let tags = (0..).zip(places).map(|(id, (block, byte))| TagSpec {
-        id: TagId(id),
-        address: format!("DB{block}.DBW{byte}").into(),
-        group: GROUP,
-    });
+    let addresses: Vec<String> = places.iter().map(|(block, byte)| format!("DB{block}.DBW{byte}")).collect();
+    let tags = (0..).zip(&addresses).map(|(id, address)| TagSpec { id: TagId(id), address, group: GROUP });
     let groups = vec![std::time::Duration::from_secs(1)];
     let device = DeviceSpec { groups, tags: tags.collect(), ..DeviceSpec::default() };
     let mut line = AnyDriver::line(&S7Driver, &LineSpec { url, timeout: None, devices: vec![device] }).expect("a line");

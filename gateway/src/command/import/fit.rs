@@ -183,7 +183,7 @@ fn addresses(device: &mut Device, found: &mut Found) {
 
 /// A line of one device with these addresses.
 fn line<'a>(url: &EndpointUrl, unit: Option<u16>, addresses: impl Iterator<Item = &'a str>) -> LineSpec {
-    let tag = |(id, address): (u32, &str)| TagSpec { id: TagId(id), address: address.into(), group: GroupId(0) };
+    let tag = |(id, address)| TagSpec { id: TagId(id), address, group: GroupId(0) };
     LineSpec {
         url: url.clone(),
         timeout: None,

@@ -11,8 +11,8 @@ use super::signals::{blinking, seconds, signal_of, value_of};
 pub(super) fn put(plant: &Plant, line: &LineSpec) {
     for device in &line.devices {
         let unit = unit_of(&line.url, device);
-        for tag in &device.tags {
-            if let Ok(address) = Address::parse(&tag.address) {
+        for tag in device.tags.iter() {
+            if let Ok(address) = Address::parse(tag.address) {
                 put_one(plant, address.unit.unwrap_or(unit), &address, device.order.unwrap_or_default(), tag.id.0);
             }
         }

@@ -13,7 +13,7 @@ pub(super) fn silent(line: &LineSpec) -> Vec<String> {
         let name = &device.name;
         let patterns = (!device.browse.is_empty())
             .then(|| format!("{name}: where `browse` points there is nothing; name the tags to have them simulated"));
-        let events = device.tags.iter().filter(|tag| is_events(&tag.address)).count();
+        let events = device.tags.iter().filter(|tag| is_events(tag.address)).count();
         let events = (events > 0).then(|| format!("{name}: its server is simulated without events ({events} tags)"));
         [patterns, events]
     });
@@ -27,11 +27,11 @@ fn is_events(address: &str) -> bool {
 /// Puts a signal at every address of a line. Events, and what a pattern would find, cannot be made up.
 pub(super) fn put(plc: &OpcUaPlc, line: &LineSpec) -> io::Result<()> {
     for device in &line.devices {
-        for tag in &device.tags {
-            if is_events(&tag.address) {
+        for tag in device.tags.iter() {
+            if is_events(tag.address) {
                 continue;
             }
-            let (place, data_type) = parts(&tag.address);
+            let (place, data_type) = parts(tag.address);
             let signal = if data_type == DataType::Bool { seconds() } else { signal_of(data_type, tag.id.0) };
             plc.drive(&place, shown_as(data_type), None, signal).map_err(io::Error::other)?;
         }
@@ -86,10 +86,13 @@ mod tests {
 
     #[test]
     fn what_stays_empty_is_told() {
-        let tag = |address: &str| TagSpec { id: TagId(0), address: address.into(), group: GroupId(0) };
-        let tags = vec![tag("ns=2;s=a"), tag("events:i=2253")];
-        let told = DeviceSpec { name: "a".into(), tags, browse: vec!["/Objects/**".into()], ..DeviceSpec::default() };
-        let devices = vec![told, DeviceSpec { tags: vec![tag("ns=2;s=a")], ..DeviceSpec::default() }];
+        let tags = |addresses: &[&str]| {
+            addresses.iter().map(|address| TagSpec { id: TagId(0), address, group: GroupId(0) }).collect()
+        };
+        let both = tags(&["ns=2;s=a", "events:i=2253"]);
+        let told =
+            DeviceSpec { name: "a".into(), tags: both, browse: vec!["/Objects/**".into()], ..DeviceSpec::default() };
+        let devices = vec![told, DeviceSpec { tags: tags(&["ns=2;s=a"]), ..DeviceSpec::default() }];
         let url = "opc.tcp://h".parse().expect("a URL");
         let words = silent(&LineSpec { url, timeout: None, devices });
         assert_eq!(words.len(), 2, "{words:?}");

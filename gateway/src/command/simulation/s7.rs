@@ -21,8 +21,8 @@ pub(super) fn plc(line: &LineSpec) -> Plc {
 /// Puts a signal at every address of a line.
 pub(super) fn put(plc: &Plc, line: &LineSpec) {
     for device in &line.devices {
-        for tag in &device.tags {
-            if let Ok(address) = Address::parse(&tag.address) {
+        for tag in device.tags.iter() {
+            if let Ok(address) = Address::parse(tag.address) {
                 put_one(plc, &address, device.order.unwrap_or_default(), tag.id.0);
             }
         }

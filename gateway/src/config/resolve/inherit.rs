@@ -19,7 +19,8 @@ pub(super) struct Inherited<'r, 't> {
     pub(super) browse: &'r [Spanned<&'t str>],
     pub(super) every: Duration,
     class: Class,
-    own: &'r [Named<'t, RawTag<'t>>],
+    tags_max: usize,
+    own: Vec<Named<'t, RawTag<'t>>>,
     template: &'r [Named<'t, RawTag<'t>>],
 }
 
@@ -55,9 +56,10 @@ pub(super) fn templates<'r, 't>(raw: &'r RawConfig<'t>, context: &mut Context<'_
 }
 
 impl<'r, 't> Inherited<'r, 't> {
-    /// A device, its template and the gateway, in this order.
+    /// A device with its own tags, its template and the gateway, in this order.
     pub(super) fn new(
         device: &'r RawDevice<'t>,
+        own_tags: Vec<Named<'t, RawTag<'t>>>,
         templates: &Templates<'r, 't>,
         gateway: Defaults,
         context: &mut Context<'_>,
@@ -72,33 +74,37 @@ impl<'r, 't> Inherited<'r, 't> {
             browse: layers().find_map(|layer| layer.browse.as_ref()).map_or(&[], |browse| &browse.value),
             every: layers().find_map(|layer| layer.every).map_or(gateway.every, |every| every.value),
             class: layers().find_map(|layer| layer.class).map_or(gateway.class, |class| class.value),
-            own: &own.tags,
+            tags_max: own_tags.len().saturating_add(template.map_or(0, |template| template.tags.len())),
+            own: own_tags,
             template: template.map_or(&[], |template| &template.tags),
         }
     }
 
     /// At most how many tags it has.
     pub(super) fn tags_max(&self) -> usize {
-        self.own.len().saturating_add(self.template.len())
+        self.tags_max
     }
 
     /// Whether there is something to be polled, or to be looked for.
     pub(super) fn is_idle(&self) -> bool {
-        self.tags_max() == 0 && self.browse.is_empty()
+        self.tags_max == 0 && self.browse.is_empty()
     }
 
     /// The tags: those of the template first, each with what the device says of it, then the device's own, then what was
     /// found. What is said of a found tag by its name holds for it; a tag without an address waits until it is found.
-    pub(super) fn tags(&self, found: &'t [FoundTag]) -> Vec<InheritedTag<'t>> {
+    ///
+    /// What was written of them is taken: the next device's tags lie where this one's were written.
+    pub(super) fn take_tags(&mut self, found: &'t [FoundTag]) -> Vec<InheritedTag<'t>> {
+        let written = std::mem::take(&mut self.own);
         let mut own: HashMap<&str, &Named<'t, RawTag<'t>>> = HashMap::new();
         if !self.template.is_empty() {
-            own.extend(self.own.iter().map(|tag| (tag.name, tag)));
+            own.extend(written.iter().map(|tag| (tag.name, tag)));
         }
-        let mut tags: Vec<InheritedTag<'t>> = Vec::with_capacity(self.tags_max());
+        let mut tags: Vec<InheritedTag<'t>> = Vec::with_capacity(self.tags_max);
         for tag in self.template {
             tags.push(self.tag(own.remove(tag.name), Some(tag), tag));
         }
-        let rest = self.own.iter().filter(|tag| self.template.is_empty() || own.contains_key(tag.name));
+        let rest = written.iter().filter(|tag| self.template.is_empty() || own.contains_key(tag.name));
         tags.extend(rest.map(|tag| self.tag(Some(tag), None, tag)));
         if let Some(pattern) = self.browse.first() {
             self.add_found(&mut tags, found, pattern.span);

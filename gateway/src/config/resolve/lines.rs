@@ -1,10 +1,11 @@
 //! Lines with their devices and tags, planned by their drivers.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec};
+use driver_core::{DeviceSpec, GroupId, Line, LineSpec, Place, SpecError, TagId, TagSpec, TagSpecs};
 
 use super::TAGS_MAX;
 use super::bus::Bus;
@@ -42,28 +43,28 @@ pub(super) struct Lines<'t> {
     pub(super) planned: Vec<Option<Box<dyn Line>>>,
 }
 
-/// All lines, in the order of the file. Tags that ran before keep their ids.
+/// All lines, in the order of the file. Tags that ran before keep their ids. What was written of the tags of devices is not
+/// in `raw` afterwards: what is made of a hundred thousand tags takes its place.
 pub(super) fn lines<'t>(
-    raw: &RawConfig<'t>,
+    raw: &mut RawConfig<'t>,
     buses: Vec<Bus<'t>>,
     (before, found): (Option<&Tags>, &'t Findings),
     source: &Source,
     context: &mut Context<'_>,
 ) -> Lines<'t> {
-    let templates = templates(raw, context);
-    let inherited: Vec<Inherited> = raw
-        .devices
-        .iter()
-        .map(|device| {
-            Inherited::new(&device.value, &templates, Defaults { every: raw.every, class: raw.class }, context)
-        })
-        .collect();
+    let mentions = Mentions::of(raw);
+    let tags: Vec<_> = raw.devices.iter_mut().map(|device| mem::take(&mut device.value.settings.tags)).collect();
+    let raw = &*raw;
+    let (templates, defaults) = (templates(raw, context), Defaults { every: raw.every, class: raw.class });
+    let devices = raw.devices.iter().zip(tags);
+    let mut inherited: Vec<Inherited> =
+        devices.map(|(device, tags)| Inherited::new(&device.value, tags, &templates, defaults, context)).collect();
     let mut table = Table {
         tags: TagsBuilder::after(before),
         writes: Vec::new(),
         derived: Vec::new(),
         structures: Vec::new(),
-        mentions: Mentions::of(raw),
+        mentions,
     };
     let (mut configs, mut planned) = (Vec::new(), Vec::new());
     if too_many(&inherited, context) {
@@ -74,9 +75,9 @@ pub(super) fn lines<'t>(
         let mut draft = Draft { devices: Vec::new(), spans: Vec::new(), expected: Vec::new() };
         for index in &bus.members {
             let place = DevicePlace { line: configs.len() as u32, device: draft.devices.len() as u32 };
-            let (device, inherited) = (&raw.devices[*index], &inherited[*index]);
+            let (device, inherited) = (&raw.devices[*index], &mut inherited[*index]);
             let origin = origin(&bus.url, inherited.browse.iter().map(|pattern| pattern.value));
-            let tags = inherited.tags(found.of(device.name, &origin));
+            let tags = inherited.take_tags(found.of(device.name, &origin));
             draft.add(device, inherited, tags, place, &mut table, context);
         }
         told_of_idle(raw, &bus, &inherited, context);
@@ -223,7 +224,7 @@ impl<'t> Draft<'t> {
             // It is looked through with its polls, also while nothing was found.
             groups.of(inherited.every);
         }
-        let (mut tags, mut addresses, mut watch) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut tags, mut addresses, mut watch) = (TagSpecs::default(), Vec::new(), Vec::new());
         no_name_twice(&all, context);
         for tag in all {
             if !tag.derived.made().is_empty() {
@@ -255,9 +256,10 @@ impl<'t> Draft<'t> {
                 expect: expect.value,
             }));
             watch.extend(table.mentions.watch(&tag, &rule, tags.len()));
-            tags.push(TagSpec { id, address: address.value.into(), group });
+            tags.push(TagSpec { id, address: address.value, group });
             addresses.push(address);
         }
+        tags.shrink_to_fit();
         self.spans.push(DeviceSpans { name: device.span, addresses, patterns: inherited.browse.to_vec() });
         self.devices.push(DeviceSpec {
             name: device.name.into(),

@@ -35,7 +35,7 @@ impl Driver for Plc {
 
     fn device(&self, (): &(), index: usize, spec: &DeviceSpec) -> Result<PlcDevice, Vec<SpecError>> {
         let tags = spec.tags.iter().enumerate();
-        let wrong = tags.filter_map(|(tag, spec)| Some((tag, fault(&spec.address)?)));
+        let wrong = tags.filter_map(|(tag, spec)| Some((tag, fault(spec.address)?)));
         let mut errors: Vec<SpecError> = wrong
             .map(|(tag, (range, message))| SpecError { place: Place::Address(index, tag, range), message })
             .collect();
@@ -43,7 +43,7 @@ impl Driver for Plc {
             errors.push(SpecError { place: Place::Device(index), message: "unit 0 is the broadcast".into() });
         }
         if errors.is_empty() {
-            Ok(PlcDevice(spec.tags.iter().map(|tag| text(&tag.address)).collect()))
+            Ok(PlcDevice(spec.tags.iter().map(|tag| text(tag.address)).collect()))
         } else {
             Err(errors)
         }

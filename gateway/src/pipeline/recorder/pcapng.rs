@@ -49,7 +49,7 @@ impl Ends {
 }
 
 /// The whole file.
-pub(super) fn file<'f>(line: &str, ends: Ends, frames: impl Iterator<Item = &'f Frame>) -> Vec<u8> {
+pub(super) fn file(line: &str, ends: Ends, frames: impl Iterator<Item = Frame>) -> Vec<u8> {
     let mut out = Vec::new();
     block(&mut out, SECTION_HEADER, |body| {
         body.extend_from_slice(&BYTE_ORDER.to_le_bytes());

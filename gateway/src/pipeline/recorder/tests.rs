@@ -11,9 +11,10 @@ use super::*;
 const CONFIG: RecorderConfig = RecorderConfig { line_bytes: 32 * 1024, files_max: 2 };
 
 fn line(url: &str, address: &str) -> (LineSpec, Box<dyn Line>) {
-    let tag = TagSpec { id: TagId(0), address: address.into(), group: GroupId(0) };
+    let tag = TagSpec { id: TagId(0), address, group: GroupId(0) };
     let groups = vec![Duration::from_secs(1)];
-    let device = DeviceSpec { name: "press".into(), groups, tags: vec![tag], ..DeviceSpec::default() };
+    let device =
+        DeviceSpec { name: "press".into(), groups, tags: [tag].into_iter().collect(), ..DeviceSpec::default() };
     let spec = LineSpec { url: url.parse().expect("a URL"), timeout: None, devices: vec![device] };
     let line = drivers::by_scheme(spec.url.scheme()).expect("a driver").line(&spec).expect("a line");
     (spec, line)

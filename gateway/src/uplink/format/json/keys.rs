@@ -8,10 +8,11 @@ use driver_core::TagId;
 use super::value::write_escaped;
 use crate::pipeline::schema::Schema;
 
-/// The pieces of one schema; about 60 bytes a tag.
+/// The pieces of one schema; about 35 bytes a tag.
 pub(super) struct Keys {
     schema: Arc<Schema>,
     text: Vec<u8>,
+    /// By tag id, and one more where the text ends.
     tags: Vec<TagPieces>,
     devices: Vec<Box<[u8]>>,
     units: Vec<Box<[u8]>>,
@@ -19,8 +20,8 @@ pub(super) struct Keys {
 
 #[derive(Clone, Copy)]
 struct TagPieces {
-    start: usize,
-    length: u32,
+    /// Where its row begins in the text; it ends where the next one's begins.
+    start: u32,
     device: u32,
     unit: u32,
 }
@@ -64,24 +65,27 @@ impl Keys {
         }
         let mut units: HashMap<String, u32> = HashMap::new();
         let ids = 0..u32::try_from(keys.schema.tags()).unwrap_or(u32::MAX);
-        keys.tags.reserve_exact(ids.len());
+        keys.tags.reserve_exact(ids.len() + 1);
         for id in ids {
             let Some(names) = keys.schema.tag(TagId(id)) else { break };
             let unit = *units.entry(names.unit.to_string()).or_insert_with(|| {
                 keys.units.push(unit_piece(names.unit));
                 keys.units.len() as u32 - 1
             });
-            let start = keys.text.len();
+            keys.tags.push(TagPieces { start: keys.end(), device: names.device_index as u32, unit });
             keys.text.extend_from_slice(ROW);
             keys.text.extend_from_slice(b"\"tag\":\"");
             write_escaped(names.tag, &mut keys.text);
             keys.text.extend_from_slice(b"\",\"value\":");
-            // Names are parts of one schema, which is smaller than 4 GiB by construction.
-            let length = (keys.text.len() - start) as u32;
-            keys.tags.push(TagPieces { start, length, device: names.device_index as u32, unit });
         }
+        keys.tags.push(TagPieces { start: keys.end(), device: 0, unit: 0 });
         keys.text.shrink_to_fit();
         keys
+    }
+
+    /// A configuration of millions of tags is far from filling 4 GiB with their names.
+    fn end(&self) -> u32 {
+        u32::try_from(self.text.len()).expect("the names of all tags take less than 4 GiB")
     }
 
     pub(super) fn is_of(&self, schema: &Arc<Schema>) -> bool {
@@ -90,10 +94,10 @@ impl Keys {
 
     #[inline]
     pub(super) fn pieces(&self, tag: TagId) -> Option<Pieces<'_>> {
-        let TagPieces { start, length, device, unit } = *self.tags.get(tag.index())?;
+        let [TagPieces { start, device, unit }, next] = *self.tags.get(tag.index()..)?.first_chunk::<2>()?;
         Some(Pieces {
             device_name: self.devices.get(device as usize)?,
-            row: self.text.get(start..start + length as usize)?,
+            row: self.text.get(start as usize..next.start as usize)?,
             good: self.units.get(unit as usize)?,
         })
     }
