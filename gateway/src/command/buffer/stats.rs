@@ -35,17 +35,27 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Exit> {
     let (folder, inspector) = args.place.open()?;
-    let uplinks = uplinks(&inspector).map_err(|cause| refused(&cause))?;
-    let damages = inspector.damaged_books().map_err(|cause| refused(&cause))?;
-    let set_aside = set_aside(&folder).map_err(|cause| {
-        eprintln!("cannot read the quarantine in {}: {cause}", folder.display());
-        Exit::Failure
-    })?;
-    let overview = inspector.overview();
-    let path = path_text(&folder);
-    let json = || json_text(&path, overview, &uplinks, &set_aside, &damages);
-    print(&if args.json { json() } else { text(&path, overview, &uplinks, &set_aside, &damages) });
+    let stats = Stats {
+        path: path_text(&folder),
+        overview: inspector.overview(),
+        uplinks: uplinks(&inspector).map_err(|cause| refused(&cause))?,
+        set_aside: set_aside(&folder).map_err(|cause| {
+            eprintln!("cannot read the quarantine in {}: {cause}", folder.display());
+            Exit::Failure
+        })?,
+        damages: inspector.damaged_books().map_err(|cause| refused(&cause))?,
+    };
+    print(&if args.json { stats.json() } else { stats.text() });
     Ok(Exit::Success)
+}
+
+/// What there is to say of a buffer.
+pub(super) struct Stats<'a> {
+    pub(super) path: String,
+    pub(super) overview: &'a Overview,
+    pub(super) uplinks: Vec<Standing>,
+    pub(super) set_aside: Vec<SetAside>,
+    pub(super) damages: Vec<Damage>,
 }
 
 /// What lies in quarantine of one uplink.
@@ -130,36 +140,78 @@ fn times(overview: &Overview) -> Option<(i64, i64)> {
     times.reduce(|(from, to), (first, last)| (from.min(first), to.max(last)))
 }
 
-pub(super) fn text(
-    path: &str,
-    overview: &Overview,
-    uplinks: &[Standing],
-    set_aside: &[SetAside],
-    damages: &[Damage],
-) -> String {
-    let mut out = head(path, overview);
-    let rows = uplinks.iter().map(|uplink| {
-        let oldest = uplink.oldest().unwrap_or_else(|| if uplink.pending > 0 { "unknown" } else { "-" }.into());
-        let age = uplink.age_s().map_or_else(|| "-".into(), |seconds| format!("{seconds} s"));
-        [plain(&uplink.name), uplink.low.to_string(), uplink.pending.to_string(), oldest, age]
-    });
-    let rows: Vec<[String; 5]> = rows.collect();
-    if !rows.is_empty() {
-        out.push('\n');
-        out.push_str(&table(["uplink", "all below are delivered", "waiting", "oldest of them", "age"], &rows));
+impl Stats<'_> {
+    pub(super) fn text(&self) -> String {
+        let Stats { path, overview, uplinks, set_aside, damages } = self;
+        let mut out = head(path, overview);
+        let rows = uplinks.iter().map(|uplink| {
+            let oldest = uplink.oldest().unwrap_or_else(|| if uplink.pending > 0 { "unknown" } else { "-" }.into());
+            let age = uplink.age_s().map_or_else(|| "-".into(), |seconds| format!("{seconds} s"));
+            [plain(&uplink.name), uplink.low.to_string(), uplink.pending.to_string(), oldest, age]
+        });
+        let rows: Vec<[String; 5]> = rows.collect();
+        if !rows.is_empty() {
+            out.push('\n');
+            out.push_str(&table(["uplink", "all below are delivered", "waiting", "oldest of them", "age"], &rows));
+        }
+        out.push_str(&quarantined(set_aside));
+        out.push_str(&losses("lost, and not yet told to every uplink", &overview.gaps));
+        out.push_str(&losses("missing, which the next start of the gateway will declare", &overview.missing));
+        for damage in damages {
+            let (file, part) = (damage.path.display(), damage.part);
+            write_line(
+                &mut out,
+                &format!("{file}: at byte {}: {part} damaged; the gateway mends it by itself", damage.offset),
+            );
+        }
+        overview.remarks.iter().for_each(|remark| write_line(&mut out, &plain(remark)));
+        out
     }
-    out.push_str(&quarantined(set_aside));
-    out.push_str(&losses("lost, and not yet told to every uplink", &overview.gaps));
-    out.push_str(&losses("missing, which the next start of the gateway will declare", &overview.missing));
-    for damage in damages {
-        let (file, part) = (damage.path.display(), damage.part);
-        write_line(
-            &mut out,
-            &format!("{file}: at byte {}: {part} damaged; the gateway mends it by itself", damage.offset),
-        );
+
+    pub(super) fn json(&self) -> String {
+        let Stats { path, overview, uplinks, set_aside, damages } = self;
+        let uplink = |uplink: &Standing| {
+            json!({
+                "uplink": uplink.name,
+                "low": uplink.low,
+                "pending": uplink.pending,
+                "oldest": uplink.oldest(),
+                "oldest_age_s": uplink.age_s(),
+            })
+        };
+        let damage = |damage: &Damage| json!({ "file": path_text(&damage.path), "offset": damage.offset, "part": damage.part.name() });
+        let quarantine = |of: &SetAside| json!({ "uplink": of.uplink, "messages": of.messages, "bytes": of.bytes });
+        let class = |of: &OfClass| {
+            json!({
+                "class": of.class.name(),
+                "segments": of.segments,
+                "disk_bytes": of.bytes,
+                "first_seq": of.first_seq,
+                "oldest": of.oldest_ns.and_then(time_text),
+            })
+        };
+        let (from, to) = times(overview).unzip();
+        let stats = json!({
+            "path": path,
+            "gateway": overview.identity.gateway_text(),
+            "epoch": overview.identity.epoch,
+            "first_seq": overview.first_seq,
+            "next_seq": overview.next_seq,
+            "from": from.and_then(time_text),
+            "to": to.and_then(time_text),
+            "segments": overview.segments.len(),
+            "disk_bytes": overview.disk_bytes,
+            "ballast_bytes": overview.ballast_bytes,
+            "classes": classes(overview).iter().map(class).collect::<Vec<_>>(),
+            "uplinks": uplinks.iter().map(uplink).collect::<Vec<_>>(),
+            "quarantine": set_aside.iter().map(quarantine).collect::<Vec<_>>(),
+            "gaps": overview.gaps.iter().map(gap_json).collect::<Vec<_>>(),
+            "missing": overview.missing.iter().map(gap_json).collect::<Vec<_>>(),
+            "damage": damages.iter().map(damage).collect::<Vec<_>>(),
+            "remarks": overview.remarks,
+        });
+        format!("{stats:#}\n")
     }
-    overview.remarks.iter().for_each(|remark| write_line(&mut out, &plain(remark)));
-    out
 }
 
 fn head(path: &str, overview: &Overview) -> String {
@@ -236,56 +288,6 @@ fn ranges(gaps: &[&Gap]) -> String {
 
 fn write_line(out: &mut String, line: &str) {
     writeln!(out, "{line}").expect("a String takes everything");
-}
-
-pub(super) fn json_text(
-    path: &str,
-    overview: &Overview,
-    uplinks: &[Standing],
-    set_aside: &[SetAside],
-    damages: &[Damage],
-) -> String {
-    let uplink = |uplink: &Standing| {
-        json!({
-            "uplink": uplink.name,
-            "low": uplink.low,
-            "pending": uplink.pending,
-            "oldest": uplink.oldest(),
-            "oldest_age_s": uplink.age_s(),
-        })
-    };
-    let damage = |damage: &Damage| json!({ "file": path_text(&damage.path), "offset": damage.offset, "part": damage.part.name() });
-    let quarantine = |of: &SetAside| json!({ "uplink": of.uplink, "messages": of.messages, "bytes": of.bytes });
-    let class = |of: &OfClass| {
-        json!({
-            "class": of.class.name(),
-            "segments": of.segments,
-            "disk_bytes": of.bytes,
-            "first_seq": of.first_seq,
-            "oldest": of.oldest_ns.and_then(time_text),
-        })
-    };
-    let (from, to) = times(overview).unzip();
-    let stats = json!({
-        "path": path,
-        "gateway": overview.identity.gateway_text(),
-        "epoch": overview.identity.epoch,
-        "first_seq": overview.first_seq,
-        "next_seq": overview.next_seq,
-        "from": from.and_then(time_text),
-        "to": to.and_then(time_text),
-        "segments": overview.segments.len(),
-        "disk_bytes": overview.disk_bytes,
-        "ballast_bytes": overview.ballast_bytes,
-        "classes": classes(overview).iter().map(class).collect::<Vec<_>>(),
-        "uplinks": uplinks.iter().map(uplink).collect::<Vec<_>>(),
-        "quarantine": set_aside.iter().map(quarantine).collect::<Vec<_>>(),
-        "gaps": overview.gaps.iter().map(gap_json).collect::<Vec<_>>(),
-        "missing": overview.missing.iter().map(gap_json).collect::<Vec<_>>(),
-        "damage": damages.iter().map(damage).collect::<Vec<_>>(),
-        "remarks": overview.remarks,
-    });
-    format!("{stats:#}\n")
 }
 
 #[cfg(test)]

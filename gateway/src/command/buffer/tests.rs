@@ -12,6 +12,7 @@ use driver_core::{ClockState, Quality, Reading, Reason, SystemClock, TagId, Tens
 use proptest::prelude::*;
 
 use super::dump::Dump;
+use super::stats::Stats;
 use super::verify::Verify;
 use super::{dump, stats};
 use crate::pipeline::encode::Decoder;
@@ -230,12 +231,12 @@ fn stats_tell_where_each_uplink_stands() {
     fs::create_dir(&quarantine).expect("a folder");
     fs::write(quarantine.join("cloud.jsonl"), "{\"reason\":\"odd\"}\n{\"reason\":\"odd\"}\n").expect("a file");
     let set_aside = stats::set_aside(folder.path()).expect("it reads");
-    let text = stats::text("here", inspector.overview(), &uplinks, &set_aside, &[]);
+    let stats = Stats { path: "here".into(), overview: inspector.overview(), uplinks, set_aside, damages: Vec::new() };
+    let text = stats.text();
     assert!(text.contains("in quarantine") && text.contains("cloud   2         0.0\n"), "{text}");
     assert!(text.contains("epoch 2") && text.contains("seq 1 to 60") && text.contains("1 segment"), "{text}");
     assert!(text.contains("2026-11-23T12:00:00Z to 2026-11-23T12:01:58Z"), "{text}");
-    let json: serde_json::Value =
-        serde_json::from_str(&stats::json_text("here", inspector.overview(), &uplinks, &set_aside, &[])).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&stats.json()).expect("JSON");
     assert_eq!(json["quarantine"], serde_json::json!([{ "uplink": "cloud", "messages": 2, "bytes": 34 }]));
     assert_eq!((&json["uplinks"][0]["pending"], &json["next_seq"]), (&50.into(), &61.into()));
     let class = &json["classes"][0];
