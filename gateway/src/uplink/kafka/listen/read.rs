@@ -148,6 +148,10 @@ impl Reading {
             let leader = cluster.leader(topic, partition)?;
             by_leader.entry(leader).or_default().push((partition, next));
         }
+        if by_leader.is_empty() {
+            // A broker that names no partition answers at once: it is not asked without a pause.
+            sleep(WAIT_ALONE).await;
+        }
         let several = u32::try_from(by_leader.len()).unwrap_or(u32::MAX);
         let wait = if several <= 1 { WAIT_ALONE } else { WAIT_TOGETHER / several };
         for (leader, parts) in by_leader {
