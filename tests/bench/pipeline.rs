@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::contender::{Kind, Load, Measured, Stage};
-use crate::report::{Row, Table, median};
+use crate::report::{Row, Table, figure, median};
 use crate::{Breadth, Effort};
 
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
@@ -52,6 +52,13 @@ fn proof(ours: &[Measured]) -> String {
     format!("{arrived:.1} % arrived, {bytes:.0} B a value")
 }
 
+/// How often we take what reading alone takes, each to the bare loop of its own round.
+fn beside_bare(ours: &[Measured], bare: &[Measured], of: fn(&Measured) -> f64, unit: &str) -> String {
+    let ratios: Vec<f64> = ours.iter().zip(bare).map(|(ours, bare)| of(ours) / of(bare)).collect();
+    let (ratio, alone) = (figure(median(&ratios)), figure(middle(bare, of)));
+    format!("{ratio} × the bare loop that only reads ({alone} {unit})")
+}
+
 const NAIVE: &str = "the naive loop";
 
 /// P1: processor time per value.
@@ -64,7 +71,7 @@ pub(crate) fn cpu_per_value(table: &mut Table, effort: Effort) {
         let ns: fn(&Measured) -> f64 = |one| one.ns_per_value;
         let what = format!("CPU per value: {connections} × 1000 INT registers at 100 ms, {in_flight} outstanding");
         let row = Row::new("P1", &what).measured("ns", &of(&ours, ns)).against(NAIVE, &of(&naive, ns));
-        let bare = format!("bare loop that only reads {:.0} ns", middle(&of_bare, ns));
+        let bare = beside_bare(&ours, &of_bare, ns, "ns");
         let woken: fn(&Measured) -> f64 = |one| one.wake_ups_per_poll;
         let (woken, bare_woken) = (middle(&ours, woken), middle(&of_bare, woken));
         let woken = format!("{woken:.1} wake-ups a poll of 8 requests, bare loop {bare_woken:.1}");
@@ -81,7 +88,7 @@ pub(crate) fn hundred_thousand_tags(table: &mut Table, effort: Effort) {
         let Some(Rounds { ours, naive, bare }) = rounds(&ALL, load, effort) else { return };
         let cpu: fn(&Measured) -> f64 = |one| one.percent_of_core;
         let row = Row::new("P5", &what).measured("% of one core", &of(&ours, cpu)).against(NAIVE, &of(&naive, cpu));
-        let bare = format!("bare loop that only reads {:.1} %", middle(&bare, cpu));
+        let bare = beside_bare(&ours, &bare, cpu, "%");
         table.add(row.gate(5.0, 2.0).proof(proof(&ours)).beside(bare).parts(ALL_ON));
         table.add(resident("P5", &what, &ours, &naive).gate(60.0, 30.0));
     }
