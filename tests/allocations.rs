@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use driver_core::{DeviceSpec, EndpointUrl, GroupId, Line, LineSpec, Reading, Readings, SystemClock, TagId, TagSpec};
-use forebay::pipeline::batch::Batch;
+use forebay::pipeline::batch::{BLOCK_READINGS, Batch};
 use forebay::pipeline::encode::{Decoder, Encoder};
 use forebay::pipeline::process::{Process, Rule};
 use forebay::pipeline::schema::Schema;
@@ -102,7 +102,7 @@ impl Way {
         let process = measure(|| self.process.run(&mut self.readings, now)).count_total;
         let mut payloads = Vec::new();
         let encode = measure(|| {
-            let fitted = self.batch.fill(&mut self.encoder, &self.readings, 1);
+            let fitted = self.batch.fill(&mut self.encoder, self.readings.chunks(BLOCK_READINGS), 1);
             assert_eq!(fitted, self.readings.len(), "one append holds them");
         })
         .count_total;

@@ -6,7 +6,7 @@ use driver_core::Reading;
 use super::encode::Encoder;
 
 /// How many readings make a block: large enough that the columns pay, small enough to stay a few KiB.
-const BLOCK_READINGS: usize = 2_048;
+pub const BLOCK_READINGS: usize = 2_048;
 
 /// Blocks are appended together up to about this many bytes; the log takes 1 MiB at once.
 const APPEND_BYTES: usize = 256 << 10;
@@ -19,13 +19,18 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Encodes readings from the first on, as many as one append holds, and returns how many those are; 0 when the first
-    /// alone is larger than a block may be.
-    pub fn fill(&mut self, encoder: &mut Encoder, readings: &[Reading], schema: u32) -> usize {
+    /// Encodes readings, each slice as a block, as many as one append holds, and returns how many those are; 0 when the
+    /// first alone is larger than a block may be.
+    pub fn fill<'a>(
+        &mut self,
+        encoder: &mut Encoder,
+        slices: impl Iterator<Item = &'a [Reading]>,
+        schema: u32,
+    ) -> usize {
         self.payloads.clear();
         self.metas.clear();
         let mut count = 0;
-        for readings in readings.chunks(BLOCK_READINGS) {
+        for readings in slices {
             let fitted = self.encode(encoder, readings, schema);
             count += fitted;
             if fitted < readings.len() || self.payloads.len() >= APPEND_BYTES {

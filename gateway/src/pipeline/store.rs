@@ -5,6 +5,7 @@
 
 mod inbox;
 mod holds;
+mod pending;
 mod repack;
 mod risk;
 mod syncer;

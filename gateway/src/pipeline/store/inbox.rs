@@ -13,6 +13,7 @@ use driver_core::Reading;
 use tokio::sync::oneshot;
 
 use super::Page;
+use super::pending::Pending;
 use crate::pipeline::batch::Lost;
 use crate::pipeline::schema::Schema;
 use crate::pipeline::tags::Tags;
@@ -20,11 +21,10 @@ use crate::pipeline::tags::Tags;
 /// The most readings that wait for the store; at 48 bytes each about 12 MB.
 const READINGS_QUEUED_MAX: usize = 1 << 18;
 
-/// How many emptied vectors are kept for the polls to come.
+/// How many emptied vectors are kept for the polls to come, and for how many readings they have room together: what ten
+/// devices of 1000 tags read between two flushes.
 const SPARE_MAX: usize = 64;
-
-/// A vector larger than this is not kept: one large poll must not hold its memory for ever.
-const SPARE_READINGS_MAX: usize = 4_096;
+const SPARE_READINGS_MAX: usize = 16_384;
 
 /// What is asked of the store thread.
 pub(super) enum Request {
@@ -85,6 +85,8 @@ struct State {
     batches: VecDeque<Vec<Reading>>,
     readings: usize,
     spare: Vec<Vec<Reading>>,
+    /// For how many readings `spare` has room.
+    spare_readings: usize,
     lost: Lost,
     requests: VecDeque<Request>,
     stopping: bool,
@@ -117,7 +119,10 @@ impl Inbox {
 
     /// An empty vector, with the memory of an earlier poll where there is one.
     pub(super) fn spare(&self) -> Vec<Reading> {
-        self.lock().spare.pop().unwrap_or_default()
+        let mut state = self.lock();
+        let spare = state.spare.pop().unwrap_or_default();
+        state.spare_readings -= spare.capacity();
+        spare
     }
 
     /// Queues a request. Once the store is closed it is dropped, and with it the way back that it holds.
@@ -170,15 +175,19 @@ impl Inbox {
     }
 
     /// Moves what waits, up to about `readings_max`, to the end of `into`; returns what was lost before.
-    pub(super) fn take(&self, readings_max: usize, into: &mut Vec<Reading>) -> Lost {
+    pub(super) fn take(&self, readings_max: usize, into: &mut Pending) -> Lost {
         let mut state = self.lock();
         while into.len() < readings_max {
-            let Some(mut batch) = state.batches.pop_front() else { break };
+            let Some(batch) = state.batches.pop_front() else { break };
             state.readings -= batch.len();
-            into.append(&mut batch);
-            state.keep(batch);
+            into.push(batch).into_iter().for_each(|empty| state.keep(empty));
         }
         std::mem::take(&mut state.lost)
+    }
+
+    /// Keeps the memory of an empty vector for a poll to come.
+    pub(super) fn keep(&self, empty: Vec<Reading>) {
+        self.lock().keep(empty);
     }
 
     /// A panic while the lock was held leaves nothing half done here.
@@ -189,7 +198,8 @@ impl Inbox {
 
 impl State {
     fn keep(&mut self, empty: Vec<Reading>) {
-        if self.spare.len() < SPARE_MAX && empty.capacity() <= SPARE_READINGS_MAX {
+        if self.spare.len() < SPARE_MAX && self.spare_readings + empty.capacity() <= SPARE_READINGS_MAX {
+            self.spare_readings += empty.capacity();
             self.spare.push(empty);
         }
     }
@@ -220,7 +230,7 @@ mod tests {
         assert!(inbox.offer(readings(READINGS_QUEUED_MAX - 1)));
         assert!(!inbox.offer(readings(3)));
         assert!(inbox.offer(readings(1)));
-        let mut taken = Vec::new();
+        let mut taken = Pending::default();
         let lost = inbox.take(usize::MAX, &mut taken);
         assert_eq!(taken.len(), READINGS_QUEUED_MAX);
         assert_eq!(lost, Lost { count: 3, time_ns: Some((0, 2)) });
@@ -231,9 +241,22 @@ mod tests {
     fn memory_goes_round() {
         let inbox = Inbox::default();
         assert!(inbox.offer(readings(100)));
-        inbox.take(usize::MAX, &mut Vec::new());
+        let mut taken = Pending::default();
+        inbox.take(usize::MAX, &mut taken);
+        taken.remove(100, |empty| inbox.keep(empty));
         assert!(inbox.spare().capacity() >= 100);
         assert_eq!(inbox.spare().capacity(), 0);
+    }
+
+    #[test]
+    fn the_memory_that_is_kept_is_bounded() {
+        let inbox = Inbox::default();
+        inbox.keep(Vec::with_capacity(SPARE_READINGS_MAX));
+        inbox.keep(Vec::with_capacity(1));
+        assert_eq!(inbox.spare().capacity(), SPARE_READINGS_MAX);
+        assert_eq!(inbox.spare().capacity(), 0);
+        inbox.keep(Vec::with_capacity(1));
+        assert!(inbox.spare().capacity() > 0, "what was taken makes room");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::*;
 
 mod thinning;
 
-fn reading(number: i64) -> Reading {
+pub(super) fn reading(number: i64) -> Reading {
     Reading {
         tag: TagId(0),
         value: Value::Int(number),
@@ -40,14 +40,17 @@ fn tags() -> Arc<Tags> {
 }
 
 fn start_with(folder: &Path, store: Box<dyn Store>, policy: SyncPolicy) -> (StoreThread, Intake, StoreHandle) {
+    StoreThread::start(setup(folder, store, policy)).expect("the thread starts")
+}
+
+pub(super) fn setup(folder: &Path, store: Box<dyn Store>, policy: SyncPolicy) -> StoreSetup {
     let mut builder = SchemaBuilder::default();
     builder.device("press");
     builder.tag("count", "");
     let schemas = Schemas::open(&folder.join("schemas"), Arc::new(builder.build()));
     let folder = folder.to_owned();
     let reopen: Reopen = Box::new(move |_| Ok(Box::new(Log::open(&folder, &Options::new(["cloud"]))?)));
-    StoreThread::start(StoreSetup { store, reopen, schemas, tags: tags(), policy, clock: Arc::new(SystemClock) })
-        .expect("the thread starts")
+    StoreSetup { store, reopen, schemas, tags: tags(), policy, clock: Arc::new(SystemClock) }
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {

@@ -12,13 +12,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use buffer::{Gap, Seq, SeqRange, Store, UplinkOptions};
-use driver_core::{Clock, Reading};
+use driver_core::Clock;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use self::upkeep::{TRIM_EVERY, TURN_EVERY};
 use super::holds::Holds;
 use super::inbox::{Inbox, Request};
+use super::pending::Pending;
 use super::repack::Repacker;
 use super::risk::Risk;
 use super::syncer::Syncer;
@@ -81,7 +82,7 @@ pub(super) struct Worker {
     syncer: Syncer,
     encoder: Encoder,
     /// Readings that were taken from the queue and are not in the log yet.
-    pending: Vec<Reading>,
+    pending: Pending,
     batch: Batch,
     lost: Lost,
     /// Whether the last flush had to declare readings lost.
@@ -137,7 +138,7 @@ impl Worker {
             clock,
             end,
             encoder: Encoder::new()?,
-            pending: Vec::new(),
+            pending: Pending::default(),
             batch: Batch::default(),
             lost: Lost::default(),
             losing: false,

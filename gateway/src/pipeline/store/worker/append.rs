@@ -9,7 +9,8 @@ use tracing::error;
 
 use super::{RETRY_AFTER, Work, Worker, note_gaps, opened};
 
-/// The log is written to at most this often: it bounds wake-ups and adds at most this much to a reading's way.
+/// The log is written to at most this often, unless more waits than one flush takes: it bounds wake-ups and adds at most
+/// this much to a reading's way.
 const FLUSH_PACE: Duration = Duration::from_millis(100);
 
 /// How many readings are appended in one go.
@@ -25,13 +26,15 @@ impl Worker {
             self.lost.merge(lost);
             if !self.one_class {
                 // A tag has one class, so its readings stay in their order.
-                self.pending.sort_by_key(|reading| self.tags.class(reading.tag).index());
+                let (tags, inbox) = (&self.tags, &self.inbox);
+                self.pending.sort_by_key(|reading| tags.class(reading.tag).index(), |empty| inbox.keep(empty));
             }
         }
         if self.pending.is_empty() && self.lost.count == 0 {
             return false;
         }
-        self.not_before = now + FLUSH_PACE;
+        let is_full = self.pending.len() >= FLUSH_READINGS_MAX;
+        self.not_before = if is_full { now } else { now + FLUSH_PACE };
         let appended = self.append();
         let done = self.noted(Work::Append, appended).is_some();
         if !done {
@@ -46,7 +49,7 @@ impl Worker {
     fn append(&mut self) -> buffer::Result<()> {
         while !self.pending.is_empty() {
             let count = self.append_blocks()?;
-            self.pending.drain(..count);
+            self.pending.remove(count, |empty| self.inbox.keep(empty));
         }
         let lost = std::mem::take(&mut self.lost);
         if lost.count > 0 {
@@ -65,7 +68,8 @@ impl Worker {
     /// Appends as many blocks as one flush holds; returns how many readings are in the log now, or declared lost.
     fn append_blocks(&mut self) -> buffer::Result<usize> {
         let (class, readings) = self.first_class();
-        let count = self.batch.fill(&mut self.encoder, &self.pending[..readings], self.schemas.current());
+        let readings = self.pending.first_of(readings);
+        let count = self.batch.fill(&mut self.encoder, readings, self.schemas.current());
         if count == 0 {
             return self.give_up_first();
         }
@@ -87,13 +91,13 @@ impl Worker {
         let class = |reading: &Reading| self.tags.class(reading.tag);
         match self.pending.first().filter(|_| !self.one_class).map(class) {
             None => (Class::Normal, self.pending.len()),
-            Some(first) => (first, self.pending.iter().take_while(|reading| class(reading) == first).count()),
+            Some(first) => (first, self.pending.count_while(|reading| class(reading) == first)),
         }
     }
 
     /// The first reading alone is larger than a block may be.
     fn give_up_first(&mut self) -> buffer::Result<usize> {
-        let reading = &self.pending[0];
+        let Some(reading) = self.pending.first() else { return Ok(0) };
         error!(
             tag = reading.tag.0,
             "a value is larger than the log's {BLOCK_PAYLOAD_BYTES_MAX} bytes and is declared lost"
@@ -103,5 +107,41 @@ impl Worker {
         opened(&mut self.store).discard(class, 1, Some((at, at)))?;
         self.progress.lost.fetch_add(1, Ordering::Relaxed);
         Ok(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{reading, setup};
+    use super::*;
+    use crate::pipeline::store::holds::Holds;
+    use crate::pipeline::store::inbox::Inbox;
+    use crate::pipeline::store::{Progress, SyncPolicy};
+    use buffer::{Log, Options};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use tokio::sync::watch;
+
+    #[test]
+    fn the_pace_is_for_what_one_flush_takes_and_more_than_that_does_not_wait_for_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Box::new(Log::open(folder.path(), &Options::new(["cloud"])).expect("the log opens"));
+        let (inbox, progress) = (Arc::new(Inbox::default()), Arc::new(Progress::default()));
+        let setup = setup(folder.path(), store, SyncPolicy::Every(Duration::from_secs(1)));
+        let (end, _seen) = watch::channel(0);
+        let mut worker =
+            Worker::new(inbox.clone(), progress.clone(), Arc::new(Holds::default()), end, setup).expect("a worker");
+        for start in (0..3).map(|flush| flush * FLUSH_READINGS_MAX) {
+            assert!(inbox.offer((start..start + FLUSH_READINGS_MAX).map(|number| reading(number as i64)).collect()));
+        }
+        let now = Instant::now();
+        for flush in 1..=3 {
+            assert!(worker.flush(now));
+            assert_eq!(worker.not_before, now, "after {flush}");
+            assert_eq!(progress.accepted.load(Ordering::Relaxed), (flush * FLUSH_READINGS_MAX) as u64);
+        }
+        assert!(inbox.offer(vec![reading(0)]));
+        assert!(worker.flush(now));
+        assert_eq!(worker.not_before, now + FLUSH_PACE);
     }
 }

@@ -72,11 +72,12 @@ impl Writer {
             out.extend_from_slice(pieces.tag_name());
         }
         write_value(&reading.value, out);
-        if reading.is_plain() {
-            out.extend_from_slice(pieces.unit());
-        } else {
+        let unit = pieces.unit();
+        if !reading.is_plain() {
             out.push(b',');
-            write_doubts(reading, pieces.unit(), out);
+            write_doubts(reading, unit, out);
+        } else if !unit.is_empty() {
+            out.extend_from_slice(unit);
         }
         self.end.write(seq, out);
     }
@@ -123,7 +124,9 @@ impl EndText {
             self.set(seq);
         }
         self.seq = seq;
-        out.extend_from_slice(&self.text[..self.length]);
+        // All of it and then less: a copy of a fixed size needs no call.
+        out.extend_from_slice(&self.text);
+        out.truncate(out.len() - (END_MAX - self.length));
     }
 
     /// Adds one to the digits; `false` where they all were nines.
