@@ -1,13 +1,14 @@
 // An OPC UA server that holds the values of cases/opcua-types.json in the folder 2:Far: node-opcua's own.
 //
-//     opcua_server.js --ready FILE [--port N] [--items N] [--structures] [--alarms] [--limit N] [--pki FOLDER]
+//     opcua_server.js --ready FILE [--port N] [--items N] [--structures] [--alarms] [--limit N] [--sampled FILE] [--pki FOLDER]
 //
 // Listens on a free port of the loopback, or on N, and writes the port to FILE once it serves. `ns=2;s=counter` counts ten
 // times a second, `ns=2;s=item_0` and so on once a second. With --structures
 // there is `ns=2;s=scale`, an AxisInformation of the standard. With --alarms an alarm watches
-// `ns=2;s=level` below `ns=2;s=Tank`: it is too high above 80. --limit is the most operations of one call. SIGHUP adds a node whose
-// name begins with `grown_`, which counts too, and says that the model has changed. With --pki the
-// server shows FOLDER/server.pem, offers every policy that is still secure beside None, trusts any client, and takes the
+// `ns=2;s=level` below `ns=2;s=Tank`: it is too high above 80. --limit is the most operations of one call. With
+// --sampled each count that is queued for a subscriber of `counter` is a line of FILE: on a busy machine not each is
+// sampled. SIGHUP adds a node whose name begins with `grown_`, which counts too, and says that the model has changed. With
+// --pki the server shows FOLDER/server.pem, offers every policy that is still secure beside None, trusts any client, and takes the
 // user operator with the password secret. node-opcua is found through NODE_PATH.
 "use strict";
 
@@ -16,6 +17,7 @@ const net = require("net");
 const os = require("os");
 const path = require("path");
 const opcua = require("node-opcua");
+const { MonitoredItem } = require("node-opcua-server");
 const { AxisInformation } = require("node-opcua-types");
 
 const CASES = path.join(__dirname, "..", "cases", "opcua-types.json");
@@ -80,7 +82,17 @@ function cases() {
   return JSON.parse(text).filter((entry) => !entry.of);
 }
 
+// Each count that is taken for a subscriber, as it is queued.
+function tellWhatIsSampled(file) {
+  const enqueue = MonitoredItem.prototype._enqueue_notification;
+  MonitoredItem.prototype._enqueue_notification = function (notification) {
+    if (this.node.browseName.name === "counter") fs.appendFileSync(file, notification.value.value.value + "\n");
+    enqueue.call(this, notification);
+  };
+}
+
 async function main() {
+  if (argument("--sampled")) tellWhatIsSampled(argument("--sampled"));
   const port = Number(argument("--port", 0)) || (await freePort());
   const pki = argument("--pki");
   const own = fs.mkdtempSync(path.join(os.tmpdir(), "opcua-far-"));

@@ -168,89 +168,59 @@ pub enum TimeSource {
     Arrival,
 }
 
+const PIN: &str = "a SHA-1 thumbprint of 40 hexadecimal digits, with or without colons";
+const HISTORY: &str = "a time with its unit, such as 60min, or off";
+
 impl OpcUaEndpoint {
     /// Understands a URL. `timeout` overrides the URL's.
     ///
     /// # Errors
     /// Every wrong part of the URL.
     pub fn parse(url: &EndpointUrl, timeout: Option<Duration>) -> Result<OpcUaEndpoint, Vec<SpecError>> {
+        let mut options = url.options();
+        let endpoint = OpcUaEndpoint::of(url, timeout, &mut options);
         let mut errors = Vec::new();
         if url.host().is_empty() {
             errors.push(url.host_error("name the host, such as opc.tcp://10.0.0.12:4840"));
         }
-        let mut options = url.options();
+        if let Err(more) = options.finish(OPTIONS) {
+            errors.extend(more);
+        }
+        if errors.is_empty() { Ok(endpoint) } else { Err(errors) }
+    }
+
+    /// What the options say; wrong ones are as if they were not there, and told of when they are finished.
+    fn of(url: &EndpointUrl, timeout: Option<Duration>, options: &mut Options<'_>) -> OpcUaEndpoint {
         let policy = options.parse("policy", options::POLICIES, policy).unwrap_or_default();
         let mode = options.parse("mode", "encrypt or sign", mode).unwrap_or_default();
         if policy == Policy::None && mode != Mode::Auto {
             options.error("mode", "with policy=none nothing is signed or encrypted: leave `mode` away");
         }
-        let identity = identity(&mut options);
-        let application = key_pair(&mut options, "cert", "key");
-        let pki = options.text("pki").map(PathBuf::from);
-        let pin =
-            options.parse("pin", "a SHA-1 thumbprint of 40 hexadecimal digits, with or without colons", thumbprint);
-        let server_name = options.text("server_name").map(str::to_owned);
-        let revocation = options.parse("revocation", "required or if-present", |text| match text {
-            "required" => Some(Revocation::Required),
-            "if-present" => Some(Revocation::IfPresent),
-            _ => None,
-        });
-        let read = options.parse("read", "subscribe or poll", |text| match text {
-            "subscribe" => Some(ReadMode::Subscribe),
-            "poll" => Some(ReadMode::Poll),
-            _ => None,
-        });
-        let time = options.parse("time", "source, server or arrival", |text| match text {
-            "source" => Some(TimeSource::Source),
-            "server" => Some(TimeSource::Server),
-            "arrival" => Some(TimeSource::Arrival),
-            _ => None,
-        });
-        let deadband = options.parse("deadband", "gateway or server", |text| match text {
-            "gateway" => Some(DeadbandKeeper::Gateway),
-            "server" => Some(DeadbandKeeper::Server),
-            _ => None,
-        });
-        let queue = options.parse("queue", "a number from 1 to 1000", |text| {
-            text.parse().ok().filter(|queue| (1..=1000).contains(queue))
-        });
-        let (sampling, own_timeout) = (options.duration("sampling"), options.duration("timeout"));
-        let history = options.parse("history", "a time with its unit, such as 60min, or off", |text| match text {
-            "off" => Some(Duration::ZERO),
-            text => driver_core::parse_duration(text),
-        });
-        let rebrowse = options.duration("rebrowse").unwrap_or(REBROWSE_DEFAULT);
-        let session_timeout = options.duration("session_timeout").unwrap_or(SESSION_TIMEOUT_DEFAULT);
-        if let Err(more) = options.finish(OPTIONS) {
-            errors.extend(more);
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let own_timeout = options.duration("timeout");
         let mut endpoint = OpcUaEndpoint {
             url: String::new(),
             host: url.host().into(),
             port: url.port().unwrap_or(PORT),
             policy,
             mode,
-            identity,
-            application,
-            pki,
-            pin,
-            server_name,
-            revocation: revocation.unwrap_or_default(),
-            read: read.unwrap_or_default(),
-            time: time.unwrap_or_default(),
+            identity: identity(options),
+            application: key_pair(options, "cert", "key"),
+            pki: options.text("pki").map(PathBuf::from),
+            pin: options.parse("pin", PIN, thumbprint),
+            server_name: options.text("server_name").map(str::to_owned),
+            revocation: options.parse("revocation", "required or if-present", revocation).unwrap_or_default(),
+            read: options.parse("read", "subscribe or poll", read_mode).unwrap_or_default(),
+            time: options.parse("time", "source, server or arrival", time_source).unwrap_or_default(),
             timeout: timeout.or(own_timeout).unwrap_or(TIMEOUT_DEFAULT),
-            session_timeout,
-            sampling,
-            deadband: deadband.unwrap_or_default(),
-            history: history.unwrap_or(HISTORY_DEFAULT),
-            rebrowse,
-            queue: queue.unwrap_or(1),
+            session_timeout: options.duration("session_timeout").unwrap_or(SESSION_TIMEOUT_DEFAULT),
+            sampling: options.duration("sampling"),
+            deadband: options.parse("deadband", "gateway or server", deadband_keeper).unwrap_or_default(),
+            history: options.parse("history", HISTORY, history).unwrap_or(HISTORY_DEFAULT),
+            rebrowse: options.duration("rebrowse").unwrap_or(REBROWSE_DEFAULT),
+            queue: options.parse("queue", "a number from 1 to 1000", queue).unwrap_or(1),
         };
         endpoint.url = format!("opc.tcp://{endpoint}{}", url.path());
-        Ok(endpoint)
+        endpoint
     }
 }
 
@@ -283,6 +253,47 @@ fn mode(text: &str) -> Option<Mode> {
         "encrypt" => Some(Mode::Encrypt),
         _ => None,
     }
+}
+
+fn revocation(text: &str) -> Option<Revocation> {
+    match text {
+        "required" => Some(Revocation::Required),
+        "if-present" => Some(Revocation::IfPresent),
+        _ => None,
+    }
+}
+
+fn read_mode(text: &str) -> Option<ReadMode> {
+    match text {
+        "subscribe" => Some(ReadMode::Subscribe),
+        "poll" => Some(ReadMode::Poll),
+        _ => None,
+    }
+}
+
+fn time_source(text: &str) -> Option<TimeSource> {
+    match text {
+        "source" => Some(TimeSource::Source),
+        "server" => Some(TimeSource::Server),
+        "arrival" => Some(TimeSource::Arrival),
+        _ => None,
+    }
+}
+
+fn deadband_keeper(text: &str) -> Option<DeadbandKeeper> {
+    match text {
+        "gateway" => Some(DeadbandKeeper::Gateway),
+        "server" => Some(DeadbandKeeper::Server),
+        _ => None,
+    }
+}
+
+fn history(text: &str) -> Option<Duration> {
+    if text == "off" { Some(Duration::ZERO) } else { driver_core::parse_duration(text) }
+}
+
+fn queue(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|queue| (1..=1000).contains(queue))
 }
 
 /// Lower case without colons.

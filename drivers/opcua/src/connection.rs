@@ -34,8 +34,6 @@ pub struct OpcUaConnection {
     rebrowse: Duration,
     /// Messages of subscriptions that have arrived.
     waiting: VecDeque<Published>,
-    /// Messages that were missed: the group, the subscription, the number; 0 where there are too many.
-    missed: Vec<(usize, u32, u32)>,
     /// What is known of the server's own data types.
     types: Types,
 }
@@ -49,21 +47,12 @@ impl Connection for OpcUaConnection {
         group: GroupId,
         readings: &mut Readings<'_>,
     ) -> Result<Contact, LinkError> {
-        device.enter(self.session.number);
-        let now = Instant::now();
-        let wanted = device.to_find(device.members(group), now);
-        self.find(device, &wanted, now).await?;
-        self.explore(device, group).await?;
-        let contact = if device.is_listening() {
-            self.listen(device, group, readings).await?
-        } else {
-            let tags = device.members(group).to_vec();
-            self.read_all(device, &tags, readings).await?
-        };
-        if device.fills_gaps() {
-            self.fill(device, group, readings).await?;
+        let result = self.poll_group(device, group, readings).await;
+        if result.is_err() {
+            // What was told before the session ended is not told again.
+            self.hear(device, readings);
         }
-        Ok(contact)
+        result
     }
 
     async fn write(&mut self, device: &mut OpcUaDevice, tag: TagId, value: &Value) -> Result<WriteOutcome, LinkError> {
@@ -189,9 +178,31 @@ impl OpcUaConnection {
             queue: endpoint.queue,
             rebrowse: endpoint.rebrowse,
             waiting: VecDeque::new(),
-            missed: Vec::new(),
             types: Types::default(),
         }
+    }
+
+    async fn poll_group(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        readings: &mut Readings<'_>,
+    ) -> Result<Contact, LinkError> {
+        device.enter(self.session.number);
+        let now = Instant::now();
+        let wanted = device.to_find(device.members(group), now);
+        self.find(device, &wanted, now).await?;
+        self.explore(device, group).await?;
+        let contact = if device.is_listening() {
+            self.listen(device, group, readings).await?
+        } else {
+            let tags = device.members(group).to_vec();
+            self.read_all(device, &tags, readings).await?
+        };
+        if device.fills_gaps() {
+            self.fill(device, group, readings).await?;
+        }
+        Ok(contact)
     }
 
     /// Looks for the nodes of these tags.

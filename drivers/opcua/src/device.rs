@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use driver_core::{
-    DataType, Device, DeviceSpec, FoundTag, GroupId, Place as SpecPlace, Plan, PlannedRequest, Reports, SpecError,
-    TagId, TagText, Timestamp, WatchSpec,
+    AddressError, DataType, Device, DeviceSpec, FoundTag, GroupId, Place as SpecPlace, Plan, PlannedRequest, Reports,
+    SpecError, TagId, TagText, Timestamp, WatchSpec,
 };
 use opcua::types::{NodeId, StatusCode};
 
@@ -131,33 +131,39 @@ fn values_max(watch: &WatchSpec, endpoint: &OpcUaEndpoint, interval: Duration) -
     u64::try_from(samples).unwrap_or(u64::MAX).min(queue.into())
 }
 
+/// What other protocols have and this one does not.
+fn foreign(index: usize, spec: &DeviceSpec) -> Vec<SpecError> {
+    let unit = "OPC UA has no unit numbers: a server is a URL, opc.tcp://host:4840/path";
+    let order = "OPC UA values have no byte order: leave `order` away";
+    let wrong = [spec.unit.is_some().then_some(unit), spec.order.is_some().then_some(order)];
+    let error = |message: &str| SpecError { place: SpecPlace::Device(index), message: message.into() };
+    wrong.into_iter().flatten().map(error).collect()
+}
+
+/// What an address says, where it can be had in this way.
+fn address(endpoint: &OpcUaEndpoint, text: &str) -> Result<Address, AddressError> {
+    let address = Address::parse(text)?;
+    if address.what == What::Events && endpoint.read == ReadMode::Poll {
+        let message = "events are told, not read: leave `read=poll` away".into();
+        return Err(AddressError { range: 0..text.len(), message });
+    }
+    Ok(address)
+}
+
 impl OpcUaDevice {
     /// Understands the addresses of a device. `index` is its place on the line.
     ///
     /// # Errors
     /// Every address that is wrong.
     pub fn new(endpoint: &OpcUaEndpoint, index: usize, spec: &DeviceSpec) -> Result<OpcUaDevice, Vec<SpecError>> {
-        let mut errors = Vec::new();
-        if spec.unit.is_some() {
-            let message = "OPC UA has no unit numbers: a server is a URL, opc.tcp://host:4840/path".into();
-            errors.push(SpecError { place: SpecPlace::Device(index), message });
-        }
-        if spec.order.is_some() {
-            let message = "OPC UA values have no byte order: leave `order` away".into();
-            errors.push(SpecError { place: SpecPlace::Device(index), message });
-        }
+        let mut errors = foreign(index, spec);
         let mut groups: Vec<Group> = spec.groups.iter().map(Group::new).collect();
         let mut tags = Vec::with_capacity(spec.tags.len());
         let mut watches = spec.watch.iter().peekable();
         for (number, tag) in spec.tags.iter().enumerate() {
             let mut watch = watches.next_if(|watch| watch.tag == number).copied().unwrap_or_default();
             watch.deadband = watch.deadband.filter(|_| endpoint.deadband == DeadbandKeeper::Server);
-            match Address::parse(tag.address) {
-                Ok(address) if address.what == What::Events && endpoint.read == ReadMode::Poll => {
-                    let place = SpecPlace::Address(index, number, 0..tag.address.len());
-                    let message = "events are told, not read: leave `read=poll` away".into();
-                    errors.push(SpecError { place, message });
-                }
+            match address(endpoint, tag.address) {
                 Ok(address) => {
                     if let Some(group) = groups.get_mut(tag.group.index()) {
                         group.tags.push(tags.len());
@@ -165,22 +171,22 @@ impl OpcUaDevice {
                     }
                     tags.push(Tag::new(tag.id, address, watch));
                 }
-                Err(error) => {
-                    let place = SpecPlace::Address(index, number, error.range);
-                    errors.push(SpecError { place, message: error.message });
+                Err(AddressError { range, message }) => {
+                    errors.push(SpecError { place: SpecPlace::Address(index, number, range), message });
                 }
             }
         }
-        // A wrong pattern was told of by the line.
-        let globs = spec.browse.iter().filter_map(|pattern| Glob::parse(pattern).ok()).collect();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        if errors.is_empty() { Ok(OpcUaDevice::of(endpoint, spec, tags, groups)) } else { Err(errors) }
+    }
+
+    fn of(endpoint: &OpcUaEndpoint, spec: &DeviceSpec, tags: Vec<Tag>, groups: Vec<Group>) -> OpcUaDevice {
         let mut by_id: Vec<(TagId, usize)> = tags.iter().enumerate().map(|(index, tag)| (tag.id, index)).collect();
         by_id.sort_unstable();
         let mut history = History::new(tags.len(), endpoint.history);
         resume(&mut history, &tags, spec.learned.as_deref());
-        Ok(OpcUaDevice {
+        // A wrong pattern was told of by the line.
+        let globs = spec.browse.iter().filter_map(|pattern| Glob::parse(pattern).ok()).collect();
+        OpcUaDevice {
             name: spec.name.clone(),
             history,
             left: None,
@@ -193,7 +199,7 @@ impl OpcUaDevice {
             listens: false,
             found_in: 0,
             search: Search { globs, ..Search::default() },
-        })
+        }
     }
 
     /// The index of the tag with this id.

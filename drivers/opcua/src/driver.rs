@@ -5,6 +5,7 @@ use std::time::Duration;
 use driver_core::{
     AddressError, DeviceSpec, Driver, DriverInfo, EndpointUrl, FarCertificate, LinkError, SpecError, WatchSpec,
 };
+use opcua::types::StatusCode;
 
 use crate::address::Glob;
 use crate::certificate::Pki;
@@ -12,6 +13,7 @@ use crate::config::{OPTIONS, OpcUaEndpoint, SCHEMES};
 use crate::connection::OpcUaConnection;
 use crate::device::OpcUaDevice;
 use crate::session::Session;
+use crate::wire;
 
 static INFO: DriverInfo =
     DriverInfo { name: "opcua", schemes: SCHEMES, sample: include_str!("../sample.yaml"), options: OPTIONS };
@@ -46,7 +48,8 @@ impl Driver for OpcUaDriver {
     }
 
     fn explain(&self, status: u32) -> Option<String> {
-        (status != 0).then(|| crate::wire::explain(status))
+        let advice = wire::advice(StatusCode::from(status));
+        (status != 0).then(|| format!("{}. {advice}", wire::explain(status)))
     }
 
     async fn certificate(&self, endpoint: &OpcUaEndpoint) -> Result<Option<FarCertificate>, LinkError> {

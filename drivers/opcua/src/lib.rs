@@ -16,6 +16,7 @@ mod events;
 mod history;
 mod driver;
 mod plan;
+mod sequence;
 mod subscription;
 mod types;
 mod walk;

@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::plan::Limits;
 pub(crate) use history::Page;
-use publish::Publishers;
-pub(crate) use publish::{Published, Watch, Watched};
+use publish::{Acks, Publishers};
+pub(crate) use publish::{Published, Rest, Watch, Watched};
 
 /// A live session.
 pub struct Session {
@@ -43,6 +43,7 @@ pub struct Session {
     unanswered: u32,
     /// Fetch what is published, once there is a subscription.
     publishers: Option<Publishers>,
+    acks: Acks,
 }
 
 /// Why a request came to nothing.

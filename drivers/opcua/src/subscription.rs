@@ -1,4 +1,4 @@
-//! What is known of a subscription, without I/O: its items, the order of its messages, and how long it may be silent.
+//! What is known of a subscription, without I/O: its items, its messages, and how long it may be silent.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use driver_core::Timestamp;
 use opcua::types::StatusCode;
 
 use crate::plan::Retry;
+use crate::sequence::Sequence;
+use crate::session::{Published, Rest};
 
-/// Most messages that are asked for again at once: a longer hole is told as a loss.
-const HOLE_MAX: u32 = 64;
 /// Most values older than the first one read that are left out.
 const OLDER_MAX: u32 = 4;
 
@@ -24,8 +24,10 @@ pub(crate) struct Subscription {
     /// A living one is heard at least this often.
     silence_max: Duration,
     heard: Instant,
-    /// The number of the next message; none was received yet.
-    next: Option<u32>,
+    /// Its messages, in their order.
+    pub(crate) messages: Sequence,
+    /// The server has told all that it had when the session took the subscription over.
+    has_told_all: bool,
     /// The server was asked to say when its address space changes.
     pub(crate) has_model: bool,
     /// By the tag's place in its group.
@@ -65,22 +67,6 @@ pub(crate) struct Said {
     pub(crate) status: u32,
     pub(crate) time: Option<Timestamp>,
     pub(crate) is_bad: bool,
-}
-
-/// What the number of a message says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// It is the next one.
-    Next,
-    /// Those before it are missing, from the first number on.
-    After {
-        /// The numbers of the missing ones.
-        missing: Vec<u32>,
-        /// There are more than can be asked for.
-        is_too_long: bool,
-    },
-    /// It was had before.
-    Again,
 }
 
 /// What was read of an item when it was made. The server's first notifications say the same again, and what it saw in the
@@ -136,31 +122,34 @@ impl Subscription {
             server,
             silence_max,
             heard: now,
-            next: None,
+            messages: Sequence::default(),
+            has_told_all: true,
             has_model: false,
             items: vec![Item::Unasked; tags],
         }
     }
 
-    /// It goes on in another session. What the server still keeps of its messages (`kept`, by number) and was not had: to be
-    /// asked for before anything new arrives. Every item that is not told by `due` is read then.
-    pub(crate) fn move_to(&mut self, session: u64, kept: &[u32], now: Instant, due: Instant) -> Vec<u32> {
-        (self.session, self.heard) = (session, now);
+    /// It goes on in another session. What the server still keeps of its messages (`kept`, by number) and has not come is
+    /// missing; so many they are. Every item that is not told by `due` is read then.
+    pub(crate) fn move_to(&mut self, session: u64, kept: &[u32], now: Instant, due: Instant) -> u32 {
+        (self.session, self.heard, self.has_told_all) = (session, now, false);
         for item in &mut self.items {
             if let Item::Watched { doubt, .. } = item {
                 let renew = doubt.take().and_then(|doubt| doubt.renew);
                 *doubt = Some(Box::new(Doubt { first: None, renew, unheard: Some(due) }));
             }
         }
-        let was_had = |number: u32| self.next.is_some_and(|next| distance(next, number) > u32::MAX / 2);
-        let mut missed: Vec<u32> = kept.iter().copied().filter(|number| !was_had(*number)).collect();
-        missed.sort_by_key(|number| distance(self.next.unwrap_or(1), *number));
-        missed
+        self.messages.kept(kept);
+        self.messages.missing_count()
     }
 
-    /// The places of those that were to be heard by now, and were not; they are not asked for again.
+    /// The places of those that were to be heard by now, and were not; they are not asked for again. None as long as the
+    /// server has more to tell: what is read would overtake what it has queued.
     pub(crate) fn unheard(&mut self, now: Instant) -> Vec<usize> {
         let mut found = Vec::new();
+        if !self.has_told_all {
+            return found;
+        }
         for (place, item) in self.items.iter_mut().enumerate() {
             if let Item::Watched { doubt: Some(doubt), .. } = item
                 && doubt.unheard.is_some_and(|due| due <= now)
@@ -177,40 +166,13 @@ impl Subscription {
         now.saturating_duration_since(self.heard) > self.silence_max
     }
 
-    /// A message with values arrived.
-    pub(crate) fn message(&mut self, number: u32, now: Instant) -> Order {
+    /// A message arrived, with values or as a sign of life; that one bears the number of the message to come.
+    pub(crate) fn arrive(&mut self, Published { message, rest, .. }: Published, now: Instant) {
         self.heard = now;
-        let Some(next) = self.next.replace(after(number)) else { return Order::Next };
-        if number == next {
-            return Order::Next;
-        }
-        let ahead = distance(next, number);
-        if ahead > u32::MAX / 2 {
-            self.next = Some(next);
-            return Order::Again;
-        }
-        let missing =
-            std::iter::successors(Some(next), |number| Some(after(*number))).take(ahead.min(HOLE_MAX) as usize);
-        Order::After { missing: missing.collect(), is_too_long: ahead > HOLE_MAX }
-    }
-
-    /// A sign of life without values arrived; it bears the number of the message to come. True when messages before it are
-    /// missing.
-    pub(crate) fn sign_of_life(&mut self, number: u32, now: Instant) -> Order {
-        self.heard = now;
-        match self.next {
-            Some(next) if next != number && distance(next, number) <= u32::MAX / 2 => {
-                let ahead = distance(next, number);
-                self.next = Some(number);
-                let missing =
-                    std::iter::successors(Some(next), |number| Some(after(*number))).take(ahead.min(HOLE_MAX) as usize);
-                Order::After { missing: missing.collect(), is_too_long: ahead > HOLE_MAX }
-            }
-            Some(_) => Order::Next,
-            None => {
-                self.next = Some(number);
-                Order::Next
-            }
+        self.has_told_all |= rest == Rest::None;
+        match message.notification_data.as_ref().is_some_and(|data| !data.is_empty()) {
+            true => self.messages.arrive(message),
+            false => self.messages.announce(message.sequence_number),
         }
     }
 
@@ -275,34 +237,39 @@ impl Subscription {
         }
     }
 
-    /// The server refused a place.
-    pub(crate) fn refuse(&mut self, place: usize, status: StatusCode, now: Instant) {
-        let Some(item) = self.items.get_mut(place) else { return };
+    /// The server refused a place; whether it had not done so just before.
+    pub(crate) fn refuse(&mut self, place: usize, status: StatusCode, now: Instant) -> bool {
+        let Some(item) = self.items.get_mut(place) else { return false };
+        let is_new = !matches!(item, Item::Refused(..));
         let before = match item {
             Item::Refused(_, retry) => Some(*retry),
             Item::Watched { doubt, .. } => doubt.take().and_then(|doubt| doubt.renew),
             Item::Unasked => None,
         };
         *item = Item::Refused(status, before.map_or_else(|| Retry::first(now), |retry| retry.again(now)));
+        is_new
     }
-}
-
-/// The number after this one; there is no 0 (Part 4, 5.13.5).
-fn after(number: u32) -> u32 {
-    number.checked_add(1).unwrap_or(1)
-}
-
-/// How many messages lie from one number to another.
-fn distance(from: u32, to: u32) -> u32 {
-    if to >= from { to - from } else { (u32::MAX - from).wrapping_add(to) }
 }
 
 #[cfg(test)]
 mod tests {
+    use opcua::types::{ExtensionObject, NotificationMessage};
+
     use super::*;
 
     fn subscription(now: Instant) -> Subscription {
         Subscription::new(7, (1, Some(77)), Duration::from_secs(10), 3, now)
+    }
+
+    fn sign_of_life(sequence_number: u32) -> Published {
+        let message = NotificationMessage { sequence_number, ..NotificationMessage::default() };
+        Published { subscription: 7, message, rest: Rest::None }
+    }
+
+    fn published(number: u32, rest: Rest) -> Published {
+        let mut published = Published { rest, ..sign_of_life(number) };
+        published.message.notification_data = Some(vec![ExtensionObject::null()]);
+        published
     }
 
     fn good(time: i64) -> Said {
@@ -310,51 +277,23 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_found_and_nothing_is_taken_twice() {
-        let now = Instant::now();
-        let mut one = subscription(now);
-        let hole = |missing: &[u32]| Order::After { missing: missing.into(), is_too_long: false };
-        assert_eq!(one.message(5, now), Order::Next);
-        assert_eq!(one.message(6, now), Order::Next);
-        assert_eq!(one.message(9, now), hole(&[7, 8]));
-        assert_eq!(one.message(8, now), Order::Again);
-        assert_eq!(one.message(10, now), Order::Next);
-        assert_eq!(one.sign_of_life(11, now), Order::Next);
-        assert_eq!(one.sign_of_life(13, now), hole(&[11, 12]));
-        assert_eq!(one.message(13, now), Order::Next);
-        let Order::After { missing, is_too_long } = one.message(1_000, now) else { panic!("a hole") };
-        assert_eq!((missing.len(), is_too_long), (64, true));
-    }
-
-    #[test]
-    fn numbers_begin_again_at_one() {
-        let now = Instant::now();
-        let mut one = subscription(now);
-        assert_eq!(one.message(u32::MAX, now), Order::Next);
-        assert_eq!(one.message(1, now), Order::Next);
-        assert_eq!(one.message(u32::MAX, now), Order::Again);
-        let mut one = subscription(now);
-        assert_eq!(one.message(u32::MAX - 1, now), Order::Next);
-        assert_eq!(one.message(2, now), Order::After { missing: vec![u32::MAX, 1], is_too_long: false });
-    }
-
-    #[test]
-    fn one_that_goes_on_in_another_session_asks_for_what_was_missed_in_order() {
+    fn one_that_goes_on_in_another_session_reads_what_is_not_told_once_all_was_told() {
         let now = Instant::now();
         let later = now + Duration::from_secs(2);
         let mut one = subscription(now);
         one.watch(0, 70);
         one.watch(1, 71);
         one.refuse(2, StatusCode::BadNodeIdUnknown, now);
-        assert_eq!(one.message(8, now), Order::Next);
-        assert_eq!(one.move_to(2, &[10, 7, 9, 8], now, later), [9, 10]);
-        assert_eq!((one.session, one.message(9, now)), (2, Order::Next));
+        one.arrive(published(8, Rest::None), now);
+        assert_eq!(one.messages.take().map(|message| message.sequence_number), Some(8));
+        assert_eq!((one.move_to(2, &[10, 7, 9, 8], now, later), one.session), (2, 2));
         assert!(one.hear(0, good(1), now));
         assert_eq!(one.unheard(now), [0_usize; 0]);
+        one.arrive(published(9, Rest::Waits), later);
+        assert_eq!(one.unheard(later), [0_usize; 0], "there is more to come");
+        one.arrive(published(10, Rest::None), later);
         assert_eq!(one.unheard(later), [1]);
         assert_eq!(one.unheard(later), [0_usize; 0]);
-        // Nothing was received yet: all that is kept is news.
-        assert_eq!(subscription(now).move_to(2, &[2, 1], now, later), [1, 2]);
     }
 
     #[test]
@@ -386,7 +325,7 @@ mod tests {
         let mut one = subscription(now);
         assert!(!one.is_dead(now + Duration::from_secs(10)));
         assert!(one.is_dead(now + Duration::from_secs(11)));
-        one.sign_of_life(1, now + Duration::from_secs(9));
+        one.arrive(sign_of_life(1), now + Duration::from_secs(9));
         assert!(!one.is_dead(now + Duration::from_secs(19)));
     }
 
@@ -396,7 +335,7 @@ mod tests {
         let mut one = subscription(now);
         assert_eq!(one.due(now).0, [0, 1, 2]);
         assert!(!one.hear(2, good(1), now), "it is not watched yet");
-        one.refuse(0, StatusCode::BadNodeIdUnknown, now);
+        assert!(one.refuse(0, StatusCode::BadNodeIdUnknown, now));
         one.watch(1, 71);
         one.watch(2, 72);
         let bad = Said { status: StatusCode::BadNoCommunication.bits(), is_bad: true, ..good(1) };
@@ -404,7 +343,7 @@ mod tests {
         assert_eq!(one.refusal(0), Some(StatusCode::BadNodeIdUnknown));
         assert_eq!(one.due(now).0, [0_usize; 0]);
         assert_eq!(one.due(now + Duration::from_secs(6)), (vec![0, 2], vec![72]));
-        one.refuse(0, StatusCode::BadNodeIdUnknown, now + Duration::from_secs(6));
+        assert!(!one.refuse(0, StatusCode::BadNodeIdUnknown, now + Duration::from_secs(6)));
         assert!(one.hear(2, good(2), now + Duration::from_secs(6)));
         assert_eq!(one.due(now + Duration::from_secs(12)).0, [0_usize; 0]);
         assert_eq!(one.due(now + Duration::from_secs(17)).0, [0]);

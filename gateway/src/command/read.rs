@@ -4,7 +4,7 @@ use driver_core::{Fact, GroupId, Line, LinkError, Reading, Readings, SystemClock
 use serde_json::json;
 
 use super::Exit;
-use super::advice::advice;
+use super::advice::words;
 use super::json::json_value;
 use super::one_shot::{Purpose, block_on, line};
 use super::stdout::print;
@@ -70,21 +70,16 @@ fn print_table(args: &Args, line: &dyn Line, facts: &[Fact], readings: &[Reading
     if !rows.is_empty() {
         print(&table(["address", "value", "quality", "type", "on the wire"], &rows));
     }
+    let scheme = args.url.split_once(':').map_or("", |(scheme, _)| scheme);
     let mut told: Vec<String> = Vec::new();
     for reading in readings {
         let Some(reason) = reading.quality.reason() else { continue };
-        let words = format!("{reason}: {}", explained(args, reading).unwrap_or_else(|| advice(reason).to_owned()));
-        if !told.contains(&words) {
-            eprintln!("{words}");
-            told.push(words);
+        let said = format!("{reason}: {}", words(scheme, reason, reading.status));
+        if !told.contains(&said) {
+            eprintln!("{said}");
+            told.push(said);
         }
     }
-}
-
-/// What the protocol itself has to say of a bad reading.
-fn explained(args: &Args, reading: &Reading) -> Option<String> {
-    let (scheme, _) = args.url.split_once(':')?;
-    drivers::by_scheme(scheme)?.explain(reading.status)
 }
 
 fn row(args: &Args, line: &dyn Line, reading: &Reading) -> [String; 5] {

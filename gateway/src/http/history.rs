@@ -1,13 +1,15 @@
 //! The readings of some tags in a range of time, out of the log.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use buffer::Seq;
 use driver_core::{Reading, Tense, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::past::{Bounds, Ended, walk};
+use super::past::{Bounds, Ended, Of, Stretch, walk};
 use super::query::{Query, shown};
 use super::tags::Patterns;
 use crate::clock::parse_time;
@@ -20,6 +22,9 @@ pub(super) const PARAMETERS: [&str; 4] = ["match", "from", "to", "limit"];
 /// Readings of one request, at most, and where it does not say how many.
 const READINGS_MAX: usize = 20_000;
 const READINGS_USUAL: usize = 5_000;
+
+/// What looking for what devices told of that time later, out of their own history, may cost beside it.
+const LATER: Bounds = Bounds { bytes: 64 << 20, time: Duration::from_secs(2) };
 
 /// What one request may cost.
 const BOUNDS: Bounds = Bounds { bytes: 32 << 20, time: Duration::from_secs(5) };
@@ -43,21 +48,17 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
     }
     let start = timeout(BOUNDS.time, vitals.log.seek(from)).await;
     let start = start.ok().and_then(Result::ok).ok_or("the log does not answer: its disk is slow, or it is closing")?;
-    let mut found = Found { tags: BTreeMap::new(), count: 0, last: from };
-    let ended = walk(vitals, start, BOUNDS, |stretch| {
-        for reading in stretch.readings.iter().filter(|reading| (from..=to).contains(&reading.timestamp.0)) {
-            let Some(names) = stretch.schema.tag(reading.tag).filter(|names| patterns.mean(names)) else { continue };
-            if found.count >= limit {
-                return false;
-            }
-            found.add((names.device, names.tag, names.unit), reading);
-        }
-        stretch.readings.iter().any(|reading| reading.timestamp.0 <= to.saturating_add(DISORDER_NS))
+    let mut found = Found { patterns, times: from..=to, room: limit, cut_at: None, last: from, tags: BTreeMap::new() };
+    let ended = walk(vitals, (start, Of::AnyTime), BOUNDS, |stretch| {
+        let goes_on = |reading: &Reading| reading.timestamp.0 <= to.saturating_add(DISORDER_NS);
+        found.take(stretch, |_| true) && stretch.readings.iter().any(goes_on)
     });
-    let complete = match ended.await? {
+    let ended = ended.await?;
+    let complete = found.cut_at.is_none() && !matches!(ended, Ended::Bounded(_));
+    let until = if complete { to } else { found.last };
+    let has_later = match ended {
         Ended::AtTheEnd => true,
-        Ended::Enough => found.count < limit,
-        Ended::Bounded(_) => false,
+        Ended::Enough(at) | Ended::Bounded(at) => found.take_later(vitals, at, until, limit).await?,
     };
     let tags = found.tags.into_iter().map(|((device, tag), (unit, mut readings))| {
         // What a device's own history told stands in the log behind what is newer.
@@ -69,7 +70,8 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
         "from": Timestamp(from).to_string(),
         "to": Timestamp(to).to_string(),
         "complete": complete,
-        "next": (!complete).then(|| Timestamp(found.last).to_string()),
+        "historical_complete": has_later,
+        "next": (!complete).then(|| Timestamp(until).to_string()),
         "tags": tags.collect::<Value>(),
     }))
 }
@@ -79,12 +81,48 @@ type Timed = Vec<(i64, Value)>;
 
 /// What was found so far.
 struct Found {
-    tags: BTreeMap<(String, String), (String, Timed)>,
-    count: usize,
+    /// What is wanted.
+    patterns: Patterns,
+    /// From when to when, nanoseconds since 1970 UTC.
+    times: RangeInclusive<i64>,
+    /// So many readings more are taken.
+    room: usize,
+    /// Where in its block the first reading stands for which there was no room.
+    cut_at: Option<usize>,
+    /// The newest time up to which all was looked at.
     last: i64,
+    tags: BTreeMap<(String, String), (String, Timed)>,
 }
 
 impl Found {
+    /// Takes what is wanted of a block; whether there is room for more.
+    fn take(&mut self, stretch: &Stretch<'_>, is_wanted: impl Fn(&Reading) -> bool) -> bool {
+        let begin = self.cut_at.take().unwrap_or_default();
+        for (place, reading) in stretch.readings.iter().enumerate().skip(begin) {
+            if !self.times.contains(&reading.timestamp.0) || !is_wanted(reading) {
+                continue;
+            }
+            if let Some(names) = stretch.schema.tag(reading.tag).filter(|names| self.patterns.mean(names)) {
+                if self.room == 0 {
+                    self.cut_at = Some(place);
+                    return false;
+                }
+                self.add((names.device, names.tag, names.unit), reading);
+            }
+            self.last = self.last.max(reading.timestamp.0);
+        }
+        true
+    }
+
+    /// What devices told of the time up to `until` later, out of their own history: it stands in the log behind what was told
+    /// meanwhile, here from `at` on. Whether that is all.
+    async fn take_later(&mut self, vitals: &Vitals, at: Seq, until: i64, limit: usize) -> Result<bool, String> {
+        (self.room, self.times) = (limit, *self.times.start()..=until);
+        let blocks = (at, Of::Times(*self.times.start(), until));
+        let ended = walk(vitals, blocks, LATER, |stretch| self.take(stretch, |reading| reading.tense == Tense::Past));
+        Ok(ended.await? == Ended::AtTheEnd)
+    }
+
     fn add(&mut self, (device, tag, unit): (&str, &str, &str), reading: &Reading) {
         let readings = self.tags.entry((device.into(), tag.into())).or_insert_with(|| (unit.into(), Vec::new()));
         let reason = reading.quality.reason().map(|reason| reason.name());
@@ -94,8 +132,7 @@ impl Found {
             shown.push(json!("historical"));
         }
         readings.1.push((reading.timestamp.0, Value::Array(shown)));
-        self.count += 1;
-        self.last = self.last.max(reading.timestamp.0);
+        self.room -= 1;
     }
 }
 

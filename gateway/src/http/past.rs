@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use buffer::{Item, Seq};
+use buffer::{Item, Meta, Seq};
 use driver_core::Reading;
 use tokio::time::timeout;
 use tracing::debug;
@@ -24,10 +24,28 @@ const FILL: Bounds = Bounds { bytes: 4 << 20, time: Duration::from_secs(1) };
 /// The most that a walk through the log may cost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Payload bytes that are decoded.
+    /// Payload bytes that are read.
     pub(super) bytes: usize,
     /// How long it takes.
     pub(super) time: Duration,
+}
+
+/// Which blocks a walk decodes, by the times of their readings.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Of {
+    /// Each.
+    AnyTime,
+    /// Those that may have a reading from one time to another, both in nanoseconds since 1970 UTC.
+    Times(i64, i64),
+}
+
+impl Of {
+    fn takes(self, block: &Meta) -> bool {
+        match self {
+            Of::AnyTime => true,
+            Of::Times(from, to) => block.t_min_ns <= to && block.t_max_ns >= from,
+        }
+    }
 }
 
 /// The readings of one block with their names.
@@ -43,8 +61,8 @@ pub(super) struct Stretch<'a> {
 pub(super) enum Ended {
     /// The log ends here.
     AtTheEnd,
-    /// Whoever looked has enough.
-    Enough,
+    /// Whoever looked has enough, with the block from here on.
+    Enough(Seq),
     /// A bound is reached; from here it goes on.
     Bounded(Seq),
 }
@@ -52,7 +70,7 @@ pub(super) enum Ended {
 /// Shows what stands in the log from `from` on, until `see` says that it has enough, or a bound is reached.
 pub(super) async fn walk(
     vitals: &Vitals,
-    from: Seq,
+    (from, blocks): (Seq, Of),
     bounds: Bounds,
     mut see: impl FnMut(&Stretch<'_>) -> bool,
 ) -> Result<Ended, String> {
@@ -73,6 +91,9 @@ pub(super) async fn walk(
                 return Ok(Ended::Bounded(block.seqs.first));
             }
             bytes += block.payload.len();
+            if !blocks.takes(&block.meta) {
+                continue;
+            }
             if named.as_ref().is_none_or(|(id, _)| *id != block.meta.schema) {
                 named = Some((block.meta.schema, vitals.log.schema(block.meta.schema).await.map_err(closed)?));
             }
@@ -84,7 +105,7 @@ pub(super) async fn walk(
             }
             vitals.redate.apply(block.epoch, &mut readings);
             if !see(&Stretch { schema, readings: &readings }) {
-                return Ok(Ended::Enough);
+                return Ok(Ended::Enough(block.seqs.first));
             }
         }
         next = page.next;
@@ -103,7 +124,7 @@ pub(super) async fn look(vitals: &Vitals) {
         Ok(Ok(from)) => from,
         Ok(Err(_)) | Err(_) => return,
     };
-    let filled = walk(vitals, from, FILL, |stretch| {
+    let filled = walk(vitals, (from, Of::AnyTime), FILL, |stretch| {
         if Arc::ptr_eq(stretch.schema, vitals.tags.schema()) {
             let fill = |reading: &Reading| latest.fill(reading.tag, &reading.value, reading.quality, reading.timestamp);
             stretch.readings.iter().for_each(fill);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hardware_sim::broker::Broker;
 use hardware_sim::faults::{Framing, Link};
+use serde_json::Value;
 use tempfile::TempDir;
 use tests::field::{Field, free_port};
 use tests::http::get;
@@ -18,8 +19,8 @@ use super::{bad, counting_device, good};
 use crate::rig::{COUNTER, PLC, embedded, file, nothing_is_missing};
 use crate::types::folder;
 
-/// The server's counter goes up ten times a second; asyncua looks at it at most that often.
-const OUTAGE: Duration = Duration::from_secs(6);
+/// Longer than readings stand in the log beside younger ones.
+const OUTAGE: Duration = Duration::from_secs(12);
 /// The server's queue is long: whatever is told now is told whole, and what is missing is missing.
 const WHOLE: &str = "&sampling=50ms&queue=100";
 
@@ -94,14 +95,23 @@ impl Historian {
 
     /// What of the log's own history is marked is what was marked on its way.
     fn is_marked_over_http(&self) {
-        let (status, body) = get(self.http, "/api/v1/history?match=plc.n&from=-600&limit=20000").expect("an answer");
-        let history: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        assert_eq!((status, &history["complete"]), (200, &true.into()), "{body}");
-        let readings = history["tags"][0]["readings"].as_array().cloned().unwrap_or_default();
-        let marked = readings.iter().filter(|reading| reading[4] == "historical");
-        let marked: Vec<u64> = marked.filter_map(|reading| reading[1].as_u64()).collect();
-        assert_eq!(marked, self.counts(is_past).iter().map(|(_, number)| *number).collect::<Vec<_>>());
-        assert!(readings.iter().any(|reading| reading[4].is_null() && reading[2] == "good"), "{body}");
+        let readings = self.logged("from=-600&limit=20000");
+        let past = self.counts(is_past);
+        assert_eq!(historical(&readings), past.iter().map(|(_, number)| *number).collect::<Vec<_>>());
+        assert!(readings.iter().any(|reading| reading[4].is_null() && reading[2] == "good"), "{readings:?}");
+        // Of a time long gone too, though it stands in the log behind what was told since.
+        let first = &past[..5];
+        let readings = self.logged(&format!("from={}&to={}", first[0].0, first[4].0));
+        assert_eq!(historical(&readings), first.iter().map(|(_, number)| *number).collect::<Vec<_>>());
+    }
+
+    /// What the log has of the counter, all of it.
+    fn logged(&self, query: &str) -> Vec<Value> {
+        let (status, body) = get(self.http, &format!("/api/v1/history?match=plc.n&{query}")).expect("an answer");
+        let history: Value = serde_json::from_str(&body).unwrap_or_default();
+        let complete = (&history["complete"], &history["historical_complete"]);
+        assert_eq!((status, complete), (200, (&true.into(), &true.into())), "{body}");
+        history["tags"][0]["readings"].as_array().cloned().unwrap_or_default()
     }
 }
 
@@ -155,6 +165,12 @@ fn what_a_gateway_missed_that_was_killed_is_filled() {
     historian.until(is_whole);
     drop(gateway);
     is_long_and_in_order(&historian.counts(is_past), OUTAGE);
+}
+
+/// The numbers that are marked.
+fn historical(readings: &[Value]) -> Vec<u64> {
+    let marked = readings.iter().filter(|reading| reading[4] == "historical");
+    marked.filter_map(|reading| reading[1].as_u64()).collect()
 }
 
 /// No number is missing.

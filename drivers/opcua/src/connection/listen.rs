@@ -9,14 +9,15 @@ use opcua::types::{
 };
 
 use super::OpcUaConnection;
-use super::watch::{MODEL, place};
+use super::watch::{MODEL, note_read, place};
 use crate::address::What;
 use crate::config::TimeSource;
 use crate::decode::{decode, to_ask};
 use crate::device::{Found, Group, OpcUaDevice};
 use crate::events;
+use crate::sequence::Missing;
 use crate::session::{Fault, Published};
-use crate::subscription::{Order, Said, Subscription};
+use crate::subscription::{Said, Subscription};
 use crate::types::Types;
 use crate::wire;
 
@@ -56,17 +57,13 @@ impl OpcUaConnection {
         self.watch_model(device, group).await?;
         self.understand().await?;
         self.hear(device, readings);
-        self.mend(device, readings).await?;
+        self.mend(device, group, readings).await?;
         // What the server told already need not be read.
         if !made.is_empty() {
             let told: BTreeSet<TagId> = readings.since(before).iter().map(|reading| reading.tag).collect();
             made.retain(|index| !told.contains(&device.tags[*index].id));
         }
-        let Group { listening, tags, .. } = &mut device.groups[group.index()];
-        if let Listening::Subscribed(subscription) = listening {
-            made.extend(subscription.unheard(now).into_iter().map(|place| tags[place]));
-        }
-        if let Some(Contact::Silent) = self.first_values(device, group, &made, readings).await? {
+        if self.read_untold(device, group, &made, readings).await? == Contact::Silent {
             return Ok(Contact::Silent);
         }
         if self.is_dead(device, group, now) {
@@ -74,6 +71,27 @@ impl OpcUaConnection {
         }
         tell_of_unwatched(device, group, readings);
         Ok(Contact::Answered)
+    }
+
+    /// Reads what is newly watched, and what the server has not told since it took the subscription over.
+    async fn read_untold(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        made: &[usize],
+        readings: &mut Readings<'_>,
+    ) -> Result<Contact, LinkError> {
+        let before = readings.len();
+        if self.first_values(device, group, made, readings).await? == Contact::Silent {
+            return Ok(Contact::Silent);
+        }
+        note_read(device, group, readings.since(before));
+        let Group { listening: Listening::Subscribed(subscription), tags, .. } = &mut device.groups[group.index()]
+        else {
+            return Ok(Contact::Answered);
+        };
+        let unheard: Vec<usize> = subscription.unheard(Instant::now()).into_iter().map(|place| tags[place]).collect();
+        self.first_values(device, group, &unheard, readings).await
     }
 
     /// Whether a subscription of a session that is gone goes on in this one. What it said meanwhile is handed over before
@@ -102,22 +120,10 @@ impl OpcUaConnection {
                 return Ok(false);
             }
         };
-        let id = subscription.id;
-        let missed = subscription.move_to(self.session.number, &kept, now, now + known.interval * 2);
+        let missing = subscription.move_to(self.session.number, &kept, now, now + known.interval * 2);
         known.listening = Listening::Subscribed(subscription);
-        tracing::info!(device = &*device.name, missed = missed.len(), "a subscription goes on where it was");
-        for number in missed {
-            match self.session.republish(id, number).await {
-                Ok(message) => {
-                    self.learn(unknown(&message, &self.types).iter()).await?;
-                    self.take_in(device, &Published { subscription: id, message }, readings);
-                }
-                Err(Fault::Over(over)) => return Err(over),
-                Err(fault) => {
-                    tracing::warn!(device = &*device.name, number, "a message of the server is lost: {}", told(&fault));
-                }
-            }
-        }
+        tracing::info!(device = &*device.name, missing, "a subscription goes on where it was");
+        self.mend(device, group, readings).await?;
         self.session.publish();
         Ok(true)
     }
@@ -161,7 +167,7 @@ impl OpcUaConnection {
     }
 
     /// Takes in what has arrived, up to a message with a structure of a type that is not known: for that the server is asked
-    /// at the next poll. Messages that were missed are remembered for [`Self::mend`].
+    /// at the next poll.
     pub(super) fn hear(&mut self, device: &mut OpcUaDevice, readings: &mut Readings<'_>) {
         while let Some(published) = self.waiting.pop_front().or_else(|| self.session.published()) {
             readings.answered();
@@ -169,34 +175,31 @@ impl OpcUaConnection {
                 self.waiting.push_front(published);
                 return;
             }
-            self.take_in(device, &published, readings);
+            self.take_in(device, published, readings);
         }
     }
 
-    fn take_in(&mut self, device: &mut OpcUaDevice, published: &Published, readings: &mut Readings<'_>) {
+    fn take_in(&mut self, device: &mut OpcUaDevice, published: Published, readings: &mut Readings<'_>) {
         let now = Instant::now();
         let found = device.groups.iter_mut().position(|group| {
             matches!(&group.listening, Listening::Subscribed(one) if one.id == published.subscription && one.session == self.session.number)
         });
         let Some(group) = found else { return };
-        let message = &published.message;
         if let Listening::Subscribed(subscription) = &mut device.groups[group].listening {
-            let order = match message.notification_data.as_ref().is_some_and(|data| !data.is_empty()) {
-                true => subscription.message(message.sequence_number, now),
-                false => subscription.sign_of_life(message.sequence_number, now),
-            };
-            match order {
-                Order::Next => {}
-                Order::Again => return,
-                Order::After { missing, is_too_long } => {
-                    self.missed.extend(missing.into_iter().map(|number| (group, published.subscription, number)));
-                    if is_too_long {
-                        self.missed.push((group, published.subscription, 0));
-                    }
-                }
-            }
+            subscription.arrive(published, now);
         }
-        self.values(device, group, message, readings);
+        self.hand_over(device, group, readings);
+    }
+
+    /// Hands over the messages whose turn it is, and lets the server forget them: those that are only received it keeps for the
+    /// next session, should this one end.
+    fn hand_over(&mut self, device: &mut OpcUaDevice, group: usize, readings: &mut Readings<'_>) {
+        while let Listening::Subscribed(subscription) = &mut device.groups[group].listening
+            && let Some(message) = subscription.messages.take()
+        {
+            self.session.acknowledge(subscription.id, message.sequence_number);
+            self.values(device, group, &message, readings);
+        }
     }
 
     /// What a message tells.
@@ -279,37 +282,56 @@ impl OpcUaConnection {
         }
     }
 
-    /// Asks for messages that were missed; what the server no longer has is read.
-    async fn mend(&mut self, device: &mut OpcUaDevice, readings: &mut Readings<'_>) -> Result<(), LinkError> {
-        for (group, subscription, number) in std::mem::take(&mut self.missed) {
-            let message = match number {
-                0 => Err(Fault::Refused(StatusCode::BadMessageNotAvailable)),
-                number => self.session.republish(subscription, number).await,
+    /// Asks for messages that are missing; what the server no longer has is read.
+    async fn mend(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        readings: &mut Readings<'_>,
+    ) -> Result<(), LinkError> {
+        let mut lost = None;
+        while let Listening::Subscribed(subscription) = &mut device.groups[group.index()].listening
+            && let Some(missing) = subscription.messages.missing()
+        {
+            let message = match missing {
+                Missing::One(number) => self.session.republish(subscription.id, number).await,
+                Missing::TooMany => Err(Fault::Refused(StatusCode::BadMessageNotAvailable)),
             };
             match message {
                 Ok(message) => {
                     self.learn(unknown(&message, &self.types).iter()).await?;
-                    self.values(device, group, &message, readings);
+                    subscription.messages.found(message);
                 }
                 Err(Fault::Over(over)) => return Err(over),
                 Err(fault) => {
-                    let cause = told(&fault);
-                    tracing::warn!(
-                        device = &*device.name,
-                        number,
-                        "a message of the server is lost, its tags are read: {cause}"
-                    );
-                    let tags = device.groups[group].tags.clone();
-                    let (told, values): (Vec<usize>, Vec<usize>) =
-                        tags.into_iter().partition(|index| device.tags[*index].address.what == What::Events);
-                    device.history.interrupted(values.iter().copied());
-                    self.read_all(device, &values, readings).await?;
-                    // What happened meanwhile can be read nowhere.
-                    let lost = StatusCode::BadMessageNotAvailable.bits();
-                    told.iter().for_each(|index| readings.bad(device.tags[*index].id, Reason::Disconnected, lost));
+                    subscription.messages.give_up();
+                    lost = Some(told(&fault));
                 }
             }
+            self.hand_over(device, group.index(), readings);
         }
+        match lost {
+            Some(cause) => self.read_lost(device, group, &cause, readings).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the tags of a group of which messages are lost. The events among them can be read nowhere.
+    async fn read_lost(
+        &mut self,
+        device: &mut OpcUaDevice,
+        group: GroupId,
+        cause: &str,
+        readings: &mut Readings<'_>,
+    ) -> Result<(), LinkError> {
+        tracing::warn!(device = &*device.name, "a message of the server is lost, its tags are read: {cause}");
+        let tags = device.groups[group.index()].tags.iter().copied();
+        let (told, values): (Vec<usize>, Vec<usize>) =
+            tags.partition(|index| device.tags[*index].address.what == What::Events);
+        device.history.interrupted(values.iter().copied());
+        self.read_all(device, &values, readings).await?;
+        let lost = StatusCode::BadMessageNotAvailable.bits();
+        told.iter().for_each(|index| readings.bad(device.tags[*index].id, Reason::Disconnected, lost));
         Ok(())
     }
 

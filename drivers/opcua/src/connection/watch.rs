@@ -11,6 +11,7 @@ use crate::address::What;
 use crate::device::{Found, Group, OpcUaDevice, Tag};
 use crate::events;
 use crate::session::{Fault, Watch, Watched};
+use crate::wire;
 
 /// The handle of the item that says that the address space has changed. Not the largest number: to node-opcua that is none.
 pub(super) const MODEL: u32 = i32::MAX as u32;
@@ -35,27 +36,20 @@ impl OpcUaConnection {
         while at < wanted.len() {
             let batch = wanted[at..(at + self.session.limits.monitor).min(wanted.len())].to_vec();
             let watches = self.watches(device, group, &batch);
-            let refused = match self.session.watch(subscription, &watches).await {
-                Ok(results) => {
-                    let noted = note(device, group, &batch, results, now);
-                    made.extend(noted.made);
-                    wanted.extend(noted.again);
-                    None
-                }
+            let results = match self.session.watch(subscription, &watches).await {
+                Ok(results) => results,
                 Err(Fault::Over(over)) => return Err(over),
                 Err(Fault::TooMuch) if batch.len() > 1 => {
                     self.session.limits.monitor = batch.len() / 2;
                     continue;
                 }
-                Err(Fault::TooMuch) => Some(StatusCode::BadTooManyOperations),
-                Err(Fault::Refused(status)) => Some(status),
-                Err(Fault::Silent) => Some(StatusCode::BadTimeout),
+                Err(Fault::TooMuch) => vec![Err(StatusCode::BadTooManyOperations)],
+                Err(Fault::Refused(status)) => vec![Err(status); batch.len()],
+                Err(Fault::Silent) => vec![Err(StatusCode::BadTimeout); batch.len()],
             };
-            if let (Some(status), Listening::Subscribed(subscription)) =
-                (refused, &mut device.groups[group.index()].listening)
-            {
-                batch.iter().for_each(|place| subscription.refuse(*place, status, now));
-            }
+            let noted = note(device, group, &batch, results, now);
+            made.extend(noted.made);
+            wanted.extend(noted.again);
             at += batch.len();
         }
         Ok(made)
@@ -105,7 +99,7 @@ impl OpcUaConnection {
         }
     }
 
-    /// Reads what is newly watched once, so that each tag has a value at once; what the server tells first is the same. Of
+    /// Reads tags once, so that each has a value at once where the server has told none. Of
     /// events there is none yet: that they are listened to is told, and conditions that hold are told anew.
     pub(super) async fn first_values(
         &mut self,
@@ -113,10 +107,7 @@ impl OpcUaConnection {
         group: GroupId,
         made: &[usize],
         readings: &mut Readings<'_>,
-    ) -> Result<Option<Contact>, LinkError> {
-        if made.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<Contact, LinkError> {
         let (told, values): (Vec<usize>, Vec<usize>) =
             made.iter().copied().partition(|index| device.tags[*index].address.what == What::Events);
         for index in &told {
@@ -128,12 +119,9 @@ impl OpcUaConnection {
             self.session.refresh_conditions(subscription.id).await?;
         }
         if values.is_empty() {
-            return Ok(Some(Contact::Answered));
+            return Ok(Contact::Answered);
         }
-        let before = readings.len();
-        let contact = self.read_all(device, &values, readings).await?;
-        note_read(device, group, readings.since(before));
-        Ok(Some(contact))
+        self.read_all(device, &values, readings).await
     }
 }
 
@@ -163,7 +151,7 @@ fn note(
     results: Vec<Result<u32, StatusCode>>,
     now: Instant,
 ) -> Noted {
-    let mut noted = Noted { made: Vec::new(), again: Vec::new() };
+    let (mut noted, mut refused) = (Noted { made: Vec::new(), again: Vec::new() }, Vec::new());
     let Group { listening: Listening::Subscribed(subscription), tags, .. } = &mut device.groups[group.index()] else {
         return noted;
     };
@@ -178,14 +166,29 @@ fn note(
                 tag.takes_no_deadband = true;
                 noted.again.push(place);
             }
-            Err(status) => subscription.refuse(place, status, now),
+            Err(status) if subscription.refuse(place, status, now) => refused.push((tags[place], status)),
+            Err(_) => {}
         }
     }
+    tell_of_refused(device, &refused);
     noted
 }
 
+/// Tags that the server has begun to refuse, in one line for all of a batch.
+fn tell_of_refused(device: &OpcUaDevice, refused: &[(usize, StatusCode)]) {
+    let Some((tag, status)) = refused.first() else { return };
+    tracing::warn!(
+        device = &*device.name,
+        tags = refused.len(),
+        address = %device.tags[*tag].address,
+        "tags are bad, the server does not watch them, this one first: {}. {}",
+        wire::explain(status.bits()),
+        wire::advice(*status)
+    );
+}
+
 /// What was read of tags that are newly watched is what the server tells of them first.
-fn note_read(device: &mut OpcUaDevice, group: GroupId, read: &[Reading]) {
+pub(super) fn note_read(device: &mut OpcUaDevice, group: GroupId, read: &[Reading]) {
     let now = Instant::now();
     let places: Vec<Option<usize>> = read
         .iter()

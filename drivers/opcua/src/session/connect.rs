@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use driver_core::{FarCertificate, LinkError, Timestamp};
-use opcua::client::{Client, ClientBuilder, IdentityToken};
+use opcua::client::{Client, ClientBuilder, IdentityToken, Session as UaSession};
 use opcua::crypto::{CertificateStore, SecurityPolicy};
 use opcua::sync::RwLock;
 use opcua::types::{EndpointDescription, Error, MessageSecurityMode, StatusCode};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::endpoint::choose;
-use super::refusal::{Refusal, not_opened};
+use super::publish::Acks;
+use super::refusal::{Refusal, about, not_opened};
 use super::{Session, Verdict, verdict};
 use crate::certificate::{Pki, Refused, Shown};
-use crate::config::{Identity, OpcUaEndpoint, Policy, Secret};
+use crate::config::{Identity, KeyPair, OpcUaEndpoint, Policy, Secret};
 use crate::plan::Limits;
 
 /// How long opening a session may take, beside the making of a certificate.
@@ -48,36 +50,18 @@ impl Session {
     /// Who refused whom, why, and the next step.
     pub async fn connect(endpoint: &OpcUaEndpoint) -> Result<Session, LinkError> {
         let pki = Pki::of(endpoint);
-        let client = client(endpoint, &pki, None).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
-        let deadline = Instant::now() + CONNECT_MAX;
-        let offered = discover(&client, endpoint, deadline).await?;
-        let mut chosen = choose(&offered, endpoint).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
-        let own =
-            if chosen.security_mode == MessageSecurityMode::None { None } else { Some(own(endpoint, &pki).await?) };
-        if own.is_some() {
-            let judged = pki.judge(shown(&chosen), now_s());
-            judged.map_err(|Refused { cause, advice }| refused(endpoint, cause, advice))?;
-        }
+        let chosen = choose_offered(endpoint, &pki).await?;
+        let own = introduce(endpoint, &pki, &chosen).await?;
         let refusal = Refusal {
             policy: SecurityPolicy::from_uri(chosen.security_policy_uri.as_ref()),
             sends_issuers: shown(&chosen).issuers() > 0,
             own_expired: pki.own_expires_s().filter(|end| *end < now_s()),
+            user: about(&endpoint.identity),
         };
-        if let Some(alone) = shown(&chosen).alone() {
-            chosen.server_certificate = alone.into();
-        }
-        let identity = identity(endpoint).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
-        let client = self::client(endpoint, &pki, own.clone()).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
-        let store = store(&pki, own);
-        let built = client
-            .session_builder()
-            .connect_to_endpoint_directly(chosen)
-            .and_then(|builder| builder.user_identity_token(identity).build(Arc::new(RwLock::new(store))));
-        let (inner, events) = built.map_err(|error| refused(endpoint, error.to_string(), CONFIGURE))?;
-        inner.disable_reconnects();
+        let (inner, task) = prepare(endpoint, &pki, chosen, own)?;
         let mut session = Session {
-            inner: inner.clone(),
-            task: events.spawn(),
+            inner,
+            task,
             number: SESSIONS.fetch_add(1, Ordering::Relaxed),
             endpoint: endpoint.to_string(),
             timeout: endpoint.timeout,
@@ -86,21 +70,24 @@ impl Session {
             server_started: None,
             unanswered: 0,
             publishers: None,
+            acks: Acks::default(),
         };
-        // Both arms lose nothing when cancelled.
-        let opened = tokio::select! {
-            opened = timeout(CONNECT_MAX, inner.wait_for_connection()) => opened,
-            ended = &mut session.task => {
-                let status = ended.unwrap_or(StatusCode::BadUnexpectedError);
-                return Err(not_opened(endpoint, status, &refusal));
-            }
-        };
-        if !opened.unwrap_or(false) {
-            return Err(silent(endpoint, CONNECT_MAX));
-        }
+        session.wait_until_open(endpoint, &refusal).await?;
         session.look_around().await?;
         warn_of_end(&pki, endpoint);
         Ok(session)
+    }
+
+    async fn wait_until_open(&mut self, endpoint: &OpcUaEndpoint, refusal: &Refusal) -> Result<(), LinkError> {
+        // Both arms lose nothing when cancelled.
+        let opened = tokio::select! {
+            opened = timeout(CONNECT_MAX, self.inner.wait_for_connection()) => opened,
+            ended = &mut self.task => {
+                let status = ended.unwrap_or(StatusCode::BadUnexpectedError);
+                return Err(not_opened(endpoint, status, refusal));
+            }
+        };
+        if opened.unwrap_or(false) { Ok(()) } else { Err(silent(endpoint, CONNECT_MAX)) }
     }
 
     /// The certificate that the server shows.
@@ -114,6 +101,49 @@ impl Session {
         let certified = offered.iter().map(shown).find(|shown| !shown.der.is_empty());
         Ok(certified.and_then(|shown| pki.describe(shown, now_s())))
     }
+}
+
+/// What the server offers that is as the URL wants it.
+async fn choose_offered(endpoint: &OpcUaEndpoint, pki: &Pki) -> Result<EndpointDescription, LinkError> {
+    let client = client(endpoint, pki, None).map_err(|cause| refused(endpoint, cause, CONFIGURE))?;
+    let offered = discover(&client, endpoint, Instant::now() + CONNECT_MAX).await?;
+    choose(&offered, endpoint).map_err(|cause| refused(endpoint, cause, CONFIGURE))
+}
+
+/// Our certificate, where the channel takes one; after the server's was found to be trusted.
+async fn introduce(
+    endpoint: &OpcUaEndpoint,
+    pki: &Pki,
+    chosen: &EndpointDescription,
+) -> Result<Option<KeyPair>, LinkError> {
+    if chosen.security_mode == MessageSecurityMode::None {
+        return Ok(None);
+    }
+    let own = own(endpoint, pki).await?;
+    let judged = pki.judge(shown(chosen), now_s());
+    judged.map_err(|Refused { cause, advice }| refused(endpoint, cause, advice))?;
+    Ok(Some(own))
+}
+
+/// The library's session and its task, which opens it.
+fn prepare(
+    endpoint: &OpcUaEndpoint,
+    pki: &Pki,
+    mut chosen: EndpointDescription,
+    own: Option<KeyPair>,
+) -> Result<(Arc<UaSession>, JoinHandle<StatusCode>), LinkError> {
+    let wrong = |cause| refused(endpoint, cause, CONFIGURE);
+    if let Some(alone) = shown(&chosen).alone() {
+        chosen.server_certificate = alone.into();
+    }
+    let identity = identity(endpoint).map_err(wrong)?;
+    let client = client(endpoint, pki, own.clone()).map_err(wrong)?;
+    let store = Arc::new(RwLock::new(store(pki, own)));
+    let builder = client.session_builder().connect_to_endpoint_directly(chosen);
+    let built = builder.and_then(|builder| builder.user_identity_token(identity).build(store));
+    let (inner, events) = built.map_err(|error| wrong(error.to_string()))?;
+    inner.disable_reconnects();
+    Ok((inner, events.spawn()))
 }
 
 /// Our certificate is running out: said once a session, while there is time to do something about it.
@@ -159,7 +189,7 @@ async fn words(endpoint: &OpcUaEndpoint, error: &Error) -> String {
 }
 
 /// Our certificate and key; making them is computing, which must not hold up the thread.
-async fn own(endpoint: &OpcUaEndpoint, pki: &Pki) -> Result<crate::config::KeyPair, LinkError> {
+async fn own(endpoint: &OpcUaEndpoint, pki: &Pki) -> Result<KeyPair, LinkError> {
     let pki = pki.clone();
     let made = timeout(MAKE_MAX, tokio::task::spawn_blocking(move || pki.own())).await;
     let cause = match made {
@@ -172,7 +202,7 @@ async fn own(endpoint: &OpcUaEndpoint, pki: &Pki) -> Result<crate::config::KeyPa
     Err(refused(endpoint, format!("our application certificate: {cause}"), advice))
 }
 
-fn store(pki: &Pki, own: Option<crate::config::KeyPair>) -> CertificateStore {
+fn store(pki: &Pki, own: Option<KeyPair>) -> CertificateStore {
     let (cert, key) = own.map_or((None, None), |pair| (Some(pair.cert), Some(pair.key)));
     let no_data: Option<opcua::crypto::X509Data> = None;
     let (mut store, ..) =
@@ -183,7 +213,7 @@ fn store(pki: &Pki, own: Option<crate::config::KeyPair>) -> CertificateStore {
     store
 }
 
-fn client(endpoint: &OpcUaEndpoint, pki: &Pki, own: Option<crate::config::KeyPair>) -> Result<Client, String> {
+fn client(endpoint: &OpcUaEndpoint, pki: &Pki, own: Option<KeyPair>) -> Result<Client, String> {
     let timeout_ms = u32::try_from(endpoint.session_timeout.as_millis()).unwrap_or(u32::MAX);
     let mut builder = ClientBuilder::new()
         .application_name("Forebay")

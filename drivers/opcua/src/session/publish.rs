@@ -38,6 +38,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Published {
     pub(crate) subscription: u32,
     pub(crate) message: NotificationMessage,
+    pub(crate) rest: Rest,
+}
+
+/// Whether the server had more to tell of a subscription when it sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    None,
+    Waits,
 }
 
 /// The tasks that fetch what is published.
@@ -54,33 +62,36 @@ impl Drop for Publishers {
 }
 
 impl Publishers {
-    fn start(session: &Arc<UaSession>) -> Publishers {
+    fn start(session: &Arc<UaSession>, acks: &Acks) -> Publishers {
         let (out, inbox) = mpsc::channel(MESSAGES_MAX);
-        let acks: Acks = Arc::default();
         let tasks = (0..WAITING).map(|_| tokio::spawn(fetch(session.clone(), acks.clone(), out.clone()))).collect();
         Publishers { inbox, tasks }
     }
 }
 
-/// The messages that were received, for the next Publish to say so.
-type Acks = Arc<Mutex<Vec<SubscriptionAcknowledgement>>>;
+/// The messages that were handed over, for the next Publish to say so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Acks(Arc<Mutex<Vec<SubscriptionAcknowledgement>>>);
+
+impl Acks {
+    fn push(&self, ack: SubscriptionAcknowledgement) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(ack);
+    }
+
+    fn take(&self) -> Vec<SubscriptionAcknowledgement> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// Fetches what is published until nobody wants it any more.
 async fn fetch(session: Arc<UaSession>, acks: Acks, out: mpsc::Sender<Published>) {
     loop {
-        let received = std::mem::take(&mut *acks.lock().unwrap_or_else(PoisonError::into_inner));
-        let request = Publish::new(&session).acks(received).timeout(PUBLISH_MAX).send(session.channel());
+        let request = Publish::new(&session).acks(acks.take()).timeout(PUBLISH_MAX).send(session.channel());
         match tokio::time::timeout(PUBLISH_MAX + PAUSE, request).await {
             Ok(Ok(answer)) => {
                 let (subscription, message) = (answer.subscription_id, answer.notification_message);
-                if message.notification_data.is_some() {
-                    let ack = SubscriptionAcknowledgement {
-                        subscription_id: subscription,
-                        sequence_number: message.sequence_number,
-                    };
-                    acks.lock().unwrap_or_else(PoisonError::into_inner).push(ack);
-                }
-                if out.send(Published { subscription, message }).await.is_err() {
+                let rest = if answer.more_notifications { Rest::Waits } else { Rest::None };
+                if out.send(Published { subscription, message, rest }).await.is_err() {
                     return;
                 }
             }
@@ -168,8 +179,13 @@ impl Session {
     /// Begins to fetch what is published.
     pub(crate) fn publish(&mut self) {
         if self.publishers.is_none() {
-            self.publishers = Some(Publishers::start(&self.inner));
+            self.publishers = Some(Publishers::start(&self.inner, &self.acks));
         }
+    }
+
+    /// Tells the server, with the next Publish, that it need not keep a message any longer.
+    pub(crate) fn acknowledge(&self, subscription_id: u32, sequence_number: u32) {
+        self.acks.push(SubscriptionAcknowledgement { subscription_id, sequence_number });
     }
 
     /// Takes over a subscription from a session that is gone (Part 4, 5.14.7). Gives the numbers of the messages that the

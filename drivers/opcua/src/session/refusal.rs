@@ -5,7 +5,7 @@ use opcua::crypto::SecurityPolicy;
 use opcua::types::StatusCode;
 
 use super::connect::{REACH, refused};
-use crate::config::OpcUaEndpoint;
+use crate::config::{Identity, OpcUaEndpoint};
 
 /// What is known of a try to open a session, for the words of its failure.
 #[derive(Debug, Clone, Copy)]
@@ -15,14 +15,28 @@ pub(super) struct Refusal {
     pub(super) sends_issuers: bool,
     /// When our certificate ended, where it did; seconds since 1970.
     pub(super) own_expired: Option<i64>,
+    /// What to do where the server does not let the user in.
+    pub(super) user: &'static str,
 }
 
 const TRUST_OURS: &str =
     "Trust it in the server: it lies in its folder of rejected certificates now; ours is pki/own/cert.der";
 const LOOK: &str = "Look for ours among those that the server rejected, and trust it there: pki/own/cert.der";
 const RENEW: &str = "Make it anew, `forebay trust URL --renew`, and let the server trust the new one";
-const USER: &str = "Check user and password, and the user's role in the server";
 const ALONE: &str = "Let the server send its own certificate without its issuers', and keep those in pki/issuer";
+
+/// What to do where the server does not let this user in.
+pub(super) fn about(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Anonymous => {
+            "Give a user, ?user=NAME&password_file=FILE or ?user_cert=FILE&user_key=FILE, or permit anonymous ones in the server"
+        }
+        Identity::User(..) => "Check user and password, and the user's role in the server",
+        Identity::Certificate(_) => {
+            "Let the server trust the certificate of ?user_cert, and check the user's role there"
+        }
+    }
+}
 
 /// Who refused, as the status tells it.
 pub(super) fn not_opened(endpoint: &OpcUaEndpoint, status: StatusCode, known: &Refusal) -> LinkError {
@@ -33,20 +47,7 @@ pub(super) fn not_opened(endpoint: &OpcUaEndpoint, status: StatusCode, known: &R
 fn who(status: StatusCode, known: &Refusal) -> (String, &'static str) {
     use StatusCode as S;
     let secured = known.policy != SecurityPolicy::None;
-    let of_certificates = matches!(
-        status,
-        S::BadSecurityChecksFailed
-            | S::BadCertificateUntrusted
-            | S::BadCertificateInvalid
-            | S::BadCertificateChainIncomplete
-            | S::BadCertificateTimeInvalid
-            | S::BadCertificateIssuerTimeInvalid
-            | S::BadCertificateUseNotAllowed
-            | S::BadCertificateRevoked
-            | S::BadCertificateHostNameInvalid
-            | S::BadCertificateUriInvalid
-            | S::BadCertificateRevocationUnknown
-    );
+    let of_certificates = is_about_certificates(status);
     let closed = matches!(status, S::BadConnectionClosed | S::BadSecureChannelClosed);
     if secured
         && (of_certificates || closed)
@@ -57,7 +58,7 @@ fn who(status: StatusCode, known: &Refusal) -> (String, &'static str) {
     }
     let (who, advice) = match status {
         S::BadUserAccessDenied | S::BadIdentityTokenRejected | S::BadIdentityTokenInvalid => {
-            ("the server does not let this user in", USER)
+            ("the server does not let this user in", known.user)
         }
         S::BadCertificateInvalid if secured && known.sends_issuers => {
             ("we do not understand a server's certificate that comes with those of its issuers", ALONE)
@@ -83,6 +84,24 @@ fn who(status: StatusCode, known: &Refusal) -> (String, &'static str) {
     (who.into(), advice)
 }
 
+fn is_about_certificates(status: StatusCode) -> bool {
+    use StatusCode as S;
+    matches!(
+        status,
+        S::BadSecurityChecksFailed
+            | S::BadCertificateUntrusted
+            | S::BadCertificateInvalid
+            | S::BadCertificateChainIncomplete
+            | S::BadCertificateTimeInvalid
+            | S::BadCertificateIssuerTimeInvalid
+            | S::BadCertificateUseNotAllowed
+            | S::BadCertificateRevoked
+            | S::BadCertificateHostNameInvalid
+            | S::BadCertificateUriInvalid
+            | S::BadCertificateRevocationUnknown
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +109,7 @@ mod tests {
     #[test]
     fn it_is_told_who_refused_whom() {
         use StatusCode as S;
-        let plain = Refusal { policy: SecurityPolicy::None, sends_issuers: false, own_expired: None };
+        let plain = Refusal { policy: SecurityPolicy::None, sends_issuers: false, own_expired: None, user: "" };
         let secured = Refusal { policy: SecurityPolicy::Basic256Sha256, ..plain };
         let (chain, old) = (Refusal { sends_issuers: true, ..secured }, Refusal { own_expired: Some(0), ..secured });
         for (status, known, expected) in [

@@ -6,11 +6,12 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
-use driver_core::{Contact, DeviceSpec, GroupId, Line, LinkError, Reading, Readings, Reason, SystemClock};
+use driver_core::{Contact, DeviceSpec, GroupId, Line, LineSpec, LinkError, Reading, Readings, SystemClock};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::command::advice::words;
 use crate::config::{Checked, LineConfig, UplinkConfig};
 use crate::pipeline::schema::Schema;
 use crate::uplink;
@@ -51,8 +52,8 @@ pub(super) enum Found {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TagsRead {
     pub(super) good: usize,
-    /// The names of the others, by reason.
-    pub(super) bad: BTreeMap<&'static str, (Reason, Vec<Box<str>>)>,
+    /// The names of the others, by the reason and what is to be said of it.
+    pub(super) bad: BTreeMap<(&'static str, String), Vec<Box<str>>>,
 }
 
 impl Tried {
@@ -127,7 +128,7 @@ async fn try_line(config: LineConfig, mut line: Box<dyn Line>, names: &Schema) -
     let LineConfig { spec, .. } = config;
     let mut tried = Vec::with_capacity(spec.devices.len());
     for (index, device) in spec.devices.iter().enumerate() {
-        let outcome = try_device(line.as_mut(), index, device, names).await;
+        let outcome = try_device(line.as_mut(), index, &spec, names).await;
         let (name, url) = (device.name.clone(), spec.url.as_str().into());
         tried.push(Tried { what: What::Device, name, url, outcome: outcome.map(Found::Tags) });
     }
@@ -135,18 +136,14 @@ async fn try_line(config: LineConfig, mut line: Box<dyn Line>, names: &Schema) -
     tried
 }
 
-async fn try_device(
-    line: &mut dyn Line,
-    index: usize,
-    device: &DeviceSpec,
-    names: &Schema,
-) -> Result<TagsRead, String> {
+async fn try_device(line: &mut dyn Line, index: usize, spec: &LineSpec, names: &Schema) -> Result<TagsRead, String> {
+    let device = &spec.devices[index];
     if !line.is_connected() {
         line.connect().await.map_err(|error| error.to_string())?;
     }
     let mut readings = Vec::new();
     match timeout(DEVICE_WITHIN, read(line, index, device, &mut readings)).await {
-        Ok(Ok(Contact::Answered)) => Ok(sorted(&readings, names)),
+        Ok(Ok(Contact::Answered)) => Ok(sorted(&readings, spec.url.scheme(), names)),
         Ok(Ok(Contact::Silent)) => Err(format!(
             "it did not answer, though the line is up{}. Check its power, its cable and its unit number",
             device.unit.map(|unit| format!(" (unit {unit})")).unwrap_or_default()
@@ -181,14 +178,15 @@ async fn read(
     Ok(Contact::Answered)
 }
 
-fn sorted(readings: &[Reading], names: &Schema) -> TagsRead {
+fn sorted(readings: &[Reading], scheme: &str, names: &Schema) -> TagsRead {
     let mut read = TagsRead::default();
     for reading in readings {
         match reading.quality.reason() {
             None => read.good += 1,
             Some(reason) => {
                 let name = names.tag(reading.tag).map(|names| names.tag).unwrap_or_default();
-                read.bad.entry(reason.name()).or_insert_with(|| (reason, Vec::new())).1.push(name.into());
+                let said = words(scheme, reason, reading.status);
+                read.bad.entry((reason.name(), said)).or_default().push(name.into());
             }
         }
     }

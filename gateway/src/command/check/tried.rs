@@ -1,10 +1,11 @@
 //! What `forebay check --connect` found, for people and for machines.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::connect::{Found, TagsRead, Tried, What};
 use super::{number, push};
-use crate::command::advice::advice;
 
 /// How many tags of one reason are named.
 const NAMED_MAX: usize = 10;
@@ -35,13 +36,13 @@ pub(super) fn text(tried: &[Tried]) -> String {
 }
 
 fn write_bad(text: &mut String, name: &str, read: &TagsRead) {
-    let bad: usize = read.bad.values().map(|(_, tags)| tags.len()).sum();
+    let bad: usize = read.bad.values().map(Vec::len).sum();
     push(text, format_args!("{name}: BAD TAGS, {} of {} read\n", read.good, number(read.good + bad, "tag")));
-    for (word, (reason, tags)) in &read.bad {
+    for ((word, said), tags) in &read.bad {
         let named = tags.iter().take(NAMED_MAX).map(|tag| &**tag).collect::<Vec<_>>().join(", ");
         let more = tags.len().saturating_sub(NAMED_MAX);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        push(text, format_args!("  {word}: {named}{more}\n    {}\n", advice(*reason)));
+        push(text, format_args!("  {word}: {named}{more}\n    {said}\n"));
     }
 }
 
@@ -59,11 +60,12 @@ fn one(tried: &Tried) -> Value {
     match &tried.outcome {
         Ok(Found::FarSide(said)) => value["found"] = json!(said),
         Ok(Found::Tags(read)) => {
-            let bad = read.bad.iter();
-            let bad: serde_json::Map<String, Value> =
-                bad.map(|(word, (_, tags))| ((*word).into(), json!(tags))).collect();
+            let mut bad: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for ((word, _), tags) in &read.bad {
+                bad.entry(word).or_default().extend(tags.iter().map(|tag| &**tag));
+            }
             value["tags_good"] = json!(read.good);
-            value["tags_bad"] = bad.into();
+            value["tags_bad"] = json!(bad);
         }
         Err(cause) => value["error"] = json!(cause),
     }
@@ -72,8 +74,6 @@ fn one(tried: &Tried) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use driver_core::Reason;
-
     use super::*;
 
     fn tried(name: &str, outcome: Result<Found, String>) -> Tried {
@@ -84,7 +84,7 @@ mod tests {
     fn each_is_told_with_what_to_do() {
         let mut read = TagsRead { good: 2, ..TagsRead::default() };
         let many: Vec<Box<str>> = (0..12).map(|number| format!("t{number}").into()).collect();
-        read.bad.insert("address-refused", (Reason::AddressRefused, many));
+        read.bad.insert(("address-refused", "see whether it counts from 1".into()), many);
         let all = [
             tried("press", Ok(Found::Tags(TagsRead { good: 3, ..TagsRead::default() }))),
             tried("mixer", Ok(Found::Tags(read))),
