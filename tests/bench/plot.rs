@@ -26,8 +26,11 @@ fn x(share: f64) -> f64 {
     LABELS + SCALE * (share / LEAST).ln() / (MOST / LEAST).ln()
 }
 
-/// So much of the gate is used; less is better, whichever way the number goes.
+/// So much of the gate is used; less is better, whichever way the number goes. Of a gate of 0, none is used or too much.
 fn share(bound: &Bound, number: f64) -> f64 {
+    if bound.gate == 0.0 {
+        return if number > 0.0 { MOST } else { 0.0 };
+    }
     if bound.better == Better::Less { number / bound.gate } else { bound.gate / number }
 }
 
