@@ -87,8 +87,8 @@ struct Found {
     times: RangeInclusive<i64>,
     /// So many readings more are taken.
     room: usize,
-    /// Where in its block the first reading stands for which there was no room.
-    cut_at: Option<usize>,
+    /// The block of the first reading for which there was no room, by its first seq, and the reading's place in it.
+    cut_at: Option<(Seq, usize)>,
     /// The newest time up to which all was looked at.
     last: i64,
     tags: BTreeMap<(String, String), (String, Timed)>,
@@ -97,14 +97,14 @@ struct Found {
 impl Found {
     /// Takes what is wanted of a block; whether there is room for more.
     fn take(&mut self, stretch: &Stretch<'_>, is_wanted: impl Fn(&Reading) -> bool) -> bool {
-        let begin = self.cut_at.take().unwrap_or_default();
+        let begin = self.cut_at.take().filter(|(block, _)| *block == stretch.first).map_or(0, |(_, place)| place);
         for (place, reading) in stretch.readings.iter().enumerate().skip(begin) {
             if !self.times.contains(&reading.timestamp.0) || !is_wanted(reading) {
                 continue;
             }
             if let Some(names) = stretch.schema.tag(reading.tag).filter(|names| self.patterns.mean(names)) {
                 if self.room == 0 {
-                    self.cut_at = Some(place);
+                    self.cut_at = Some((stretch.first, place));
                     return false;
                 }
                 self.add((names.device, names.tag, names.unit), reading);

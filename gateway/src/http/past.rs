@@ -50,6 +50,8 @@ impl Of {
 
 /// The readings of one block with their names.
 pub(super) struct Stretch<'a> {
+    /// The first seq of the block.
+    pub(super) first: Seq,
     /// What they are called.
     pub(super) schema: &'a Arc<Schema>,
     /// They.
@@ -104,7 +106,7 @@ pub(super) async fn walk(
                 continue;
             }
             vitals.redate.apply(block.epoch, &mut readings);
-            if !see(&Stretch { schema, readings: &readings }) {
+            if !see(&Stretch { first: block.seqs.first, schema, readings: &readings }) {
                 return Ok(Ended::Enough(block.seqs.first));
             }
         }
