@@ -12,7 +12,7 @@ use tests::http::{Live, get};
 use tests::site::Site;
 use tests::wait;
 
-use crate::rig::{Counting, counting_device, tcp};
+use crate::rig::{Counting, PLC, counting_device, embedded, file, tcp};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -144,6 +144,35 @@ fn values_move_and_the_log_has_their_history() {
         assert_eq!(get(plant.http, &format!("/api/v1/{wrong}")).expect("an answer").0, 400, "{wrong}");
     }
     drop(plant.field);
+}
+
+/// What is delivered goes from the log, unless it is to be kept: whoever asks for a longer time is told so.
+#[test]
+fn history_says_from_when_on_the_log_has_readings() {
+    let field = Field::new();
+    let counting = Counting::tcp(&field);
+    let (_broker, uplink, recorder) = embedded(&field);
+    let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let site = Site::new(&format!(
+        "{}http: {{ listen: {http} }}\n",
+        file(&counting_device(PLC, &tcp(counting.address)), &uplink)
+    ));
+    let _gateway = site.start();
+    let history = || {
+        let (status, body) = get(http, "/api/v1/history?from=-600").ok()?;
+        (status == 200).then(|| serde_json::from_str::<Value>(&body).expect("JSON"))
+    };
+    let begins = |history: &Value| history["log_begins"].as_str().map(str::to_owned);
+    let told =
+        wait::until("a reading is delivered", wait::SOON, || Some(recorder.readings().first()?.time().to_owned()));
+    let first = begins(&history().expect("an answer")).expect("the log has something");
+    assert!(first <= told, "{first}, and {told} was told");
+    let history = wait::until("what was delivered went", Duration::from_secs(60), || {
+        history().filter(|history| begins(history).is_some_and(|begins| begins > told))
+    });
+    let readings = history["tags"][0]["readings"].as_array().cloned().unwrap_or_default();
+    assert!(!readings.is_empty() && history["complete"] == true, "{history}");
+    assert!(readings.iter().all(|reading| reading[0].as_str() >= history["log_begins"].as_str()), "{history}");
 }
 
 #[test]

@@ -7,9 +7,8 @@ use std::time::Duration;
 use buffer::Seq;
 use driver_core::{Reading, Tense, Timestamp};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-use super::past::{Bounds, Ended, Of, Stretch, walk};
+use super::past::{Bounds, Ended, Of, Stretch, begin, seek, walk};
 use super::query::{Query, shown};
 use super::tags::Patterns;
 use crate::clock::parse_time;
@@ -46,8 +45,8 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
     if from > to {
         return Err("`from` lies after `to`".into());
     }
-    let start = timeout(BOUNDS.time, vitals.log.seek(from)).await;
-    let start = start.ok().and_then(Result::ok).ok_or("the log does not answer: its disk is slow, or it is closing")?;
+    let begins = begin(vitals, BOUNDS).await?;
+    let start = seek(vitals, from, BOUNDS.time).await?;
     let mut found = Found { patterns, times: from..=to, room: limit, cut_at: None, last: from, tags: BTreeMap::new() };
     let ended = walk(vitals, (start, Of::AnyTime), BOUNDS, |stretch| {
         let goes_on = |reading: &Reading| reading.timestamp.0 <= to.saturating_add(DISORDER_NS);
@@ -71,6 +70,7 @@ pub(super) async fn json(vitals: &Vitals, query: &Query) -> Result<Value, String
         "to": Timestamp(to).to_string(),
         "complete": complete,
         "historical_complete": has_later,
+        "log_begins": begins.map(|at| at.to_string()),
         "next": (!complete).then(|| Timestamp(until).to_string()),
         "tags": tags.collect::<Value>(),
     }))

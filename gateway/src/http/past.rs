@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buffer::{Item, Meta, Seq};
-use driver_core::Reading;
+use driver_core::{Reading, Timestamp};
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -115,6 +115,25 @@ pub(super) async fn walk(
     }
 }
 
+/// The first seq of the log with a reading at or after a time, nanoseconds since 1970 UTC, within `time`.
+pub(super) async fn seek(vitals: &Vitals, from_ns: i64, time: Duration) -> Result<Seq, String> {
+    let found = timeout(time, vitals.log.seek(from_ns)).await;
+    found.ok().and_then(Result::ok).ok_or_else(|| "the log does not answer: its disk is slow, or it is closing".into())
+}
+
+/// The time of the oldest reading of the first block that the log still has; `None` while it has none. What was delivered may
+/// have gone before it.
+pub(super) async fn begin(vitals: &Vitals, bounds: Bounds) -> Result<Option<Timestamp>, String> {
+    let start = seek(vitals, i64::MIN, bounds.time).await?;
+    let mut begin = None;
+    walk(vitals, (start, Of::AnyTime), bounds, |stretch| {
+        begin = stretch.readings.iter().map(|reading| reading.timestamp).min();
+        begin.is_none()
+    })
+    .await?;
+    Ok(begin)
+}
+
 /// Somebody looks at the last readings: a table that is begun by that is filled with what the log has of late.
 pub(super) async fn look(vitals: &Vitals) {
     let latest = &vitals.watched.latest;
@@ -122,10 +141,7 @@ pub(super) async fn look(vitals: &Vitals) {
         return;
     }
     let since = vitals.clock.now().0.0 - FILLED_FROM_NS;
-    let from = match timeout(FILL.time, vitals.log.seek(since)).await {
-        Ok(Ok(from)) => from,
-        Ok(Err(_)) | Err(_) => return,
-    };
+    let Ok(from) = seek(vitals, since, FILL.time).await else { return };
     let filled = walk(vitals, (from, Of::AnyTime), FILL, |stretch| {
         if Arc::ptr_eq(stretch.schema, vitals.tags.schema()) {
             let fill = |reading: &Reading| latest.fill(reading.tag, &reading.value, reading.quality, reading.timestamp);

@@ -53,7 +53,9 @@ impl Historian {
     /// Writes the file for a server at `address`.
     fn write(&self, address: SocketAddr, options: &str) {
         let device = counting_device(&format!("opc.tcp://{address}?policy=none{options}"));
-        self.site.write(&format!("{}http: {{ listen: {} }}\n", file(&device, &self.uplink), self.http));
+        // What is delivered would go from the log while it is looked for.
+        let rest = format!("http: {{ listen: {} }}\nbuffer: {{ path: $BUFFER, keep: 64MiB }}\n", self.http);
+        self.site.write(&(file(&device, &self.uplink) + &rest));
     }
 
     fn address(&self) -> SocketAddr {
@@ -97,7 +99,7 @@ impl Historian {
     fn is_marked_over_http(&self) {
         let readings = self.logged("from=-600&limit=20000");
         let past = self.counts(is_past);
-        assert_eq!(historical(&readings), past.iter().map(|(_, number)| *number).collect::<Vec<_>>());
+        assert_eq!(historical(&readings), past.iter().map(|(_, number)| *number).collect::<Vec<_>>(), "{readings:?}");
         assert!(readings.iter().any(|reading| reading[4].is_null() && reading[2] == "good"), "{readings:?}");
         // Of a time long gone too, though it stands in the log behind what was told since.
         let first = &past[..5];
