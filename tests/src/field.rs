@@ -104,15 +104,9 @@ pub fn free() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// A port of the loopback that was free just now, for programs that cannot take port 0.
+/// A port of the loopback for a program that cannot take port 0, or for nobody: from below those that the kernel gives to
+/// whoever connects, so that nobody is given it meanwhile.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(free()).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
-}
-
-/// A port for a program that takes seconds to bind it: from below those that the kernel gives to whoever connects, so that
-/// nobody is given it meanwhile.
-pub fn free_port_for_later() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let seed = std::process::id().wrapping_mul(7_919);
     let candidates = std::iter::repeat_with(|| {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use self::apps::Sink;
-use crate::field::free_port_for_later;
+use crate::field::free_port;
 use crate::gateway::{Running, signal};
 use crate::{need, wait};
 
@@ -96,7 +96,7 @@ impl Kafka {
         let version = if cluster.version.is_empty() { NEW } else { cluster.version };
         let (libs, java) = (need::kafka(version)?, need::program("java")?);
         let folder = TempDir::with_prefix("forebay-kafka-").expect("a temporary directory");
-        let port = free_port_for_later;
+        let port = free_port;
         let ports = || Ports { plain: port(), sasl: port(), tls: port(), controller: port() };
         let nodes: Vec<Node> = (0..cluster.brokers.max(1)).map(|_| Node { ports: ports(), process: None }).collect();
         let is_secure = cluster.tls.is_some();

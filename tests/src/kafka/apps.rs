@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::Kafka;
-use crate::field::free_port_for_later;
+use crate::field::free_port;
 use crate::gateway::Running;
 use crate::need;
 
@@ -45,7 +45,7 @@ impl Kafka {
              offset.storage.file.filename={}\nplugin.discovery=service_load\nlisteners=HTTP://127.0.0.1:{}\n",
             self.bootstrap(),
             path("connect.offsets").display(),
-            free_port_for_later()
+            free_port()
         );
         fs::write(&worker, text).expect("the worker's file can be written");
         let text = format!(
