@@ -17,6 +17,7 @@ pub mod topic;
 pub mod validity;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -106,7 +107,7 @@ pub trait Publisher: Send {
     fn room(&self) -> usize;
 
     /// Hands one message over; only called while there is room. It leaves with the next [`Publisher::events`].
-    fn send(&mut self, message: &Message);
+    fn send(&mut self, message: &Arc<Message>);
 
     /// Whether there is a connection and the far side wants nothing for now, such as while the application behind it is
     /// away: then nothing is overdue.
@@ -155,7 +156,7 @@ pub struct Traffic {
 }
 
 /// The way that a message takes to the far side. The order is that of precedence.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// Readings as they are stored.
     #[default]
@@ -166,7 +167,28 @@ pub enum Lane {
     Replay(u32),
 }
 
+impl Ord for Lane {
+    /// By one number: each message on its way is looked up by its lane first, several times.
+    fn cmp(&self, other: &Lane) -> Ordering {
+        self.precedence().cmp(&other.precedence())
+    }
+}
+
+impl PartialOrd for Lane {
+    fn partial_cmp(&self, other: &Lane) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Lane {
+    fn precedence(self) -> u64 {
+        match self {
+            Lane::Live => 0,
+            Lane::History => 1,
+            Lane::Replay(job) => 2 + u64::from(job),
+        }
+    }
+
     /// Its name in payloads and properties.
     pub fn name(self) -> &'static str {
         match self {
@@ -242,7 +264,7 @@ pub enum Event {
     /// The connection is over; it may be made again.
     Lost(Loss),
     /// A command came.
-    Command(Inbound),
+    Command(Box<Inbound>),
 }
 
 /// How a connection ended.

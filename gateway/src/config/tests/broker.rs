@@ -1,5 +1,7 @@
 //! An uplink that understands just enough.
 
+use std::sync::Arc;
+
 use crate::uplink::format::{Format, Missing, Records};
 use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{
@@ -77,7 +79,7 @@ impl Publisher for Nowhere {
         0
     }
 
-    fn send(&mut self, _: &Message) {}
+    fn send(&mut self, _: &Arc<Message>) {}
 
     fn events<'a>(&'a mut self, _: &'a mut Vec<Event>) -> BoxFuture<'a, ()> {
         Box::pin(async {})

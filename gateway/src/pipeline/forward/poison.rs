@@ -151,7 +151,7 @@ impl<B: Backlog> Forward<B> {
 
     /// Sends a gap in the place of a message that lies in quarantine now. What is sent once more was declared before, or is
     /// there; and what tells of losses is no reading.
-    async fn declare(&mut self, message: Message) {
+    async fn declare(&mut self, message: Arc<Message>) {
         let is_first = matches!(message.lane(), Lane::Live | Lane::History) && message.readings > 0;
         let gone = if is_first {
             let block = self.block_with(message.seqs).await;
@@ -166,7 +166,7 @@ impl<B: Backlog> Forward<B> {
     }
 
     /// Puts a message into quarantine, so that the rest flows. What cannot be kept there is offered again.
-    async fn set_aside(&mut self, message: Message, reason: &str) {
+    async fn set_aside(&mut self, message: Arc<Message>, reason: &str) {
         if self.lanes.is_of_quarantine(message.lane()) {
             return self.stays_in_quarantine(&message, reason);
         }

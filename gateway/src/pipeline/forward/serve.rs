@@ -101,12 +101,15 @@ impl<B: Backlog> Forward<B> {
     }
 
     pub(super) async fn take_in(&mut self, events: &mut Vec<Event>) -> Option<Loss> {
+        if events.is_empty() {
+            return None;
+        }
+        self.commit_soon();
+        self.heard_at = Instant::now();
+        let now = self.heard_at.into_std();
         for event in events.drain(..) {
-            self.heard_at = Instant::now();
-            self.commit_soon();
             match event {
                 Event::Acknowledged(token) => {
-                    let now = self.heard_at.into_std();
                     let returned = self.window.acknowledged(token, now);
                     if let Returned::Delivered(message, took) = &returned {
                         self.accepted.note(message);
@@ -114,9 +117,13 @@ impl<B: Backlog> Forward<B> {
                     }
                     self.note_returned(&returned);
                 }
-                Event::Refused(token, refusal) => self.refused(token, refusal).await,
+                Event::Refused(token, refusal) => {
+                    self.refused(token, refusal).await;
+                    // To keep it elsewhere may have taken long.
+                    self.heard_at = Instant::now();
+                }
                 Event::Lost(loss) => return Some(loss),
-                Event::Command(inbound) => self.commands.submit(inbound),
+                Event::Command(inbound) => self.commands.submit(*inbound),
             }
         }
         None

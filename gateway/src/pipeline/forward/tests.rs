@@ -170,7 +170,7 @@ struct FarSide {
     room: usize,
     /// The application behind it is away until then.
     away_until: Option<Instant>,
-    received: BTreeMap<Token, (Message, u32)>,
+    received: BTreeMap<Token, (Arc<Message>, u32)>,
     connects: Vec<Instant>,
     outstanding_max: usize,
     /// Commands that it sends with the next connection, and the places of those that were answered.
@@ -199,7 +199,7 @@ impl FarSide {
     /// The seqs of all readings that were delivered, in the order of the log.
     fn seqs(&self) -> Vec<Seq> {
         let mut seqs = Vec::new();
-        let mut messages: Vec<&Message> = self.received.values().map(|(message, _)| message).collect();
+        let mut messages: Vec<&Arc<Message>> = self.received.values().map(|(message, _)| message).collect();
         messages.sort_by_key(|message| (message.token.seq, message.token.part));
         for message in messages {
             let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
@@ -244,7 +244,7 @@ impl Publisher for FakePublisher {
         self.events.clear();
         self.held.clear();
         self.outstanding = 0;
-        self.events.extend(far.asks.drain(..).map(Event::Command));
+        self.events.extend(far.asks.drain(..).map(|asked| Event::Command(asked.into())));
         self.until = Some(Instant::now() + far.up_for.unwrap_or(Duration::from_secs(1 << 30)));
         let refused = far.refuses_connections.then(|| {
             self.until = None;
@@ -261,7 +261,7 @@ impl Publisher for FakePublisher {
         self.far.lock().expect("no panic").away_until.is_some_and(|until| until > Instant::now())
     }
 
-    fn send(&mut self, message: &Message) {
+    fn send(&mut self, message: &Arc<Message>) {
         let mut far = self.far.lock().expect("no panic");
         self.outstanding += 1;
         far.outstanding_max = far.outstanding_max.max(self.outstanding);

@@ -8,8 +8,9 @@
 pub(super) mod blame;
 mod ends;
 mod items;
+mod line;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use self::blame::Blame;
 pub use self::ends::Conviction;
 pub(super) use self::ends::Verdict;
 use self::items::LaneState;
+use self::line::Line;
 use crate::uplink::{Lane, Lasting, Message, Token};
 
 /// How many messages are on their way at most; the far side may set less.
@@ -59,9 +61,9 @@ const DEPTH_BITS: u32 = 5;
 #[derive(Debug, Default)]
 pub struct Window {
     lanes: [LaneState; LANES],
-    messages: BTreeMap<Token, InFlight>,
-    /// Messages that are to be sent: lane by lane, in the order of their seqs.
-    unsent: BTreeSet<Token>,
+    messages: HashMap<Token, InFlight>,
+    /// Messages that are to be sent.
+    unsent: Line,
     /// Messages that wait to be offered again.
     waiting: BTreeSet<(Instant, Token)>,
     /// Topics of which the far side takes nothing for now: until when nothing is sent there, so that the order stays.
@@ -105,7 +107,7 @@ fn splinter(whole: Token, first: Seq) -> u32 {
 
 #[derive(Debug)]
 struct InFlight {
-    message: Message,
+    message: Arc<Message>,
     /// The number of its item in its lane.
     item: u64,
     place: Place,
@@ -130,7 +132,7 @@ enum Place {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Returned {
     /// The far side has it, so long after it was sent.
-    Delivered(Message, Duration),
+    Delivered(Arc<Message>, Duration),
     /// It is offered again later.
     Again,
     /// It was refused too often: it is to be kept elsewhere, and then [`Window::give_up`].
@@ -148,6 +150,7 @@ impl Window {
     /// A message of the item that was begun last in its lane.
     pub fn add(&mut self, message: Message) {
         let item = self.lanes[index(message.lane())].add();
+        let message = Arc::new(message);
         self.insert(InFlight { message, item, place: Place::Unsent, refusals: 0, ends: 0, whole: false });
     }
 
@@ -208,46 +211,38 @@ impl Window {
     }
 
     /// The next message to be sent, if one may be sent now; it counts as sent. The far side takes `room` more.
-    pub fn next_to_send(&mut self, room: usize, now: Instant) -> Option<&Message> {
+    pub fn next_to_send(&mut self, room: usize, now: Instant) -> Option<&Arc<Message>> {
         let sent = self.sent();
         if sent > 0 && (self.blame.is_trying() || self.lonely().is_some()) {
             return None;
         }
         let candidate = self.candidate(room);
-        let token = match self.on_trial(candidate, now) {
-            Some(_) if sent > 0 => return None,
-            Some(token) => {
-                self.blame.try_alone(&self.messages.get(&token)?.message, now);
-                token
-            }
-            None => candidate.filter(|token| sent == 0 || !self.must_be_alone(*token))?,
-        };
-        self.unsent.remove(&token);
-        self.sent_behind += usize::from(token.lane != Lane::Live);
+        let on_trial = self.on_trial(candidate, now);
+        let token = on_trial.or(candidate)?;
         let in_flight = self.messages.get_mut(&token)?;
+        if sent > 0 && (on_trial.is_some() || in_flight.ends >= ENDS_MAX) {
+            return None;
+        }
+        if on_trial.is_some() {
+            self.blame.try_alone(&in_flight.message, now);
+        }
         in_flight.place = Place::Sent(now);
+        self.unsent.remove(token);
+        self.sent_behind += usize::from(token.lane != Lane::Live);
         Some(&in_flight.message)
     }
 
     /// The first message to be sent that is not accused.
     fn candidate(&self, room: usize) -> Option<Token> {
-        let is_free = |token: &&Token| (self.blame.is_idle() || !self.is_held(**token)) && !self.rests(**token);
+        let is_free = |token: &Token| (self.blame.is_idle() || !self.is_held(*token)) && !self.rests(*token);
         let behind_max = ((room + self.sent()) / SHARE_BEHIND).max(1);
-        let first_behind = Token { lane: Lane::History, seq: 0, part: 0 };
-        if self.sent_behind < behind_max {
-            self.unsent.iter().find(is_free).copied()
-        } else {
-            self.unsent.range(..first_behind).find(is_free).copied()
-        }
+        let may_be_behind = self.sent_behind < behind_max;
+        self.unsent.iter().take_while(|token| may_be_behind || token.lane == Lane::Live).find(is_free)
     }
 
     fn rests(&self, token: Token) -> bool {
         let topic = |in_flight: &InFlight| self.resting.contains_key(&in_flight.message.topic);
         !self.resting.is_empty() && self.messages.get(&token).is_some_and(topic)
-    }
-
-    fn must_be_alone(&self, token: Token) -> bool {
-        self.messages.get(&token).is_some_and(|in_flight| in_flight.ends >= ENDS_MAX)
     }
 
     /// Moves messages that have waited long enough back among those to be sent, and ends trials that went well.
@@ -264,7 +259,7 @@ impl Window {
     /// When [`Window::wake`] will have something to do.
     pub fn wake_at(&self) -> Option<Instant> {
         let waiting = self.waiting.first().map(|(at, _)| *at);
-        let trial = self.blame.trial_at().filter(|_| self.unsent.iter().any(|token| self.is_held(*token)));
+        let trial = self.blame.trial_at().filter(|_| self.unsent.iter().any(|token| self.is_held(token)));
         let rested = self.resting.values().min().copied();
         [waiting, trial, rested, self.blame.settles_at()].into_iter().flatten().min()
     }
@@ -285,7 +280,7 @@ impl Window {
     }
 
     /// A message by its token.
-    pub fn message(&self, token: Token) -> Option<&Message> {
+    pub fn message(&self, token: Token) -> Option<&Arc<Message>> {
         self.messages.get(&token).map(|in_flight| &in_flight.message)
     }
 
@@ -340,14 +335,14 @@ impl Window {
         }
         self.blame.accuse_parts(&whole.message, &halves);
         for message in halves {
-            let place = Place::Unsent;
+            let (message, place) = (Arc::new(message), Place::Unsent);
             // Those of one that had to be alone may be too large, too.
             self.insert(InFlight { message, item: whole.item, place, refusals, ends: whole.ends, whole: false });
         }
     }
 
     /// Forgets a message that is kept elsewhere now.
-    pub fn give_up(&mut self, token: Token, now: Instant) -> Option<Message> {
+    pub fn give_up(&mut self, token: Token, now: Instant) -> Option<Arc<Message>> {
         let message = self.take_out(token)?;
         if self.blame.set_aside(token, now) {
             self.reconsider();
@@ -356,10 +351,10 @@ impl Window {
     }
 
     /// Forgets a message that is kept elsewhere now, and sends one in its place that declares it.
-    pub fn declare(&mut self, token: Token, mut declaration: Message, now: Instant) -> Option<Message> {
+    pub fn declare(&mut self, token: Token, mut declaration: Message, now: Instant) -> Option<Arc<Message>> {
         let kept = self.remove(token)?;
         declaration.token = Token { part: splinter(token, declaration.seqs.first), ..token };
-        let (message, place) = (declaration, Place::Unsent);
+        let (message, place) = (Arc::new(declaration), Place::Unsent);
         self.insert(InFlight { message, item: kept.item, place, refusals: 0, ends: 0, whole: false });
         if self.blame.set_aside(token, now) {
             self.reconsider();
@@ -372,7 +367,7 @@ impl Window {
         message.readings == 0 && message.token.part >= SPLINTERS
     }
 
-    fn take_out(&mut self, token: Token) -> Option<Message> {
+    fn take_out(&mut self, token: Token) -> Option<Arc<Message>> {
         let in_flight = self.remove(token)?;
         self.lanes[index(token.lane)].returned(in_flight.item);
         Some(in_flight.message)
@@ -420,7 +415,7 @@ impl Window {
         let in_flight = self.messages.remove(&token)?;
         match in_flight.place {
             Place::Unsent => {
-                self.unsent.remove(&token);
+                self.unsent.remove(token);
             }
             Place::Waiting(until) => {
                 self.waiting.remove(&(until, token));

@@ -205,8 +205,7 @@ impl Keyed {
         let (_, index) = *block.order.get(block.done)?;
         let reading = block.records.readings.get(index as usize)?;
         let place = self.place(reading.tag);
-        let schema = self.places.schema.clone();
-        let name = TagName::find(schema.as_deref(), reading.tag);
+        let name = TagName::find(block.records.schema.as_deref(), reading.tag);
         self.begin();
         let of = name.of(&self.gateway, &block.records, index as usize);
         self.content.reading(reading, &of, &mut self.out);

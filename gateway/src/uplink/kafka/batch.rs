@@ -14,7 +14,7 @@ mod read;
 
 use bytes::Bytes;
 
-pub use self::compress::Compression;
+pub use self::compress::{Compression, Packer};
 pub use self::headers::Headers;
 pub use self::read::{Batch, Kind, Record, Unreadable, committed, read};
 
@@ -65,6 +65,7 @@ pub struct Builder {
     largest_time_ms: i64,
     /// What the last batch had, bytes: the next is mostly about as large.
     last_bytes: usize,
+    packer: Packer,
 }
 
 impl Builder {
@@ -117,7 +118,7 @@ impl Builder {
         self.last_bytes = batch.len();
         if compression != Compression::None {
             let mut packed = vec![0; HEAD_BYTES];
-            compression.compress(&batch[HEAD_BYTES..], &mut packed)?;
+            self.packer.pack(compression, &batch[HEAD_BYTES..], &mut packed)?;
             // Its memory is used again.
             batch.clear();
             self.batch = std::mem::replace(&mut batch, packed);

@@ -219,7 +219,7 @@ impl Publisher for Dressed {
         self.inner.room()
     }
 
-    fn send(&mut self, message: &Message) {
+    fn send(&mut self, message: &Arc<Message>) {
         self.inner.send(message);
     }
 
@@ -237,7 +237,7 @@ impl Publisher for Dressed {
                 () = inner.events(events) => None,
                 inbound = listener.next() => Some(inbound),
             };
-            events.extend(inbound.map(Event::Command));
+            events.extend(inbound.map(|inbound| Event::Command(inbound.into())));
         })
     }
 

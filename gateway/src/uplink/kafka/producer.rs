@@ -63,7 +63,7 @@ pub struct Producer {
     expected: HashMap<Mark, usize>,
     /// What is delivered and may be handed over again.
     done: BTreeSet<Mark>,
-    unrouted: VecDeque<Message>,
+    unrouted: VecDeque<Arc<Message>>,
     held: usize,
     metadata: MetadataState,
     /// Requests with batches on their way, by broker.
@@ -196,7 +196,7 @@ impl Producer {
     }
 
     /// A message to be sent. One that the partition has already comes back at once.
-    pub fn send(&mut self, message: &Message) {
+    pub fn send(&mut self, message: &Arc<Message>) {
         let mark = Mark::of(message);
         self.held += 1;
         if self.done.remove(&mark) {

@@ -358,7 +358,7 @@ impl Publisher for KafkaPublisher {
         self.life.as_ref().filter(|_| self.is_connected).map_or(0, |life| life.producer.room())
     }
 
-    fn send(&mut self, message: &Message) {
+    fn send(&mut self, message: &Arc<Message>) {
         if let Some(life) = &mut self.life {
             life.producer.send(message);
         }

@@ -1,5 +1,6 @@
 //! The way to one broker: connects, moves bytes both ways, keeps the connection alive.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -209,7 +210,9 @@ impl MqttPublisher {
                             frames.iter().for_each(|frame| self.session.publish_frame(frame, &mut link.out));
                         }
                         Taken::Commands(commands) => {
-                            commands.into_iter().for_each(|command| self.session.happened(Event::Command(command)));
+                            commands
+                                .into_iter()
+                                .for_each(|command| self.session.happened(Event::Command(command.into())));
                         }
                         Taken::Leave(death) => {
                             self.session.publish_frame(&death, &mut link.out);
@@ -319,7 +322,7 @@ impl Publisher for MqttPublisher {
         self.link.is_some() && self.edge.as_ref().is_some_and(Edge::waits)
     }
 
-    fn send(&mut self, message: &Message) {
+    fn send(&mut self, message: &Arc<Message>) {
         let Some(link) = &mut self.link else { return };
         match &mut self.edge {
             None => {
@@ -389,7 +392,7 @@ fn write_connect_of(
 
 fn take_message(config: &Config, session: &mut Session, arrived: Arrived) {
     match config.commands.as_ref().filter(|door| door.is_for(&arrived.topic)) {
-        Some(door) => session.happened(Event::Command(door.inbound(arrived, Instant::now()))),
+        Some(door) => session.happened(Event::Command(door.inbound(arrived, Instant::now()).into())),
         None => debug!(uplink = &*config.name, topic = arrived.topic, "a message came that was not asked for"),
     }
 }

@@ -175,7 +175,7 @@ async fn a_range_is_sent_once_more_with_its_identities_and_its_job() {
     assert_eq!(done.sent, 190);
     assert_eq!(jobs.get(other).expect("readable").map(|job| job.sent), Some(0));
     let far = bench.far.lock().expect("no panic");
-    let again: Vec<&Message> =
+    let again: Vec<&Arc<Message>> =
         far.received.values().map(|(message, _)| message).filter(|m| m.lane() != Lane::Live).collect();
     assert!(again.iter().all(|message| message.lane() == Lane::Replay(number)));
     let seqs = |message: &Message| {
@@ -250,7 +250,8 @@ async fn what_lies_in_quarantine_is_offered_once_more_and_leaves_it_when_the_far
     assert_eq!(done(&[]).await, (1, 1));
     assert_eq!(in_quarantine(&bench), ["poison"], "it stays, and stands there once");
     let far = far.lock().expect("no panic");
-    let again: Vec<&Message> = far.received.values().map(|(message, _)| message).filter(|m| m.epoch == 2).collect();
+    let again: Vec<&Arc<Message>> =
+        far.received.values().map(|(message, _)| message).filter(|m| m.epoch == 2).collect();
     assert_eq!(again.len(), 2);
     assert!(again.iter().all(|message| message.key.as_deref() == Some(b"press") && message.lane().job().is_some()));
     assert_eq!(bench.log.low(), 31, "it moves no cursor");

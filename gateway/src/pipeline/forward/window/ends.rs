@@ -71,12 +71,14 @@ impl Window {
     /// What was on its way is to be sent again; with `counts`, this end is noted of each of it.
     fn take_back(&mut self, counts: bool) -> Verdict {
         let (mut verdict, mut lane_before) = (Verdict::Open, None);
-        for (token, in_flight) in &mut self.messages {
-            if !matches!(in_flight.place, Place::Sent(_)) {
-                continue;
-            }
+        let is_sent = |in_flight: &InFlight| matches!(in_flight.place, Place::Sent(_));
+        let sent = self.messages.iter().filter(|(_, in_flight)| is_sent(in_flight));
+        let mut sent: Vec<Token> = sent.map(|(token, _)| *token).collect();
+        sent.sort_unstable();
+        for token in sent {
+            let Some(in_flight) = self.messages.get_mut(&token) else { continue };
             in_flight.place = Place::Unsent;
-            self.unsent.insert(*token);
+            self.unsent.insert(token);
             if counts {
                 in_flight.ends += 1;
                 let is_first = lane_before.replace(token.lane) != Some(token.lane);
@@ -100,7 +102,7 @@ impl Window {
 
     /// Takes one out of what is to be sent until it is decided what becomes of it.
     fn withdraw(&mut self, token: Token, now: Instant) {
-        self.unsent.remove(&token);
+        self.unsent.remove(token);
         self.convicted.remove(&token);
         self.wait(token, now);
     }
@@ -167,8 +169,8 @@ impl Window {
             return None;
         }
         self.blame.next_on_trial(|token, topic| match token {
-            Some(token) => self.unsent.contains(&token).then_some(token),
-            None => self.unsent.iter().find(|token| self.is_to(**token, topic)).copied(),
+            Some(token) => self.unsent.contains(token).then_some(token),
+            None => self.unsent.iter().find(|token| self.is_to(*token, topic)),
         })
     }
 
@@ -191,7 +193,7 @@ impl Window {
 
     /// Takes what is not to be sent any more out of what is to be sent.
     pub(super) fn reconsider(&mut self) {
-        for token in std::mem::take(&mut self.unsent) {
+        for token in std::mem::take(&mut self.unsent).iter() {
             self.offer(token);
         }
     }

@@ -6,11 +6,11 @@
 //!  "quality":"good","unit":"°C","epoch":7,"seq":1234}
 //! ```
 
-use driver_core::{ClockState, Reading};
+use driver_core::Reading;
 
 use super::time::TimeText;
 use super::value::{write_integer, write_string, write_value};
-use super::writer::{write_gap, write_lane};
+use super::writer::{write_gap, write_lane, write_origin};
 use crate::uplink::format::Missing;
 use crate::uplink::format::keyed::{Content, Kind, Of, Shape};
 
@@ -100,9 +100,7 @@ fn write_middle(reading: &Reading, of: &Of<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"unit\":");
         write_string(of.unit, out);
     }
-    if reading.clock == ClockState::Unsynchronized {
-        out.extend_from_slice(b",\"clock\":\"unsynchronized\"");
-    }
+    write_origin(reading, out);
 }
 
 fn write_end(of: &Of<'_>, out: &mut Vec<u8>) {

@@ -204,6 +204,11 @@ pub(in crate::uplink) fn write_doubts(reading: &Reading, unit: &[u8], out: &mut 
         write_integer(reading.status, out);
     }
     out.extend_from_slice(unit);
+    write_origin(reading, out);
+}
+
+/// `,"clock":"unsynchronized","historical":true`, each where it is so.
+pub(super) fn write_origin(reading: &Reading, out: &mut Vec<u8>) {
     if reading.clock == ClockState::Unsynchronized {
         out.extend_from_slice(b",\"clock\":\"unsynchronized\"");
     }

@@ -81,6 +81,20 @@ fn a_reading_is_a_flat_record_under_the_key_of_its_tag() {
 }
 
 #[test]
+fn a_record_says_that_it_comes_from_the_past_and_that_its_time_is_not_sure() {
+    let past = Reading { tense: Tense::Past, clock: ClockState::Unsynchronized, ..reading(1, Value::Int(1)) };
+    for options in ["", "?records=batches"] {
+        let mut format = keyed(options, JsonRecords::default(), None).expect("a format");
+        let made = messages(&mut format, vec![past.clone(), reading(1, Value::Int(2))]);
+        let json: Vec<serde_json::Value> =
+            made.iter().map(|one| serde_json::from_str(text(one)).expect("JSON")).collect();
+        let rows = json[0]["readings"].as_array().cloned().unwrap_or(json);
+        assert_eq!((&rows[0]["historical"], &rows[0]["clock"]), (&true.into(), &"unsynchronized".into()), "{rows:?}");
+        assert!(rows[1].get("historical").is_none() && rows[1].get("clock").is_none(), "{rows:?}");
+    }
+}
+
+#[test]
 fn a_batch_holds_one_device_under_its_key() {
     let mut format = keyed("?records=batches", JsonRecords::default(), None).expect("a format");
     let made =

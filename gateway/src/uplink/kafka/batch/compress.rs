@@ -34,6 +34,53 @@ pub enum Compression {
     Zstd,
 }
 
+/// What compressing needs of memory, kept from batch to batch.
+#[derive(Default)]
+pub struct Packer {
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    packed: Vec<u8>,
+}
+
+impl Packer {
+    /// Appends the compressed bytes to `out`.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn pack(&mut self, compression: Compression, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        match compression {
+            Compression::None => out.extend_from_slice(bytes),
+            Compression::Gzip => {
+                let mut encoder = GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL));
+                encoder.write_all(bytes)?;
+                encoder.finish()?;
+            }
+            Compression::Snappy => xerial(bytes, out)?,
+            Compression::Lz4 => {
+                let mut encoder = FrameEncoder::new(out);
+                encoder.write_all(bytes)?;
+                encoder.finish().map_err(io::Error::other)?;
+            }
+            Compression::Zstd => {
+                let zstd = match &mut self.zstd {
+                    Some(zstd) => zstd,
+                    none => none.insert(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
+                };
+                self.packed.clear();
+                self.packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+                zstd.compress_to_buffer(bytes, &mut self.packed)?;
+                out.extend_from_slice(&self.packed);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Packer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
+    }
+}
+
 impl Compression {
     /// All, in the order of their numbers.
     pub const ALL: [Compression; 5] =
@@ -63,29 +110,6 @@ impl Compression {
     /// The codec that a batch's attributes name.
     pub fn of_attributes(attributes: i16) -> Option<Compression> {
         Compression::ALL.get(usize::from(attributes as u16 & 7)).copied()
-    }
-
-    /// Appends the compressed bytes to `out`.
-    ///
-    /// # Errors
-    /// There is no memory for it.
-    pub fn compress(self, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        match self {
-            Compression::None => out.extend_from_slice(bytes),
-            Compression::Gzip => {
-                let mut encoder = GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL));
-                encoder.write_all(bytes)?;
-                encoder.finish()?;
-            }
-            Compression::Snappy => xerial(bytes, out)?,
-            Compression::Lz4 => {
-                let mut encoder = FrameEncoder::new(out);
-                encoder.write_all(bytes)?;
-                encoder.finish().map_err(io::Error::other)?;
-            }
-            Compression::Zstd => out.append(&mut zstd::bulk::compress(bytes, ZSTD_LEVEL)?),
-        }
-        Ok(())
     }
 
     /// The bytes as they were.

@@ -1,6 +1,7 @@
 //! Messages as a batch under a range of sequences.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -22,7 +23,7 @@ pub(super) struct Intent {
     /// From the lowest seq to the highest.
     pub(super) seqs: SeqRange,
     /// The messages; those of an earlier life come one by one.
-    pub(super) messages: Vec<Option<Message>>,
+    pub(super) messages: Vec<Option<Arc<Message>>>,
     pub(super) missing: usize,
     batch: Option<Bytes>,
     /// Whether it is on its way.
@@ -32,9 +33,14 @@ pub(super) struct Intent {
 }
 
 impl Intent {
-    pub(super) fn new(number: u64, sequence: i32, messages: impl Iterator<Item = Message>, batch: Bytes) -> Intent {
-        let messages: Vec<Option<Message>> = messages.map(Some).collect();
-        let marks: Vec<Mark> = messages.iter().flatten().map(Mark::of).collect();
+    pub(super) fn new(
+        number: u64,
+        sequence: i32,
+        messages: impl Iterator<Item = Arc<Message>>,
+        batch: Bytes,
+    ) -> Intent {
+        let messages: Vec<Option<Arc<Message>>> = messages.map(Some).collect();
+        let marks: Vec<Mark> = messages.iter().flatten().map(|message| Mark::of(message)).collect();
         let seqs = span(&marks);
         Intent {
             number,
@@ -66,7 +72,7 @@ impl Intent {
     }
 
     /// One of the messages is here again.
-    pub(super) fn fill(&mut self, mark: &Mark, message: &Message) -> bool {
+    pub(super) fn fill(&mut self, mark: &Mark, message: &Arc<Message>) -> bool {
         let place = self.marks.iter().zip(&self.messages).position(|(known, held)| known == mark && held.is_none());
         let Some(place) = place else { return false };
         self.messages[place] = Some(message.clone());

@@ -1,6 +1,7 @@
 //! From a message to the stream in which it goes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::stream::Stream;
@@ -20,7 +21,7 @@ impl Producer {
                     let is_name = refused == code::INVALID_TOPIC_EXCEPTION;
                     let lasting = if is_name { Lasting::ForThisMessage } else { Lasting::ForNow };
                     self.refuse(&message, lasting, &reason);
-                    wrong.insert(message.topic);
+                    wrong.insert(message.topic.clone());
                 }
                 Routed::To(partition) if !self.is_unsettled(&message.topic) => self.put(message, partition),
                 Routed::To(_) | Routed::Unknown => self.unrouted.push_back(message),
@@ -32,7 +33,7 @@ impl Producer {
         }
     }
 
-    pub(super) fn put(&mut self, message: Message, partition: i32) {
+    pub(super) fn put(&mut self, message: Arc<Message>, partition: i32) {
         if self.done.remove(&Mark::of(&message)) {
             return self.acknowledge(message.token);
         }

@@ -14,6 +14,7 @@ mod answers;
 mod recover;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ask::{Ask, Sent};
@@ -57,7 +58,7 @@ pub(super) struct Stream {
     pub(super) phase: Phase,
     intents: VecDeque<Intent>,
     intents_made: u64,
-    pending: VecDeque<Message>,
+    pending: VecDeque<Arc<Message>>,
     /// Requests with batches of this stream on their way.
     in_flight: usize,
     /// A batch failed: all go again, once nothing is on its way.
@@ -118,7 +119,7 @@ pub(super) struct Reading {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     pub(super) delivered: Vec<Token>,
-    pub(super) refused: Vec<(Message, Lasting, String)>,
+    pub(super) refused: Vec<(Arc<Message>, Lasting, String)>,
     /// The partition was read: it has these that are not in our hands.
     pub(super) found: Option<Vec<Mark>>,
     pub(super) look_again: bool,
@@ -188,12 +189,12 @@ impl Stream {
         self.intents.iter().map(|intent| intent.seqs)
     }
 
-    pub(super) fn push(&mut self, message: Message) {
+    pub(super) fn push(&mut self, message: Arc<Message>) {
         self.pending.push_back(message);
     }
 
     /// A message of an intent is here again.
-    pub(super) fn fill(&mut self, mark: Mark, message: Message) {
+    pub(super) fn fill(&mut self, mark: Mark, message: Arc<Message>) {
         self.has_strangers |= self.is_stranger(&message);
         if !self.intents.iter_mut().any(|intent| intent.fill(&mark, &message)) {
             self.pending.push_back(message);
@@ -227,7 +228,7 @@ impl Stream {
     }
 
     /// Everything that is in its hands, in order.
-    pub(super) fn into_messages(self) -> Vec<Message> {
+    pub(super) fn into_messages(self) -> Vec<Arc<Message>> {
         self.intents.into_iter().flat_map(|intent| intent.messages).flatten().chain(self.pending).collect()
     }
 
@@ -353,7 +354,7 @@ impl Stream {
 
     /// Whether what waits fills a batch.
     fn is_full(&self, encoder: &Encoder) -> bool {
-        let mut bytes = self.pending.iter().map(Message::size_bytes);
+        let mut bytes = self.pending.iter().map(|message| message.size_bytes());
         self.pending.len() >= self.records_max
             || bytes.try_fold(0, |sum, one| Some(sum + one).filter(|sum| *sum < encoder.batch_bytes)).is_none()
     }
@@ -414,6 +415,6 @@ impl Stream {
     }
 }
 
-fn lowest<'m>(messages: impl Iterator<Item = &'m Message>) -> Option<u64> {
+fn lowest<'m>(messages: impl Iterator<Item = &'m Arc<Message>>) -> Option<u64> {
     messages.filter(|message| message.lane().job().is_none()).map(|message| message.seqs.first).min()
 }

@@ -27,8 +27,8 @@ fn config() -> Config {
     check(&spec).expect("a configuration")
 }
 
-fn message(seq: u64, lane: Lane) -> Message {
-    Message {
+fn message(seq: u64, lane: Lane) -> Arc<Message> {
+    Arc::new(Message {
         token: Token { lane, seq, part: 0 },
         topic: "plant".into(),
         key: Some(Bytes::from(format!("key {}", seq % KEYS))),
@@ -38,7 +38,7 @@ fn message(seq: u64, lane: Lane) -> Message {
         epoch: 3,
         seqs: buffer::SeqRange { first: seq, last: seq },
         readings: 1,
-    }
+    })
 }
 
 /// A gateway: the log of messages with what was acknowledged, the journal, and the producer of this life.

@@ -125,8 +125,8 @@ fn certificates(folder: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-fn message(topic: &str, seq: u64) -> Message {
-    Message {
+fn message(topic: &str, seq: u64) -> Arc<Message> {
+    Arc::new(Message {
         token: Token { lane: Lane::Live, seq, part: 0 },
         topic: topic.into(),
         key: None,
@@ -136,11 +136,11 @@ fn message(topic: &str, seq: u64) -> Message {
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq },
         readings: 1,
-    }
+    })
 }
 
 /// Sends messages and waits for as many events.
-async fn send(publisher: &mut MqttPublisher, messages: &[Message]) -> Vec<Event> {
+async fn send(publisher: &mut MqttPublisher, messages: &[Arc<Message>]) -> Vec<Event> {
     let mut events = Vec::new();
     let mut waiting = messages.iter();
     while events.len() < messages.len() {
@@ -158,7 +158,7 @@ async fn send(publisher: &mut MqttPublisher, messages: &[Message]) -> Vec<Event>
 
 async fn delivers(broker: &Broker, mut publisher: MqttPublisher) {
     publisher.open().await.expect("connected");
-    let messages: Vec<Message> = (1..=100).map(|seq| message("plant/allowed", seq)).collect();
+    let messages: Vec<Arc<Message>> = (1..=100).map(|seq| message("plant/allowed", seq)).collect();
     let events = send(&mut publisher, &messages).await;
     assert!(events.iter().all(|event| matches!(event, Event::Acknowledged(_))), "{events:?}");
     publisher.take_leave().await;

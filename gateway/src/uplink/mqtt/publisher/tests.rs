@@ -102,8 +102,8 @@ fn publisher(url: &str) -> MqttPublisher {
     MqttPublisher::new(config::check(&spec).expect("a configuration").0, None)
 }
 
-fn message(seq: u64) -> Message {
-    Message {
+fn message(seq: u64) -> Arc<Message> {
+    Arc::new(Message {
         token: Token { lane: Lane::Live, seq, part: 0 },
         topic: "plant/press".into(),
         key: None,
@@ -113,7 +113,7 @@ fn message(seq: u64) -> Message {
         epoch: 7,
         seqs: SeqRange { first: seq, last: seq + 1 },
         readings: 2,
-    }
+    })
 }
 
 /// Runs the publisher beside the broker's script, until the script ends; returns what happened.
@@ -358,7 +358,7 @@ async fn dropping_the_wait_for_events_loses_nothing() {
     let (broker, url) = Broker::listen().await;
     let mut publisher = publisher(&format!("{url}?version=3.1.1&state=off"));
     let (mut peer, _) = connected(&broker, &mut publisher, ACCEPTED).await;
-    let large = Message { payload: Bytes::from(vec![b'x'; 4 << 20]), ..message(1) };
+    let large = Arc::new(Message { payload: Bytes::from(vec![b'x'; 4 << 20]), ..(*message(1)).clone() });
     publisher.send(&large);
     let mut events = Vec::new();
     let reader = tokio::spawn(async move {

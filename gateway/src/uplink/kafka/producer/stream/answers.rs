@@ -1,5 +1,6 @@
 //! What a partition answers to batches.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{BACKOFF_FIRST, BACKOFF_MAX, Phase, RECORDS_MAX, Stream, Told};
@@ -97,14 +98,14 @@ impl Stream {
     }
 
     /// From `place` on nothing got in: the messages are free to go in other batches.
-    pub(super) fn withdraw(&mut self, place: usize, entries: &mut Vec<Entry>) -> Vec<Message> {
+    pub(super) fn withdraw(&mut self, place: usize, entries: &mut Vec<Entry>) -> Vec<Arc<Message>> {
         let Some(sequence) = self.intents.get(place).map(|intent| intent.sequence) else { return Vec::new() };
         entries.push(Entry::Withdrawn { stream: self.number, sequence });
         (self.next, self.must_go_again) = (sequence, true);
         self.intents.drain(place..).flat_map(|intent| intent.messages).flatten().collect()
     }
 
-    pub(super) fn put_back(&mut self, messages: Vec<Message>) {
+    pub(super) fn put_back(&mut self, messages: Vec<Arc<Message>>) {
         messages.into_iter().rev().for_each(|message| self.pending.push_front(message));
     }
 
