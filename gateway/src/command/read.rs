@@ -86,9 +86,17 @@ fn row(args: &Args, line: &dyn Line, reading: &Reading) -> [String; 5] {
     let index = reading.tag.index();
     let text = line.tag_text(0, index);
     let reason = reading.quality.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let status = if reading.status == 0 { String::new() } else { format!(" ({})", reading.status) };
-    let quality = format!("{}{reason}{status}", reading.quality.level().name());
+    let quality = format!("{}{reason}{}", reading.quality.level().name(), code(reading.status));
     [args.addresses[index].clone(), reading.value.to_string(), quality, text.data_type.to_string(), text.also]
+}
+
+/// The protocol's own code as its tables have it: one of 32 bits in hexadecimal.
+fn code(status: u32) -> String {
+    match status {
+        0 => String::new(),
+        1..0x1_0000 => format!(" ({status})"),
+        _ => format!(" (0x{status:08X})"),
+    }
 }
 
 fn print_json(args: &Args, facts: &[Fact], readings: &[Reading]) {
@@ -108,4 +116,14 @@ fn print_json(args: &Args, facts: &[Fact], readings: &[Reading]) {
         })
         .collect();
     print(&format!("{:#}\n", json!({ "url": args.url, "info": facts, "readings": readings })));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_stand_as_they_are_looked_up() {
+        assert_eq!([0, 2, 0x8034_0000].map(code), ["", " (2)", " (0x80340000)"]);
+    }
 }
