@@ -137,7 +137,7 @@ pub(crate) fn publisher(bootstrap: &str, topic: &str, batches: usize) {
     });
     let way = KafkaUplink.open(&spec).unwrap_or_else(|errors| panic!("{errors:?}"));
     let mut publisher = way.publisher;
-    let all: Vec<Vec<Message>> = (0..batches).map(|batch| messages(topic, batch)).collect();
+    let all: Vec<Vec<Arc<Message>>> = (0..batches).map(|batch| messages(topic, batch)).collect();
     runtime().block_on(async {
         publisher.connect().await.expect("the broker serves");
         // One record opens the partition: what is asked and synced for that is done once.
@@ -152,7 +152,7 @@ pub(crate) fn publisher(bootstrap: &str, topic: &str, batches: usize) {
 }
 
 /// As the gateway's formats make them: one key a tag, and payloads one behind the other in memory that they share.
-fn messages(topic: &str, batch: usize) -> Vec<Message> {
+fn messages(topic: &str, batch: usize) -> Vec<Arc<Message>> {
     let topic: Arc<str> = topic.into();
     let (key, mut memory) = (Bytes::from("line7/temperature".to_owned()), BytesMut::new());
     let from = (batch * RECORDS_PER_BATCH) as u64;
@@ -167,7 +167,7 @@ fn messages(topic: &str, batch: usize) -> Vec<Message> {
         seqs: SeqRange { first: seq, last: seq },
         readings: 1,
     };
-    (from..from + RECORDS_PER_BATCH as u64).map(message).collect()
+    (from..from + RECORDS_PER_BATCH as u64).map(message).map(Arc::new).collect()
 }
 
 fn payload(memory: &mut BytesMut) -> Bytes {
@@ -176,7 +176,7 @@ fn payload(memory: &mut BytesMut) -> Bytes {
 }
 
 /// Hands a batch over and waits until all of it is acknowledged.
-async fn deliver(publisher: &mut dyn Publisher, batch: Vec<Message>) -> usize {
+async fn deliver(publisher: &mut dyn Publisher, batch: Vec<Arc<Message>>) -> usize {
     assert!(publisher.room() >= batch.len());
     batch.iter().for_each(|message| publisher.send(message));
     let (mut acknowledged, mut events) = (0, Vec::new());
