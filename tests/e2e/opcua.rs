@@ -14,6 +14,7 @@ mod restarts;
 mod cuts;
 mod history;
 mod queues;
+mod acknowledgements;
 mod capture;
 
 use std::path::Path;

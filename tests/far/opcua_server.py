@@ -215,6 +215,26 @@ def lose_messages():
     InternalSubscription._pop_publish_result = pop_or_lose
 
 
+def note_published(path):
+    """A line for each message that is sent, and for each that a client acknowledges: `sent 7`, `acknowledged 7`."""
+    pop, publish = InternalSubscription._pop_publish_result, InternalSubscription.publish
+    notes = open(path, "w", buffering=1)
+
+    def pop_and_note(self):
+        result = pop(self)
+        if result.NotificationMessage.NotificationData and self.pub_request_callback:
+            notes.write(f"sent {result.NotificationMessage.SequenceNumber}\n")
+        return result
+
+    def publish_and_note(self, acks):
+        for number in acks:
+            notes.write(f"acknowledged {number}\n")
+        publish(self, acks)
+
+    InternalSubscription._pop_publish_result = pop_and_note
+    InternalSubscription.publish = publish_and_note
+
+
 def close_connections(server):
     """Without a word."""
     for protocol in list(server.bserver.clients):
@@ -242,6 +262,8 @@ async def serve(arguments):
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     if arguments.lossy:
         lose_messages()
+    if arguments.published:
+        note_published(arguments.published)
     namespace = await server.register_namespace(NAMESPACE)
     assert namespace == 2, namespace
     counters = await fill(server, namespace, arguments.items)
@@ -293,6 +315,7 @@ def main():
     parser.add_argument("--structures", action="store_true")
     parser.add_argument("--dictionary", action="store_true")
     parser.add_argument("--lossy", action="store_true")
+    parser.add_argument("--published")
     parser.add_argument("--known-as")
     parser.add_argument("--events", action="store_true")
     parser.add_argument("--pki")
