@@ -16,6 +16,8 @@ use crate::uplink::topic::{Rules, Template};
 use crate::uplink::{EndedBy, Event, Lane, Lasting, Message, Refusal, Token, Traffic};
 
 mod lanes;
+mod outages;
+mod refusals;
 
 const READINGS_PER_BLOCK: u64 = 10;
 
@@ -427,91 +429,6 @@ async fn a_gap_is_published_with_its_range_and_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_hours_loses_nothing_and_reads_nothing_meanwhile() {
-    let far = always(Answer::Acknowledge);
-    far.lock().expect("no panic").refuses_connections = true;
-    let bench = Bench::start(FakeLog::new(), far.clone());
-    for _ in 0..360 {
-        bench.log.append(5);
-        tokio::time::sleep(Duration::from_secs(30)).await;
-    }
-    assert_eq!(bench.log.low(), 1);
-    assert!(bench.log.0.reads.lock().expect("no panic").is_empty(), "it reads while there is no connection");
-    far.lock().expect("no panic").refuses_connections = false;
-    bench.drained().await;
-    bench.assert_complete();
-}
-
-/// As a primary host of Sparkplug that is offline, while its broker is there.
-#[tokio::test(start_paused = true)]
-async fn an_application_that_is_away_for_an_hour_gets_everything_and_its_broker_is_not_left() {
-    let far = always(Answer::Acknowledge);
-    let back = Instant::now() + Duration::from_secs(3_600);
-    far.lock().expect("no panic").away_until = Some(back);
-    let bench = Bench::start(FakeLog::new(), far.clone());
-    for _ in 0..360 {
-        bench.log.append(1);
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        assert!(
-            far.lock().expect("no panic").received.is_empty() || Instant::now() >= back,
-            "nothing while it is away"
-        );
-    }
-    bench.drained().await;
-    bench.assert_complete();
-    assert_eq!(far.lock().expect("no panic").connects.len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_far_side_that_flaps_each_second_is_called_at_most_once_a_second_and_gets_everything() {
-    let far = always(Answer::Acknowledge);
-    far.lock().expect("no panic").up_for = Some(Duration::from_secs(1));
-    let bench = Bench::start(FakeLog::new(), far.clone());
-    let start = Instant::now();
-    for _ in 0..600 {
-        bench.log.append(1);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    let connects = far.lock().expect("no panic").connects.len() as u64;
-    assert!((20..=start.elapsed().as_secs()).contains(&connects), "{connects} connects");
-    bench.drained().await;
-    bench.assert_complete();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_far_side_that_never_acknowledges_closes_the_window_and_is_called_anew() {
-    let far = always(Answer::Silence);
-    let log = FakeLog::new();
-    log.append(3_000);
-    let bench = Bench::start(log, far.clone());
-    tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(bench.log.low(), 1);
-    {
-        let far = far.lock().expect("no panic");
-        assert!(far.outstanding_max <= window::MESSAGES_MAX, "{} outstanding", far.outstanding_max);
-        assert!((5..=11).contains(&far.connects.len()), "{} connects", far.connects.len());
-    }
-    let reads = bench.log.0.reads.lock().expect("no panic").len();
-    assert!(reads <= 64, "{reads} reads, though the window is closed");
-    far.lock().expect("no panic").judge = Box::new(|_| Answer::Acknowledge);
-    bench.drained().await;
-    bench.assert_complete();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_far_side_that_never_has_room_is_called_anew() {
-    let (log, far) = (FakeLog::new(), always(Answer::Acknowledge));
-    far.lock().expect("no panic").room = 0;
-    log.append(2);
-    let bench = Bench::start(log, far);
-    bench.until(|| bench.far.lock().expect("no panic").connects.len() == 2).await;
-    bench.far.lock().expect("no panic").room = 10_000;
-    bench.drained().await;
-    bench.assert_complete();
-    bench.end().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_could_not_be_read_is_read_again_though_nothing_new_is_stored() {
     let (log, far) = (FakeLog::new(), always(Answer::Acknowledge));
     *log.0.refuses.lock().expect("no panic") = 5;
@@ -537,117 +454,6 @@ async fn acknowledgements_out_of_order_and_for_unknown_messages_do_no_harm() {
     bench.assert_complete();
     assert!(bench.counters.unknown.load(Ordering::Relaxed) >= 804);
     bench.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_a_refused_message_the_reading_that_is_not_wanted_alone_is_set_aside_and_declared() {
-    let far = FarSide::new(|message| match message.readings > 0 && message.seqs.contains(25) {
-        true => Answer::Refuse(Lasting::ForThisMessage),
-        false => Answer::Acknowledge,
-    });
-    let log = FakeLog::new();
-    log.append(20);
-    let bench = Bench::start(log, far.clone());
-    bench.drained().await;
-    bench.assert_complete();
-    let gap = gaps(&far).pop().expect("a gap in its place");
-    assert_eq!((&gap["first"], &gap["last"], &gap["count"]), (&25.into(), &25.into(), &1.into()));
-    assert_eq!((&gap["reason"], &gap["from"]), (&"quarantined".into(), &gap["to"]));
-    let kept = std::fs::read_to_string(bench.folder.path().join("quarantine/cloud.jsonl")).expect("a quarantine");
-    assert_eq!(kept.lines().count(), 1);
-    assert!(kept.contains("\"reason\":\"not wanted\"") && kept.contains("\"first\":25,\"last\":25"), "{kept}");
-    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 1);
-    // Ten readings: three offers of the whole, and one of each part that holds it.
-    assert!((6..=7).contains(&bench.counters.refused.load(Ordering::Relaxed)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_topic_that_is_never_taken_is_set_aside_by_the_message() {
-    let far = FarSide::new(|message| match message.topic.contains('$') {
-        true => Answer::Acknowledge,
-        false => Answer::Refuse(Lasting::ForThisMessage),
-    });
-    let log = FakeLog::new();
-    log.append(3);
-    let bench = Bench::start(log, far);
-    bench.drained().await;
-    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 3);
-    assert_eq!(bench.counters.refused.load(Ordering::Relaxed), 3 * u64::from(window::TRIES_MAX));
-    let declared: Vec<_> = gaps(&bench.far).iter().map(|gap| (gap["first"].clone(), gap["count"].clone())).collect();
-    assert_eq!(declared, [(1.into(), 10.into()), (11.into(), 10.into()), (21.into(), 10.into())]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_far_side_that_takes_no_gaps_either_gets_the_rest_and_the_quarantine_each_reading_once() {
-    let far = FarSide::new(|message| match message.topic.contains('$') || message.seqs.contains(25) {
-        true => Answer::Refuse(Lasting::ForThisMessage),
-        false => Answer::Acknowledge,
-    });
-    let log = FakeLog::new();
-    log.append(20);
-    let bench = Bench::start(log, far.clone());
-    bench.drained().await;
-    let mut seqs = far.lock().expect("no panic").seqs();
-    seqs.sort_unstable();
-    assert_eq!(seqs, (1..=24).chain(26..=200).collect::<Vec<Seq>>());
-    let kept = std::fs::read_to_string(bench.folder.path().join("quarantine/cloud.jsonl")).expect("a quarantine");
-    assert_eq!((kept.lines().count(), bench.counters.set_aside.load(Ordering::Relaxed)), (1, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_a_message_at_which_the_far_side_closes_one_reading_is_set_aside() {
-    let far = FarSide::new(|message| match message.readings > 0 && message.seqs.contains(25) {
-        true => Answer::Close,
-        false => Answer::Acknowledge,
-    });
-    let log = FakeLog::new();
-    log.append(20);
-    let bench = Bench::start(log, far.clone());
-    bench.drained().await;
-    bench.assert_complete();
-    assert_eq!(gaps(&far).len(), 1);
-    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 1);
-}
-
-/// A far side of MQTT 3.1.1 cannot say how much it takes.
-#[tokio::test(start_paused = true)]
-async fn batches_at_which_the_far_side_closes_are_halved_soon_and_the_rest_flows() {
-    const READINGS_MAX: u64 = 30;
-    let far = FarSide::new(|message| match message.seqs.count() > READINGS_MAX {
-        true => Answer::Close,
-        false => Answer::Acknowledge,
-    });
-    let log = FakeLog::new();
-    for _ in 0..20 {
-        log.append_block(100);
-        log.append_block(1);
-    }
-    let start = Instant::now();
-    let bench = Bench::start(log, far.clone());
-    let is_single = |message: &Message| message.seqs.count() == 1;
-    bench.until(|| far.lock().expect("no panic").received.values().any(|(message, _)| is_single(message))).await;
-    // Three ends, after which it waits for up to 2, 4 and 8 s, one of the batch alone, and one of a half.
-    assert!(start.elapsed() < Duration::from_secs(19), "the rest waited for {:?}", start.elapsed());
-    bench.drained().await;
-    assert!(start.elapsed() < Duration::from_secs(25), "all of it took {:?}", start.elapsed());
-    bench.assert_complete();
-    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 0);
-    assert!(far.lock().expect("no panic").connects.len() <= 6);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_quota_that_is_exceeded_for_an_hour_costs_no_message() {
-    let until = Instant::now() + Duration::from_secs(3_000);
-    let far = FarSide::new(move |_| match Instant::now() < until {
-        true => Answer::Refuse(Lasting::ForNow),
-        false => Answer::Acknowledge,
-    });
-    let log = FakeLog::new();
-    log.append(20);
-    let bench = Bench::start(log, far);
-    bench.drained().await;
-    bench.assert_complete();
-    assert_eq!(bench.counters.set_aside.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]
